@@ -1,0 +1,34 @@
+# Each target is what its name says; README.md explains them. Without an environment, the CPU one is made first.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+ENV := $(or $(wildcard .venv/.gpu),.venv/.cpu)
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+SNAKEMAKE := snakemake --profile profiles/local
+
+.PHONY: env env-gpu demo run test lint lock
+.DEFAULT_GOAL := demo
+
+demo: $(ENV)
+	$(SNAKEMAKE) --config dataset=digits max_seeds=1
+
+run: $(ENV)
+	$(SNAKEMAKE) $(if $(SEEDS),--config max_seeds=$(SEEDS))
+
+env: .venv/.cpu
+
+env-gpu: .venv/.gpu
+
+test: $(ENV)
+	pytest
+
+lint: $(ENV)
+	ruff check
+	ruff format --check
+	snakefmt --check Snakefile workflow/rules
+
+lock: $(ENV)
+	$(LOCK) pyproject.toml --extra cpu --extra dev -o requirements/cpu.lock
+	$(LOCK) pyproject.toml --extra gpu --extra dev -o requirements/gpu.lock
+	grep '^uv==' requirements/cpu.lock | cut -d' ' -f1 | $(LOCK) - -o requirements/uv.lock
+
+.venv/.%: requirements/%.lock requirements/uv.lock requirements/install.sh pyproject.toml
+	@requirements/install.sh $*

@@ -1,0 +1,41 @@
+# The whole study. Config: config.yaml; what a job runs: workflow/rules; all logic: workflow/mnist_hpc.
+import sys
+from pathlib import Path
+from shlex import quote
+
+from mnist_hpc.errors import UserError
+from mnist_hpc.provenance import code_hash
+from mnist_hpc.specification import Study
+
+# No `configfile:` directive: it would take the last of duplicate keys without a word. `config` holds what the
+# command line says (--config, --configfile), which changes what config.yaml says.
+CONFIG_FILE = Path(workflow.basedir) / "config.yaml"
+try:
+    study = Study(CONFIG_FILE, config)
+except UserError as error:
+    print(f"mnist_hpc: error: {error}", file=sys.stderr)
+    sys.exit(2)
+
+# For commands that read the config themselves; not in `params`, so that a moved tree is no reason to rerun.
+STUDY = f"--config {quote(str(CONFIG_FILE))} --set {quote(study.overrides)}"
+
+# Jobs run in the environment that Snakemake runs in; `exec` lets signals reach the program.
+shell.prefix(f"export PATH={quote(str(Path(sys.executable).parent))}:$PATH; exec ")
+
+
+wildcard_constraints:
+    dataset="|".join(study.datasets),
+    variant="|".join(study.variants),
+    first=r"\d+",
+    last=r"\d+",
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/runs.smk"
+include: "workflow/rules/tables.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        [f"results/{file}" for file in study.files],

@@ -1,0 +1,134 @@
+"""Bring the raw files of an IDX data set here: from a folder that has them, or from a mirror."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import requests
+from tqdm import tqdm
+
+from mnist_hpc import storage
+from mnist_hpc.datasets import RAW, read_raw
+from mnist_hpc.errors import UserError, reason
+
+CHUNK = 1 << 16
+# A server that drips forever is as useless as one that hangs: a file may take this many time-outs in all.
+PATIENCE = 30
+
+
+def folder_variable(dataset: str) -> str:
+    """Return the environment variable that names a folder with the data set's files: MNIST_DIR for mnist."""
+    return f"{dataset.upper().replace('-', '_')}_DIR"
+
+
+def fetch(
+    dataset: str,
+    entry: Mapping[str, Any],
+    folder: Path,
+    search_path: Sequence[str],
+    timeout: float = 20.0,
+    tries: int = 3,
+) -> None:
+    """Put the four verified files of a data set into ``folder``.
+
+    Places are tried in order: the folder named by the environment variable, those of the search path, the
+    mirrors. A file that fails verification is as good as missing.
+
+    Args:
+        dataset: name of the data set.
+        entry: of the config's ``datasets``: ``files`` with name, shape and sha256; ``mirrors``.
+        folder: where the files go, under the names of ``datasets.RAW``.
+        search_path: folders; ``~`` is expanded.
+        timeout: seconds a mirror may stay silent.
+        tries: how often a mirror is asked for a file.
+
+    Raises:
+        UserError: some file could not be had; names every place tried and why it failed.
+    """
+    variable = folder_variable(dataset)
+    named = os.environ.get(variable)
+    places = [*([named] if named else []), *search_path, *entry["mirrors"]]
+    missing = dict(entry["files"])
+    failures = [] if named else [f"{variable} is not set"]
+    for place in places:
+        for key, file in list(missing.items()):
+            try:
+                with storage.atomic(folder / RAW[key]) as target:
+                    if place.startswith(("http://", "https://")):
+                        download(f"{place.rstrip('/')}/{file['name']}", target, timeout, tries)
+                    else:
+                        copy(Path(place).expanduser() / file["name"], target)
+                    read_raw(target, file)
+            except UserError as error:
+                failures.append(f"{place}: {file['name']}: {str(error).removeprefix(f'{target}: ')}")
+                break
+            del missing[key]
+            print(f"{dataset}: {file['name']} from {place}", file=sys.stderr)
+        if not missing:
+            return
+    raise UserError(
+        f"{dataset}: could not get {', '.join(file['name'] for file in missing.values())}. Tried: "
+        f"{'; '.join(failures)}. Ways out: (1) set {variable} to a folder that has the four files; "
+        f"(2) add such a folder to search_path, or a mirror to datasets.{dataset}.mirrors, in config.yaml; "
+        "(3) run without a download: --config dataset=digits"
+    )
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file; raise UserError if it cannot be read."""
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        if error.filename == str(source):
+            raise UserError(error.strerror or reason(error)) from None
+        raise
+
+
+def download(url: str, target: Path, timeout: float, tries: int) -> None:
+    """Write what a URL gives to ``target``, with a progress bar on standard error; raise UserError if it fails."""
+    for attempt in range(1, tries + 1):
+        try:
+            return _download_once(url, target, timeout)
+        except requests.HTTPError as error:
+            status = error.response.status_code
+            if status < 500 or attempt == tries:
+                raise UserError(f"the server answered {status} {error.response.reason}") from None
+        except requests.RequestException as error:
+            if attempt == tries:
+                raise UserError(f"{_cause(error)} ({tries} tries, time-out {timeout:g} s)") from None
+        time.sleep(min(attempt, timeout))
+    raise AssertionError("the last try returns or raises")
+
+
+def _download_once(url: str, target: Path, timeout: float) -> None:
+    deadline = time.monotonic() + PATIENCE * timeout
+    with requests.get(url, stream=True, timeout=timeout) as response:
+        response.raise_for_status()
+        if url.startswith("https://") and not response.url.startswith("https://"):
+            raise requests.RequestException(f"redirected from https to {response.url}")
+        size = int(response.headers.get("Content-Length", 0)) or None
+        # On a terminal the bar moves; in a log it is written every ten seconds.
+        pause = 0.1 if sys.stderr.isatty() else 10.0
+        with (
+            target.open("wb") as file,
+            tqdm(total=size, desc=url, unit="B", unit_scale=True, mininterval=pause) as bar,
+        ):
+            for chunk in response.iter_content(CHUNK):
+                file.write(chunk)
+                bar.update(len(chunk))
+                if time.monotonic() > deadline:
+                    raise requests.Timeout(f"not done after {PATIENCE * timeout:g} s")
+
+
+def _cause(error: requests.RequestException) -> str:
+    """Return in a few words why a request failed."""
+    if isinstance(error, requests.Timeout):
+        return "the server did not answer in time"
+    innermost: BaseException = error
+    while innermost.__context__ is not None:
+        innermost = innermost.__context__
+    return reason(innermost)

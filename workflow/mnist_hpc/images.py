@@ -1,0 +1,44 @@
+"""A person's own picture of a digit, brought to the form of MNIST's images."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from mnist_hpc.errors import UserError, reason
+
+
+def read_digit(path: Path) -> np.ndarray:
+    """Return a picture as uint8 (28, 28), a bright digit on black, sized and centred as MNIST's are.
+
+    The picture becomes grey, is inverted if its border is bright, cut to what stands out from the background
+    (more than a quarter of the brightest value), scaled to fit a 20×20 box and moved so that its centre of mass
+    lies in the middle: the steps that http://yann.lecun.com/exdb/mnist/ describes.
+
+    Raises:
+        UserError: no picture, or an empty one.
+    """
+    try:
+        with Image.open(path) as picture:
+            # Transparent pictures: lay them on white paper first.
+            flat = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
+            grey = np.asarray(flat.convert("L"), np.float32)
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path}: {reason(error)}; expected a picture, as PNG or JPEG") from None
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    ink = np.median(border) - grey if np.median(border) > 127 else grey - np.median(border)
+    ink = ink.clip(0)
+    rows, columns = np.nonzero(ink > max(ink.max() / 4, 16))
+    if not rows.size:
+        raise UserError(f"{path}: nothing stands out from the background; expected one digit")
+    cut = ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] / ink.max()
+    scale = 20 / max(cut.shape)
+    size = tuple(max(1, round(length * scale)) for length in reversed(cut.shape))
+    small = np.asarray(Image.fromarray(cut).resize(size, Image.Resampling.BILINEAR))
+    mass = [np.average(np.arange(length), weights=small.sum(axis=1 - axis)) for axis, length in enumerate(small.shape)]
+    top, left = (
+        int(np.clip(round(13.5 - centre), 0, 28 - length)) for centre, length in zip(mass, small.shape, strict=True)
+    )
+    image = np.zeros((28, 28), np.uint8)
+    image[top : top + small.shape[0], left : left + small.shape[1]] = np.rint(255 * small)
+    return image

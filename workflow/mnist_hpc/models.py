@@ -1,0 +1,91 @@
+"""Keras models from a variant's layer list, and trained ones back from a models file."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mnist_hpc import storage
+from mnist_hpc.errors import UserError
+from mnist_hpc.losses import OUTPUTS
+
+# Results are predicted in batches of this many images, so that bits do not depend on how many there are.
+PREDICTION_BATCH = 1000
+
+
+def inputs(values: np.ndarray | tf.Tensor) -> tf.Tensor:
+    """Return images uint8 (N, 28, 28) as float32 (N, 28, 28, 1) from 0 to 1; features pass unchanged."""
+    if values.dtype == np.uint8:
+        return tf.cast(values, tf.float32)[..., tf.newaxis] / 255.0
+    return tf.convert_to_tensor(values)
+
+
+def build(layers: list[dict[str, dict[str, Any]]], input_shape: tuple[int, ...], seed: int) -> keras.Sequential:
+    """Return a Keras model with fresh weights.
+
+    Args:
+        layers: Keras layer names with Keras' arguments, as ``[{"Flatten": {}}, {"Dense": {"units": 10}}]``.
+        input_shape: of one example, as (28, 28, 1).
+        seed: decides the initial weights and the random numbers of dropout and noise.
+    """
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential([keras.Input(input_shape)])
+    for index, layer in enumerate(layers, start=1):
+        ((name, arguments),) = layer.items()
+        model.add(getattr(keras.layers, name)(**arguments, name=f"{index:02d}_{name.lower()}"))
+    return model
+
+
+def input_shape(split: storage.Split) -> tuple[int, ...]:
+    """Return the shape of one example as the models see it: (28, 28, 1) or (2,)."""
+    return (*split.inputs.shape[1:], 1) if split.inputs.ndim == 3 else split.inputs.shape[1:]
+
+
+def weights(model: keras.Model) -> dict[str, np.ndarray]:
+    """Return every weight of a model, moving averages included, by ``<layer>/<weight>``."""
+    return {
+        f"{layer.name}/{variable.name}": np.asarray(variable.value)
+        for layer in model.layers
+        for variable in layer.weights
+    }
+
+
+def set_weights(model: keras.Model, values: dict[str, np.ndarray]) -> None:
+    """Give a model the weights that ``weights`` returned."""
+    for layer in model.layers:
+        for variable in layer.weights:
+            variable.assign(values[f"{layer.name}/{variable.name}"])
+
+
+def load(path: Path | str, seed: int | None = None) -> keras.Model:
+    """Return a trained model: images float32 (N, 28, 28, 1) from 0 to 1 in, logits float32 (N, classes) out.
+
+    Args:
+        path: a ``models.h5`` of this project.
+        seed: which of its seeds; the first if None.
+
+    Raises:
+        UserError: no such file or seed, or the training of that seed failed.
+    """
+    specification, trained = storage.read_models(Path(path))
+    seed = min(trained) if seed is None else seed
+    if seed not in trained:
+        raise UserError(f"{path}: found seeds {', '.join(map(str, trained))}, expected --seed {seed} among them")
+    if not trained[seed].weights:
+        raise UserError(f"{path}: the training of seed {seed} failed, so it has no weights; choose another seed")
+    model = build(specification["layers"], specification["input_shape"], seed)
+    set_weights(model, trained[seed].weights)
+    return model
+
+
+def predictor(model: keras.Model, loss: str) -> tf.types.experimental.PolymorphicFunction:
+    """Return a compiled function from example inputs to (logits, outputs between 0 and 1)."""
+
+    @tf.function(reduce_retracing=True)
+    def predict(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        logits = model(inputs(values), training=False)
+        return logits, OUTPUTS[loss](logits)
+
+    return predict

@@ -1,0 +1,75 @@
+"""What a result was made from: the hashes of its specification and of the code of its stage."""
+
+import ast
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parent
+HASH_DIGITS = 12
+
+# The module a stage starts from; the modules it imports, and those they import, are found by following them.
+STAGES = {
+    "fetch": "download",
+    "convert": "datasets",
+    "train": "training",
+    "evaluate": "evaluation",
+    "tabulate": "tables",
+}
+
+
+def specification_hash(specification: Any) -> str:
+    """Return a short hash of a JSON value; the order of keys makes no difference."""
+    return hashlib.sha256(json.dumps(specification, sort_keys=True).encode()).hexdigest()[:HASH_DIGITS]
+
+
+@cache
+def code_hash(stage: str, package: Path = PACKAGE) -> str:
+    """Return a short hash of the code a stage runs, without its comments, docstrings and layout.
+
+    Covers the stage's module and every module of this package that it imports, however indirectly, also from
+    inside functions. Versions of libraries are not part of it.
+    """
+    digest = hashlib.sha256()
+    for module in sorted(imported(STAGES[stage], package)):
+        digest.update(module.encode())
+        digest.update(ast.dump(_syntax_tree(module, package)).encode())
+    return digest.hexdigest()[:HASH_DIGITS]
+
+
+def imported(module: str, package: Path = PACKAGE) -> set[str]:
+    """Return a module of this package and all modules of the package that it needs, by name."""
+    found: set[str] = set()
+    todo = {module}
+    while todo:
+        found.add(current := todo.pop())
+        for node in ast.walk(_syntax_tree(current, package)):
+            if isinstance(node, ast.ImportFrom):
+                origin = ".".join(filter(None, [package.name if node.level else "", node.module]))
+                full = [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                full = [alias.name for alias in node.names]
+            else:
+                continue
+            names = {name.partition(".")[2] for name in full if name.startswith(f"{package.name}.")}
+            todo |= {name for name in names if (package / f"{name}.py").exists()} - found
+    return found
+
+
+@cache
+def _syntax_tree(module: str, package: Path) -> ast.Module:
+    """Return a module's syntax tree without docstrings."""
+    tree = ast.parse((package / f"{module}.py").read_text())
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if (
+            isinstance(body, list)
+            and body
+            and isinstance(body[0], ast.Expr)
+            and isinstance(body[0].value, ast.Constant)
+            and isinstance(body[0].value.value, str)
+        ):
+            node.body = body[1:]
+    return tree

@@ -1,0 +1,219 @@
+"""From a checked config to what runs: variants with every key resolved, and blocks of seeds."""
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mnist_hpc import config
+from mnist_hpc.datasets import BUILT_IN, RAW
+from mnist_hpc.errors import UserError
+from mnist_hpc.provenance import specification_hash
+from mnist_hpc.shapes import output_shape
+
+# Folders of results that no data set may be named like.
+RESERVED = {"state", "benchmarks"}
+DEFAULTS = {"loss": "CategoricalCrossentropy", "threads": 1, "runtime": 60, "mem_mb": 4000}
+# The keys of a variant that decide its numbers; the others say where, how often and with which limits it runs.
+TRAINING_KEYS = ("layers", "loss", "optimizer", "batch_size", "steps", "epochs", "threads")
+
+
+@dataclass(frozen=True)
+class Block:
+    """The seeds ``first`` to ``last`` of one variant: what one job trains."""
+
+    dataset: str
+    variant: str
+    first: int
+    last: int
+
+    @property
+    def seeds(self) -> range:
+        """The seeds of the block."""
+        return range(self.first, self.last + 1)
+
+    @property
+    def folder(self) -> str:
+        """Where its results lie, from the folder ``results``."""
+        return f"{self.dataset}/runs/{self.variant}/seeds-{self.first}-{self.last}"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A variant with all its keys, those of its base and the defaults included."""
+
+    name: str
+    dataset: str
+    seeds: int
+    keys: Mapping[str, Any]
+
+    @property
+    def specification(self) -> dict[str, Any]:
+        """What decides the numbers of the variant."""
+        return {key: self.keys[key] for key in TRAINING_KEYS if key in self.keys}
+
+    @cached_property
+    def json(self) -> str:
+        """The specification as one JSON string with sorted keys, as the rules pass it."""
+        return json.dumps(self.specification, sort_keys=True)
+
+    @cached_property
+    def hash(self) -> str:
+        """Hash of the specification."""
+        return specification_hash(self.specification)
+
+
+class Study:
+    """A whole study: data sets, variants, blocks.
+
+    Attributes:
+        dataset: name of the study's data set.
+        entries: IDX data sets of the config by name.
+        search_path: folders that may hold their files.
+        variants: by name, in the order of the config.
+        overrides: what the command line changed in the config, as JSON.
+    """
+
+    def __init__(self, path: Path, overrides: Mapping[str, Any] | None = None) -> None:
+        """Read a config; see ``config.load`` for the arguments and errors."""
+        content = config.load(path, overrides)
+        self.overrides = json.dumps(overrides or {}, sort_keys=True)
+        self.dataset: str = content["dataset"]
+        self.entries: dict[str, Any] = content.get("datasets", {})
+        self.search_path: list[str] = content.get("search_path", [])
+        self._seeds_per_job: int = content.get("seeds_per_job", 5)
+        try:
+            self._check_datasets()
+            self.variants = {name: self._resolve(name, content) for name in content["variants"]}
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+
+    @cached_property
+    def blocks(self) -> list[Block]:
+        """All blocks; block k of a variant begins with seed k × seeds_per_job."""
+        return [
+            Block(variant.dataset, variant.name, first, min(first + self._seeds_per_job, variant.seeds) - 1)
+            for variant in self.variants.values()
+            for first in range(0, variant.seeds, self._seeds_per_job)
+        ]
+
+    @property
+    def datasets(self) -> list[str]:
+        """Names of the data sets that some variant uses, and of the study's own."""
+        return sorted({self.dataset, *(variant.dataset for variant in self.variants.values())})
+
+    @property
+    def files(self) -> list[str]:
+        """Every result that a person may look at or delete, from the folder ``results``."""
+        names = ("models.h5", "history.csv", "metrics.csv", "predictions.h5")
+        tables = (f"{self.dataset}/tables/{name}.csv" for name in ("runs", "variants", "classes", "confusions"))
+        return [*(f"{block.folder}/{name}" for block in self.blocks for name in names), *tables]
+
+    @property
+    def hash(self) -> str:
+        """Hash of what the tables list: variants in order, with their seeds and specifications."""
+        listed = [(variant.dataset, name, variant.seeds, variant.hash) for name, variant in self.variants.items()]
+        return specification_hash([self.dataset, self._seeds_per_job, listed])
+
+    def raw_files(self, dataset: str) -> list[str]:
+        """Return the downloaded files of a data set, from the folder ``results``; none for a built-in one."""
+        return [f"{dataset}/data/{name}" for name in RAW.values()] if dataset in self.entries else []
+
+    def entry(self, dataset: str) -> str:
+        """Return the config's entry of a data set as JSON, ``null`` for a built-in one."""
+        return json.dumps(self.entries.get(dataset), sort_keys=True)
+
+    def _check_datasets(self) -> None:
+        for name, entry in self.entries.items():
+            place, files = f"datasets.{name}", entry["files"]
+            if name in RESERVED | set(BUILT_IN):
+                raise UserError(
+                    f"{place}: the name is taken; choose another than {', '.join(RESERVED | set(BUILT_IN))}"
+                )
+            for part in ("train", "test"):
+                images, labels = files[f"{part}_images"]["shape"][0], files[f"{part}_labels"]["shape"][0]
+                if images != labels:
+                    raise UserError(f"{place}.files: found {images} {part}_images and {labels} {part}_labels")
+            if entry["validation"] >= files["train_images"]["shape"][0]:
+                raise UserError(
+                    f"{place}.validation: found {entry['validation']}, expected fewer than the "
+                    f"{files['train_images']['shape'][0]} images of the training file"
+                )
+        self._check_name("dataset", self.dataset, [*self.entries, *BUILT_IN])
+
+    def _check_name(self, place: str, name: str, known: list[str]) -> None:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise UserError(f"{place}: found {name!r}, expected one of {', '.join(known)}{hint}")
+
+    def _resolve(self, name: str, content: Mapping[str, Any]) -> Variant:
+        place = f"variants.{name}"
+        keys = DEFAULTS | _inherit(name, content["variants"], ())
+        dataset = keys.get("dataset", self.dataset)
+        self._check_name(f"{place}.dataset", dataset, [*self.entries, *BUILT_IN])
+        for key in ("layers", "optimizer", "batch_size"):
+            if key not in keys:
+                raise UserError(f"{place}: the key {key!r} is missing, and there is no base that has it")
+        if ("steps" in keys) == ("epochs" in keys):
+            found = "both steps and epochs" if "steps" in keys else "neither steps nor epochs"
+            raise UserError(f"{place}: found {found}, expected one of the two")
+        keys["layers"] = [_named(layer) for layer in keys["layers"]]
+        keys["optimizer"] = _named(keys["optimizer"])
+        self._check_training(place, keys, dataset)
+        seeds = min(keys.get("seeds", content["seeds"]), content.get("max_seeds", 2**31))
+        return Variant(name, dataset, seeds, keys)
+
+    def _check_training(self, place: str, keys: Mapping[str, Any], dataset: str) -> None:
+        """Check what a variant asks for against its data."""
+        classes, shape, examples = self._facts(dataset)
+        for index, layer in enumerate(keys["layers"]):
+            ((name, arguments),) = layer.items()
+            try:
+                shape = output_shape(name, arguments, shape)
+            except UserError as error:
+                raise UserError(f"{place}.layers[{index}].{name}: {error}") from None
+        if shape != (classes,) or name != "Dense" or arguments.get("activation", "linear") != "linear":
+            raise UserError(
+                f"{place}.layers: found a last layer {name} {dict(arguments)} with output {shape}, expected one logit "
+                f"per class of {dataset}: a Dense layer of {classes} units without activation on flat inputs"
+            )
+        batch = keys["batch_size"]
+        if batch != "full" and batch > examples:
+            raise UserError(
+                f"{place}.batch_size: found {batch}, expected at most the {examples} training examples of "
+                f"{dataset}, or full"
+            )
+
+    def _facts(self, dataset: str) -> tuple[int, tuple[int, ...], int]:
+        """Return classes, shape of an example and number of training examples of a data set."""
+        if dataset in BUILT_IN:
+            known = BUILT_IN[dataset]
+            return known.classes, known.input_shape, known.train_examples
+        entry = self.entries[dataset]
+        images, rows, columns = entry["files"]["train_images"]["shape"]
+        return entry["classes"], (rows, columns, 1), images - entry["validation"]
+
+
+def _named(item: str | dict[str, Any]) -> dict[str, Any]:
+    """Return the short form ``Flatten`` as ``{"Flatten": {}}``."""
+    return {item: {}} if isinstance(item, str) else item
+
+
+def _inherit(name: str, variants: Mapping[str, Any], heirs: tuple[str, ...]) -> dict[str, Any]:
+    """Return a variant's keys with those of its base below them; own steps replace the base's epochs."""
+    if name in heirs:
+        raise UserError(f"variants.{name}.base: found a circle: {' → '.join((*heirs, name))}")
+    own = dict(variants[name])
+    if "base" not in own:
+        return own
+    base = own.pop("base")
+    if base not in variants:
+        raise UserError(f"variants.{name}.base: found {base!r}, expected the name of another variant")
+    keys = _inherit(base, variants, (*heirs, name))
+    if "steps" in own or "epochs" in own:
+        keys = {key: value for key, value in keys.items() if key not in ("steps", "epochs")}
+    return keys | own

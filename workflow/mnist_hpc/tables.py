@@ -1,0 +1,142 @@
+"""Aggregate the runs of a study into tables; a run that is missing or stale has a row that says so."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from mnist_hpc import storage
+from mnist_hpc.errors import UserError, reason
+from mnist_hpc.metrics import RUN_COLUMNS
+from mnist_hpc.specification import Block
+
+CLASS_COLUMNS = ["dataset", "variant", "seed", "class", "precision", "recall", "images"]
+CONFUSION_COLUMNS = ["dataset", "variant", "seed", "label", "predicted", "images"]
+# From good to bad; a variant is as bad as the worst of its seeds.
+STATUSES = ["ok", "failed", "stale", "missing"]
+
+
+def runs(blocks: Iterable[Block], results: Path, identities: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """Return one row per variant and seed of the study, whether it has run or not.
+
+    Args:
+        blocks: of the study.
+        results: the folder ``results``.
+        identities: by variant, the hashes that a result of today's study carries; a row that differs is stale.
+
+    Raises:
+        UserError: a metrics file is not what evaluation writes.
+    """
+    rows = []
+    for block in blocks:
+        found = _metrics(results / block.folder / "metrics.csv")
+        for seed in block.seeds:
+            row = {"dataset": block.dataset, "variant": block.variant, "seed": seed, "status": "missing"}
+            row |= found.get(seed, {})
+            wanted = identities[block.variant]
+            if seed in found and any(row[key] != value for key, value in wanted.items()):
+                row["status"] = "stale"
+            rows.append(row)
+    table = pd.DataFrame(rows, columns=RUN_COLUMNS)
+    whole = ["parameters", "steps", "batch_size", "threads", "failed_step"]
+    return table.astype(dict.fromkeys(whole, "Int64"))
+
+
+def _metrics(path: Path) -> dict[int, dict[str, Any]]:
+    """Return the rows of a block by seed; none if the file is missing."""
+    if not path.exists():
+        return {}
+    try:
+        table = pd.read_csv(path, dtype={name: str for name in RUN_COLUMNS if name.endswith("_hash")})
+        return {int(row["seed"]): row for row in table[RUN_COLUMNS].to_dict("records")}
+    except (ValueError, KeyError, OSError) as error:
+        raise UserError(f"{path}: {reason(error)}; delete the file and run the workflow again") from None
+
+
+def variants(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per variant: count, mean, standard deviation and 95 % interval over the seeds that are ok.
+
+    The interval is mean ± t(0.975, n - 1) × sd / √n (Student); sd has n - 1 in the denominator. Both are empty
+    for fewer than two seeds. ``n`` counts the seeds behind the mean.
+    """
+    rows = []
+    for (dataset, variant), group in runs.groupby(["dataset", "variant"], sort=False):
+        good = group[group["status"] == "ok"]
+        low, high = interval(good["test_accuracy"].to_numpy(float))
+        rows.append(
+            {
+                "dataset": dataset,
+                "variant": variant,
+                "status": variant_status(group["status"]),
+                "n": len(good),
+                "test_accuracy_mean": good["test_accuracy"].mean(),
+                "test_accuracy_sd": good["test_accuracy"].std(ddof=1),
+                "test_accuracy_ci95_low": low,
+                "test_accuracy_ci95_high": high,
+                "test_loss_mean": good["test_loss"].mean(),
+                "validation_accuracy_mean": good["validation_accuracy"].mean(),
+                "validation_loss_mean": good["validation_loss"].mean(),
+                "parameters": group["parameters"].max(),
+                "steps": group["steps"].max(),
+                "train_seconds_mean": good["train_seconds"].mean(),
+                "images_per_second_mean": good["images_per_second"].mean(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def variant_status(statuses: pd.Series) -> str:
+    """Return the worst status of a variant's seeds; "incomplete-seeds" if some, but not all, are missing."""
+    missing = statuses == "missing"
+    if missing.any() and not missing.all():
+        return "incomplete-seeds"
+    return max(statuses, key=STATUSES.index)
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """Return the 95 % confidence interval of the mean (Student's t), or NaN for fewer than two values."""
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    return values.mean() - half, values.mean() + half
+
+
+def confusions(runs: pd.DataFrame, blocks: Iterable[Block], results: Path) -> pd.DataFrame:
+    """Return how many test images of each class (``label``) each run read as which (``predicted``)."""
+    shown = set(zip(*(runs.loc[runs["status"] == "ok", key] for key in ("variant", "seed")), strict=True))
+    parts = []
+    for block in blocks:
+        seeds = [seed for seed in block.seeds if (block.variant, seed) in shown]
+        if not seeds:
+            continue
+        with storage.reading(results / block.folder / "predictions.h5") as file:
+            for seed in seeds:
+                counts = file[f"seed-{seed}/confusion"][()]
+                label, predicted = np.indices(counts.shape).reshape(2, -1)
+                part = {"label": label, "predicted": predicted, "images": counts.ravel()}
+                keys = {"dataset": block.dataset, "variant": block.variant, "seed": seed}
+                parts.append(pd.DataFrame({**keys, **part}))
+    return pd.concat(parts) if parts else pd.DataFrame(columns=CONFUSION_COLUMNS)
+
+
+def classes(confusions: pd.DataFrame) -> pd.DataFrame:
+    """Return precision and recall of each class in each run, and how many test images the class has.
+
+    Precision is empty for a class that was never predicted.
+    """
+    keys = ["dataset", "variant", "seed"]
+    right = confusions[confusions["label"] == confusions["predicted"]].set_index([*keys, "label"])["images"]
+    actual = confusions.groupby([*keys, "label"], sort=False)["images"].sum()
+    predicted = confusions.groupby([*keys, "predicted"], sort=False)["images"].sum()
+    predicted.index = predicted.index.rename([*keys, "label"])
+    table = pd.DataFrame({"precision": right / predicted, "recall": right / actual, "images": actual})
+    return table.reset_index().rename(columns={"label": "class"}).reindex(columns=CLASS_COLUMNS)
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV; accuracies, losses and times keep every digit they were computed with."""
+    with storage.atomic(path) as temporary:
+        table.to_csv(temporary, index=False)

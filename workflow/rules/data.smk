@@ -1,0 +1,38 @@
+# From the raw files to HDF5, one data set at a time.
+
+
+localrules:
+    fetch,
+    convert,
+
+
+rule fetch:
+    output:
+        train_images="results/{dataset}/data/train-images-idx3-ubyte.gz",
+        train_labels="results/{dataset}/data/train-labels-idx1-ubyte.gz",
+        test_images="results/{dataset}/data/t10k-images-idx3-ubyte.gz",
+        test_labels="results/{dataset}/data/t10k-labels-idx1-ubyte.gz",
+    log:
+        "logs/{dataset}/fetch.log",
+    params:
+        code=code_hash("fetch"),
+        entry=lambda wildcards: study.entry(wildcards.dataset),
+    shell:
+        "python -m mnist_hpc fetch {STUDY} --dataset {wildcards.dataset} --folder results/{wildcards.dataset}/data"
+        " > {log} 2>&1"
+
+
+rule convert:
+    input:
+        lambda wildcards: [f"results/{file}" for file in study.raw_files(wildcards.dataset)],
+    output:
+        train="results/{dataset}/data/train.h5",
+        test="results/{dataset}/data/test.h5",
+    log:
+        "logs/{dataset}/convert.log",
+    params:
+        code=code_hash("convert"),
+        entry=lambda wildcards: study.entry(wildcards.dataset),
+    shell:
+        "python -m mnist_hpc convert --dataset {wildcards.dataset} --entry {params.entry:q}"
+        " --folder results/{wildcards.dataset}/data > {log} 2>&1"

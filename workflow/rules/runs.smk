@@ -1,0 +1,45 @@
+# Train and evaluate one block of seeds of one variant.
+
+
+rule train:
+    input:
+        "results/{dataset}/data/train.h5",
+    output:
+        models="results/{dataset}/runs/{variant}/seeds-{first}-{last}/models.h5",
+        history="results/{dataset}/runs/{variant}/seeds-{first}-{last}/history.csv",
+    log:
+        "logs/{dataset}/{variant}/seeds-{first}-{last}/train.log",
+    threads: lambda wildcards: study.variants[wildcards.variant].keys["threads"]
+    resources:
+        runtime=lambda wildcards: study.variants[wildcards.variant].keys["runtime"],
+        mem_mb=lambda wildcards: study.variants[wildcards.variant].keys["mem_mb"],
+        # 1 in a cluster's profile: a job that finds no GPU fails instead of training on the CPU for hours.
+        require_gpu=0,
+    params:
+        code=code_hash("train"),
+        specification=lambda wildcards: study.variants[wildcards.variant].json,
+    shell:
+        "python -m mnist_hpc train --data {input} --variant {wildcards.variant}"
+        " --specification {params.specification:q} --seeds {wildcards.first}-{wildcards.last}"
+        " --models {output.models} --history {output.history} --threads {threads}"
+        " --require-gpu {resources.require_gpu} > {log} 2>&1"
+
+
+rule evaluate:
+    input:
+        models="results/{dataset}/runs/{variant}/seeds-{first}-{last}/models.h5",
+        test="results/{dataset}/data/test.h5",
+    output:
+        metrics="results/{dataset}/runs/{variant}/seeds-{first}-{last}/metrics.csv",
+        predictions="results/{dataset}/runs/{variant}/seeds-{first}-{last}/predictions.h5",
+    log:
+        "logs/{dataset}/{variant}/seeds-{first}-{last}/evaluate.log",
+    threads: lambda wildcards: study.variants[wildcards.variant].keys["threads"]
+    resources:
+        runtime=20,
+        mem_mb=lambda wildcards: study.variants[wildcards.variant].keys["mem_mb"],
+    params:
+        code=code_hash("evaluate"),
+    shell:
+        "python -m mnist_hpc evaluate --models {input.models} --data {input.test} --metrics {output.metrics}"
+        " --predictions {output.predictions} --threads {threads} > {log} 2>&1"

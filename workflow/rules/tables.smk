@@ -1,0 +1,24 @@
+# Aggregate the study's runs into tables.
+
+
+localrules:
+    tabulate,
+
+
+rule tabulate:
+    input:
+        metrics=[f"results/{block.folder}/metrics.csv" for block in study.blocks],
+        predictions=[f"results/{block.folder}/predictions.h5" for block in study.blocks],
+    output:
+        expand(
+            "results/{dataset}/tables/{table}.csv",
+            dataset=study.dataset,
+            table=["runs", "variants", "classes", "confusions"],
+        ),
+    log:
+        f"logs/{study.dataset}/tabulate.log",
+    params:
+        code=code_hash("tabulate"),
+        study=study.hash,
+    shell:
+        "python -m mnist_hpc tabulate {STUDY} > {log} 2>&1"
