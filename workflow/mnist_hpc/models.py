@@ -45,11 +45,7 @@ def input_shape(split: storage.Split) -> tuple[int, ...]:
 
 def weights(model: keras.Model) -> dict[str, np.ndarray]:
     """Return every weight of a model, moving averages included, by ``<layer>/<weight>``."""
-    return {
-        f"{layer.name}/{variable.name}": np.asarray(variable.value)
-        for layer in model.layers
-        for variable in layer.weights
-    }
+    return {f"{layer.name}/{variable.name}": variable.numpy() for layer in model.layers for variable in layer.weights}
 
 
 def set_weights(model: keras.Model, values: dict[str, np.ndarray]) -> None:

@@ -66,7 +66,7 @@ class Trainer:
         ((name, arguments),) = specification["optimizer"].items()
         self._optimizer = getattr(keras.optimizers, name)(**arguments)
         self._optimizer.build(self._model.trainable_variables)
-        self._fresh_optimizer = [np.array(variable.value) for variable in self._optimizer.variables]
+        self._fresh_optimizer = [variable.numpy() for variable in self._optimizer.variables]
         self.parameters = sum(math.prod(variable.shape) for variable in self._model.trainable_variables)
         self._loss = LOSSES[specification["loss"]]
         self._inputs, self._labels = tf.constant(train.inputs), tf.constant(train.labels)
@@ -98,14 +98,14 @@ class Trainer:
                 gradients = tape.gradient(loss, model.trainable_variables)
                 optimizer.apply(gradients, model.trainable_variables)
                 losses = losses.write(step, loss)
-                accuracies = accuracies.write(step, _accuracy(targets, logits))
+                accuracies = accuracies.write(step, tf.reduce_mean(_hits(targets, logits)))
             return losses.stack(), accuracies.stack()
 
         @tf.function(reduce_retracing=True)
         def validate(values: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             logits = model(models.inputs(values), training=False)
             targets = one_hot(targets, classes)
-            return tf.reduce_sum(self._loss(targets, logits)), _accuracy(targets, logits) * len(values)
+            return tf.reduce_sum(self._loss(targets, logits)), tf.reduce_sum(_hits(targets, logits))
 
         self._validate_batch = validate
         return run
@@ -127,7 +127,7 @@ class Trainer:
             sums += self._validate_batch(
                 tf.constant(self._validation.inputs[part]), tf.constant(self._validation.labels[part])
             )
-        return tuple(sums / size)
+        return float(sums[0] / size), float(sums[1] / size)
 
     def train(self, seed: int, report: Callable[[str], None]) -> tuple[Model, list[Row]]:
         """Train one seed from its initial weights to its last step.
@@ -185,7 +185,6 @@ class Trainer:
         return {"parameters": self.parameters, "batch_size": self.batch}
 
 
-def _accuracy(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Return the fraction of examples whose largest logit is that of their class."""
-    hits = tf.equal(tf.argmax(logits, axis=-1), tf.argmax(targets, axis=-1))
-    return tf.reduce_mean(tf.cast(hits, tf.float32))
+def _hits(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Return 1.0 for each example whose largest logit is that of its class, else 0.0; float32 (batch,)."""
+    return tf.cast(tf.equal(tf.argmax(logits, axis=-1), tf.argmax(targets, axis=-1)), tf.float32)

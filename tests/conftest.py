@@ -1,0 +1,143 @@
+"""What several test modules share: real commands, a small IDX data set, a finished study of the digits."""
+
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnist_hpc import datasets, device, idx, storage
+
+ROOT = Path(__file__).parents[1]
+# TensorFlow takes its threads once per process; every test of numbers runs with one.
+THREADS = 1
+
+
+@pytest.fixture(scope="session")
+def tensorflow() -> None:
+    """Start TensorFlow as a job does."""
+    device.prepare(THREADS)
+
+
+def run(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m mnist_hpc`` with these arguments."""
+    return subprocess.run(
+        [sys.executable, "-m", "mnist_hpc", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+def error_line(result: subprocess.CompletedProcess[str]) -> str:
+    """Return the error of a command that refused: one line, exit code 2, no traceback."""
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("mnist_hpc: error: ")]
+    return line
+
+
+def tiny_entry(**changes: object) -> dict[str, object]:
+    """Return the config entry of a small IDX data set: 40 training and 20 test images of 10 classes."""
+    entry = {
+        "classes": 10,
+        "validation": 10,
+        "mirrors": [],
+        "files": {
+            "train_images": {"name": "train-images.gz", "shape": [40, 28, 28]},
+            "train_labels": {"name": "train-labels.gz", "shape": [40]},
+            "test_images": {"name": "test-images.gz", "shape": [20, 28, 28]},
+            "test_labels": {"name": "test-labels.gz", "shape": [20]},
+        },
+    }
+    return entry | changes
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """Return a folder with the four files of ``tiny_entry``."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for key, file in tiny_entry()["files"].items():
+        top = 256 if "images" in key else 10
+        array = random.integers(0, top, file["shape"], dtype=np.uint8)
+        (folder / file["name"]).write_bytes(gzip.compress(idx.encode(array)))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with train.h5 and test.h5 of the digits."""
+    folder = tmp_path_factory.mktemp("digits")
+    datasets.convert("digits", None, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def digit_splits(digits: Path) -> tuple[storage.Split, storage.Split]:
+    """Return the training and validation examples of the digits."""
+    with storage.reading(digits / "train.h5") as file:
+        return storage.read_split(file["train"]), storage.read_split(file["validation"])
+
+
+def specification(**changes: object) -> dict[str, object]:
+    """Return the specification of a softmax regression that takes a moment, with changes."""
+    keys = {
+        "layers": [{"Flatten": {}}, {"Dense": {"units": 10, "kernel_initializer": "zeros"}}],
+        "loss": "CategoricalCrossentropy",
+        "optimizer": {"SGD": {"learning_rate": 0.5}},
+        "batch_size": 100,
+        "steps": 60,
+        "threads": THREADS,
+    }
+    return keys | changes
+
+
+SMALL_STUDY = """
+dataset: digits
+seeds: 2
+seeds_per_job: 2
+variants:
+  regression:
+    layers: [Flatten, {Dense: {units: 10, kernel_initializer: zeros}}]
+    optimizer: {SGD: {learning_rate: 0.5}}
+    batch_size: 100
+    steps: 60
+  circle:
+    dataset: circle
+    layers: [{Dense: {units: 3, activation: tanh}}, {Dense: {units: 2}}]
+    optimizer: {Adam: {learning_rate: 0.03}}
+    batch_size: 100
+    steps: 60
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return a copy of the workflow with a small study, in a folder whose name needs quoting."""
+    root = tmp_path / "a user's study"
+    for name in ("workflow", "profiles"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Snakefile", root)
+    (root / "config.yaml").write_text(SMALL_STUDY)
+    return root
+
+
+def snakemake(project: Path, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``snakemake --profile profiles/local`` in a project, its two streams together."""
+    return subprocess.run(
+        [Path(sys.executable).parent / "snakemake", "--profile", "profiles/local", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=project,
+        env={**os.environ, **environment},
+        check=False,
+    )

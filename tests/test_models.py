@@ -1,0 +1,97 @@
+import inspect
+
+import numpy as np
+import pytest
+import yaml
+
+from conftest import error_line, run
+from mnist_hpc import config, storage
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+CNN = [
+    {"Conv2D": {"filters": 2, "kernel_size": 3, "activation": "relu"}},
+    {"BatchNormalization": {}},
+    {"MaxPooling2D": {}},
+    {"Flatten": {}},
+    {"Dropout": {"rate": 0.5}},
+    {"Dense": {"units": 10}},
+]
+
+
+def values(model):
+    return [variable.numpy() for variable in model.variables]
+
+
+def test_the_seed_decides_the_initial_weights():
+    from mnist_hpc import models
+
+    first, again, other = (values(models.build(CNN, (28, 28, 1), seed)) for seed in (3, 3, 4))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first[0], other[0])
+
+
+@pytest.mark.parametrize("kind", ["layer", "optimizer"])
+def test_every_layer_and_argument_of_the_schema_is_keras(kind):
+    import keras
+
+    schema = yaml.safe_load(config.SCHEMA.read_text())["$defs"]
+    module = keras.layers if kind == "layer" else keras.optimizers
+    known = schema[kind]["else"]["properties"]
+    assert set(schema[kind]["then"]["enum"]) <= set(known)
+    for name, arguments in known.items():
+        while "$ref" in arguments:
+            arguments = schema[arguments["$ref"].rpartition("/")[2]]
+        parameters = inspect.signature(getattr(module, name)).parameters
+        assert set(arguments["properties"]) <= set(parameters), name
+
+
+@pytest.mark.parametrize("kind", ["activation", "initializer"])
+def test_every_activation_and_initializer_of_the_schema_is_keras(kind):
+    import keras
+
+    find = keras.activations.get if kind == "activation" else keras.initializers.get
+    for name in yaml.safe_load(config.SCHEMA.read_text())["$defs"][kind]["enum"]:
+        assert callable(find(name))
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """Return a models file with seed 5, and the model it was made from."""
+    from mnist_hpc import models
+
+    model = models.build(CNN, (28, 28, 1), seed=5)
+    facts = {"layers": CNN, "input_shape": [28, 28, 1], "loss": "CategoricalCrossentropy", "dataset": "digits"}
+    runs = {5: storage.Model({"status": "ok"}, models.weights(model)), 6: storage.Model({"status": "failed"}, {})}
+    storage.write_models(tmp_path / "models.h5", facts, runs)
+    return tmp_path / "models.h5", model
+
+
+def test_load_gives_back_the_trained_model(trained):
+    from mnist_hpc import models
+
+    path, model = trained
+    images = np.random.default_rng(0).random((3, 28, 28, 1), np.float32)
+    assert np.array_equal(models.load(path)(images), model(images))
+
+
+def test_export_writes_a_keras_file_that_keras_reads(trained, tmp_path):
+    import keras
+
+    path, model = trained
+    result = run("export", "--model", path, "--seed", "5", tmp_path / "out.keras")
+    assert result.returncode == 0, result.stderr
+    images = np.random.default_rng(0).random((3, 28, 28, 1), np.float32)
+    exported = keras.models.load_model(tmp_path / "out.keras", safe_mode=True)
+    assert np.array_equal(exported(images), model(images))
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["models.h5", "out.keras"]
+
+
+def test_export_refuses_what_it_cannot_do(trained, tmp_path):
+    path, _ = trained
+    assert "expected a name that ends in .keras" in error_line(run("export", "--model", path, tmp_path / "out.h5"))
+    line = error_line(run("export", "--model", path, "--seed", "7", tmp_path / "out.keras"))
+    assert "found seeds 5, 6, expected --seed 7 among them" in line
+    line = error_line(run("export", "--model", path, "--seed", "6", tmp_path / "out.keras"))
+    assert "the training of seed 6 failed" in line
+    assert "nowhere.h5: not found" in error_line(run("export", "--model", "nowhere.h5", tmp_path / "out.keras"))
