@@ -41,6 +41,8 @@ def prepare(threads: int, require_gpu: bool = False) -> str:
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
+    # Of no measured use here, and it fills the log with errors where noise is followed by a ReLU.
+    tf.config.optimizer.set_experimental_options({"remapping": False})
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         return f"GPU {tf.config.experimental.get_device_details(gpus[0]).get('device_name', 'unknown')}"
