@@ -2,16 +2,17 @@
 
 import argparse
 import json
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mnist_hpc.errors import UserError, reason
+from mnist_hpc.errors import Interrupted, UserError, reason
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 2 for a known error, told on one line."""
+    """Run a command and return its exit code: 2 for a known error, told on one line, 75 for an interruption."""
     options = vars(_parser().parse_args(arguments))
     command = options.pop("run")
     try:
@@ -20,6 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = str(error) if isinstance(error, UserError) else reason(error)
         print(f"mnist_hpc: error: {text}", file=sys.stderr)
         return 2
+    except Interrupted as interruption:
+        _say(f"mnist_hpc: interrupted: {interruption}")
+        return 75
     return 0
 
 
@@ -48,16 +52,25 @@ def train(
     seeds: range,
     models: Path,
     history: Path,
+    state: Path | None,
+    checkpoint_seconds: float,
     threads: int,
     require_gpu: int,
 ) -> None:
-    """Train a block of seeds of one variant."""
+    """Train a block of seeds of one variant; go on where an earlier process was cut off."""
     from mnist_hpc import device, metrics, provenance, storage
+    from mnist_hpc.checkpoint import Checkpoint
 
     wanted: dict[str, Any] = _json("--specification", specification)
     with storage.reading(data) as file:
         attributes = dict(file.attrs)
         train, validation = (storage.read_split(file[part]) for part in ("train", "validation"))
+    keys = {"dataset": str(attributes["dataset"]), "variant": variant}
+    hashes = {
+        "spec_hash": provenance.specification_hash(wanted),
+        "data_hash": str(attributes["data_hash"]),
+        "code_hash": provenance.code_hash("train"),
+    }
     if threads < wanted["threads"]:
         _say(f"{variant}: {threads} threads instead of {wanted['threads']}: the last bits may differ")
     hardware = device.prepare(threads, bool(require_gpu))
@@ -66,22 +79,24 @@ def train(
     from mnist_hpc import training
     from mnist_hpc.models import input_shape
 
-    trainer = training.Trainer(wanted, train, validation)
-    runs = {seed: trainer.train(seed, report=lambda line: _say(f"{variant}: {line}")) for seed in seeds}
-    keys = {"dataset": str(attributes["dataset"]), "variant": variant}
-    header = {
-        **wanted,
-        **keys,
-        "classes": int(attributes["classes"]),
-        "input_shape": input_shape(train),
-        "spec_hash": provenance.specification_hash(wanted),
-        "data_hash": str(attributes["data_hash"]),
-        "code_hash": provenance.code_hash("train"),
-        "device": hardware,
-        "threads": threads,
-        "compile_seconds": trainer.compile_seconds,
-        **device.versions(),
-    }
+    def report(line: str) -> None:
+        _say(f"{variant}: {line}")
+
+    origin = {"device": hardware, "threads": threads, "commit": provenance.commit(), **device.versions()}
+    stop = _stop_on_signals()
+    trainer = None
+    runs = {}
+    for seed in seeds:
+        identity = provenance.specification_hash(hashes)
+        checkpoint = state and Checkpoint(state / variant / identity / f"seed-{seed}.h5", checkpoint_seconds)
+        done = checkpoint and checkpoint.finished(report)
+        if done:
+            report(f"seed {seed}: finished by an earlier process, taken over")
+        else:
+            trainer = trainer or training.Trainer(wanted, train, validation, origin)
+            done = trainer.train(seed, report, checkpoint, stop)
+        runs[seed] = done
+    header = {**wanted, **keys, **hashes, "classes": int(attributes["classes"]), "input_shape": input_shape(train)}
     storage.write_models(models, header, {seed: model for seed, (model, _) in runs.items()})
     rows = [keys | row for _, history_rows in runs.values() for row in history_rows]
     metrics.write(history, metrics.HISTORY_COLUMNS, rows)
@@ -207,6 +222,8 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--seeds", type=_seeds, required=True, metavar="FIRST-LAST", help="as 0-4")
     added.add_argument("--models", type=Path, required=True, help="models.h5 to write")
     added.add_argument("--history", type=Path, required=True, help="history.csv to write")
+    added.add_argument("--state", type=Path, help="folder for checkpoints; without it an interruption loses the run")
+    added.add_argument("--checkpoint-seconds", type=float, default=60.0, help="how often to save")
     added.add_argument("--threads", type=int, default=1, help="CPU threads")
     added.add_argument("--require-gpu", type=int, choices=(0, 1), default=0, help="1: fail where no GPU is visible")
 
@@ -239,6 +256,14 @@ def _json(option: str, text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise UserError(f"{option}: found {text!r}, expected JSON ({error})") from None
+
+
+def _stop_on_signals() -> Callable[[], bool]:
+    """Return a function that says whether a signal told this process to stop."""
+    received: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: received.append(number))
+    return lambda: bool(received)
 
 
 def _say(line: str) -> None:

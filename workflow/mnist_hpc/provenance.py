@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -73,3 +74,14 @@ def _syntax_tree(module: str, package: Path) -> ast.Module:
         ):
             node.body = body[1:]
     return tree
+
+
+def commit() -> str:
+    """Return the commit of the code that runs, with "+changes" if files differ from it; empty outside of git."""
+    git = ("git", "-C", str(PACKAGE))
+    try:
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S603
+        changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return head.stdout.strip()[:HASH_DIGITS] + ("+changes" if changes.stdout else "")

@@ -6,7 +6,9 @@ epoch after the other, as the lecture's ``next_batch`` does. The order depends o
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import keras
@@ -14,12 +16,17 @@ import numpy as np
 import tensorflow as tf
 
 from mnist_hpc import models
+from mnist_hpc.checkpoint import Checkpoint
+from mnist_hpc.errors import Interrupted, UserError
 from mnist_hpc.losses import LOSSES, one_hot
 from mnist_hpc.storage import Model, Split
 
 HISTORY_POINTS = 20
 # A loss this many times the first one never came back in practice; NaN and infinity count as exploded too.
 EXPLODED = 1e4
+# How long one call of the compiled loop takes, so that a signal is answered soon, and how many steps the first has.
+CALL_SECONDS = 1.0
+FIRST_CALL = 10
 
 Row = dict[str, Any]
 
@@ -56,7 +63,18 @@ class Trainer:
         compile_seconds: tracing and first call, paid once a block.
     """
 
-    def __init__(self, specification: Mapping[str, Any], train: Split, validation: Split) -> None:
+    def __init__(
+        self, specification: Mapping[str, Any], train: Split, validation: Split, origin: Mapping[str, Any] | None = None
+    ) -> None:
+        """Build and compile.
+
+        Args:
+            specification: of the variant.
+            train: training examples.
+            validation: validation examples.
+            origin: facts that every run of this process shares, as device and versions.
+        """
+        self._origin = dict(origin or {})
         self._layers = specification["layers"]
         self._shape = models.input_shape(train)
         self._examples = len(train.labels)
@@ -129,60 +147,169 @@ class Trainer:
             )
         return float(sums[0] / size), float(sums[1] / size)
 
-    def train(self, seed: int, report: Callable[[str], None]) -> tuple[Model, list[Row]]:
-        """Train one seed from its initial weights to its last step.
+    def train(
+        self,
+        seed: int,
+        report: Callable[[str], None],
+        checkpoint: Checkpoint | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> tuple[Model, list[Row]]:
+        """Train one seed from where it was, or from its initial weights, to its last step.
 
         Args:
             seed: decides initial weights, batch order and dropout.
             report: receives a line of progress now and then.
+            checkpoint: where to look for an earlier, cut off run of this seed, and to save this one.
+            stop: asked about every second; True saves and raises Interrupted.
 
         Returns:
-            The trained model with its facts (``train_seconds`` are those of the compiled steps alone), and the
-            learning curve: training loss and accuracy are means over the steps since the row before, as the
-            model saw them (with dropout), those of validation are over all its examples. A run whose loss is
-            not finite or exploded has status "failed", the number of that step from 1, and no weights.
-        """
-        self._start(seed)
-        rows: list[Row] = []
-        done, seconds, limit = 0, 0.0, math.inf
-        for upto in history_steps(self.steps):
-            indices = batch_indices(seed, self._examples, self.batch, done, upto)
-            begin = time.perf_counter()
-            losses, accuracies = (values.numpy() for values in self._run(indices))
-            seconds += time.perf_counter() - begin
-            if done == 0:
-                limit = EXPLODED * max(1.0, losses[0])
-            (exploded,) = np.nonzero(~(losses <= limit))
-            if exploded.size:
-                step = done + int(exploded[0]) + 1
-                report(f"seed {seed}: failed at step {step} of {self.steps}: loss {losses[exploded[0]]}")
-                facts = {"status": "failed", "failed_step": step, "steps": step, "train_seconds": seconds}
-                return Model(facts | self._sizes(), {}), rows
-            done = upto
-            validation_loss, validation_accuracy = self._validate()
-            rows.append(
-                {
-                    "seed": seed,
-                    "step": done,
-                    "epoch": done * self.batch / self._examples,
-                    "train_loss": float(losses.mean()),
-                    "train_accuracy": float(accuracies.mean()),
-                    "validation_loss": validation_loss,
-                    "validation_accuracy": validation_accuracy,
-                    "train_seconds": seconds,
-                }
-            )
-            report(
-                f"seed {seed}: step {done} of {self.steps}, loss {losses.mean():.4f}, "
-                f"validation accuracy {validation_accuracy:.4f}, {done * self.batch / seconds:,.0f} images/s"
-            )
-        facts = {name: rows[-1][name] for name in rows[-1] if name not in ("seed", "step", "epoch")}
-        facts |= {"status": "ok", "steps": done, "images_per_second": done * self.batch / seconds}
-        return Model(facts | self._sizes(), models.weights(self._model)), rows
+            The trained model with its facts (``train_seconds`` are those of the compiled steps alone, resumed
+            parts added), and the learning curve: training loss and accuracy are means over the steps since the
+            row before, as the model saw them (with dropout), those of validation are over all its examples. A
+            run whose loss is not finite or exploded has status "failed", the number of that step from 1, and no
+            weights.
 
-    def _sizes(self) -> Row:
-        """Return the facts that all seeds share."""
-        return {"parameters": self.parameters, "batch_size": self.batch}
+        Raises:
+            Interrupted: ``stop`` said so; what was done is saved.
+        """
+        run = self._resume(seed, report, checkpoint)
+        pending = [step for step in history_steps(self.steps) if step > run.step]
+        saved = time.perf_counter()
+        while pending and run.failed_step is None:
+            losses = self._advance(run, pending[0], seed)
+            if run.failed_step is not None:
+                report(f"seed {seed}: failed at step {run.failed_step} of {self.steps}: loss {losses[-1]}")
+            elif run.step == pending[0]:
+                pending.pop(0)
+                self._add_row(run, seed)
+                report(
+                    f"seed {seed}: step {run.step} of {self.steps}, loss {run.rows[-1]['train_loss']:.4f}, "
+                    f"validation accuracy {run.rows[-1]['validation_accuracy']:.4f}, "
+                    f"{run.step * self.batch / run.seconds:,.0f} images/s"
+                )
+            stopping = stop()
+            if checkpoint and (stopping or time.perf_counter() - saved > checkpoint.seconds):
+                checkpoint.save(asdict(run), self._arrays())
+                saved = time.perf_counter()
+                if stopping:
+                    raise Interrupted(f"seed {seed}: saved at step {run.step} of {self.steps}; run again to go on")
+        model = self._finished(run)
+        if checkpoint:
+            checkpoint.save(asdict(run) | {"facts": model.facts}, model.weights)
+        return model, run.rows
+
+    def _resume(self, seed: int, report: Callable[[str], None], checkpoint: Checkpoint | None) -> "_Run":
+        """Give model and optimizer the state in which the run of this seed was left, or in which it begins."""
+        self._start(seed)
+        saved = None
+        try:
+            saved = checkpoint.load() if checkpoint else None
+        except UserError as error:
+            report(f"seed {seed}: warning: {error}")
+        if saved is None:
+            return _Run()
+        record, arrays = saved
+        for name, variable in self._variables():
+            variable.assign(arrays[name])
+        run = _Run(**record)
+        run.windows += 1
+        report(f"seed {seed}: goes on at step {run.step} of {self.steps}")
+        return run
+
+    def _variables(self) -> Iterator[tuple[str, keras.Variable]]:
+        """Yield everything that changes while training, by a name of its own."""
+        for kind, variables in (("model", self._model.variables), ("optimizer", self._optimizer.variables)):
+            for index, variable in enumerate(variables):
+                yield f"{kind}/{index}", variable
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {name: variable.numpy() for name, variable in self._variables()}
+
+    def _advance(self, run: "_Run", upto: int, seed: int) -> np.ndarray:
+        """Train for about a second, at most up to a step, and return the loss of each step."""
+        if run.step:
+            upto = min(upto, run.step + math.ceil(CALL_SECONDS * run.step / run.seconds))
+        else:
+            upto = min(upto, FIRST_CALL)
+        indices = batch_indices(seed, self._examples, self.batch, run.step, upto)
+        begin = time.perf_counter()
+        losses, accuracies = (values.numpy() for values in self._run(indices))
+        run.seconds += time.perf_counter() - begin
+        if run.step == 0:
+            run.limit = EXPLODED * max(1.0, float(losses[0]))
+        (exploded,) = np.nonzero(~(losses <= run.limit))
+        if exploded.size:
+            losses = losses[: exploded[0] + 1]
+            run.failed_step = run.step + len(losses)
+        run.losses += losses.tolist()
+        run.accuracies += accuracies.tolist()
+        run.step = upto
+        return losses
+
+    def _add_row(self, run: "_Run", seed: int) -> None:
+        """Validate, and end an interval of the learning curve."""
+        loss, accuracy = self._validate()
+        row = {
+            "seed": seed,
+            "step": run.step,
+            "epoch": run.step * self.batch / self._examples,
+            "train_loss": float(np.mean(run.losses)),
+            "train_accuracy": float(np.mean(run.accuracies)),
+            "validation_loss": loss,
+            "validation_accuracy": accuracy,
+            "train_seconds": run.seconds,
+        }
+        run.rows.append(row)
+        run.losses, run.accuracies = [], []
+
+    def _finished(self, run: "_Run") -> Model:
+        """Return the model of a run that has come to its end."""
+        facts = {
+            **self._origin,
+            "parameters": self.parameters,
+            "batch_size": self.batch,
+            "compile_seconds": self.compile_seconds,
+            "windows": run.windows,
+            "started": run.started,
+            "finished": _now(),
+        }
+        if run.failed_step is not None:
+            facts |= {"status": "failed", "failed_step": run.failed_step, "steps": run.failed_step}
+            return Model(facts | {"train_seconds": run.seconds}, {})
+        facts |= {"status": "ok", "steps": run.step, "images_per_second": run.step * self.batch / run.seconds}
+        facts |= {name: run.rows[-1][name] for name in run.rows[-1] if name not in ("seed", "step", "epoch")}
+        return Model(facts, models.weights(self._model))
+
+
+@dataclass
+class _Run:
+    """How far a seed has come; with the variables, all that a resumed run needs to end in the same bits.
+
+    Attributes:
+        step: steps done.
+        seconds: spent in them.
+        limit: loss above which the run has exploded.
+        losses: of the steps since the last row.
+        accuracies: of the steps since the last row.
+        rows: of the learning curve.
+        failed_step: step at which the loss exploded.
+        windows: processes that worked on the run.
+        started: when the first of them did, UTC.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    limit: float = math.inf
+    losses: list[float] = field(default_factory=list)
+    accuracies: list[float] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    failed_step: int | None = None
+    windows: int = 1
+    started: str = field(default_factory=lambda: _now())
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _hits(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

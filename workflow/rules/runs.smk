@@ -21,8 +21,8 @@ rule train:
     shell:
         "python -m mnist_hpc train --data {input} --variant {wildcards.variant}"
         " --specification {params.specification:q} --seeds {wildcards.first}-{wildcards.last}"
-        " --models {output.models} --history {output.history} --threads {threads}"
-        " --require-gpu {resources.require_gpu} > {log} 2>&1"
+        " --models {output.models} --history {output.history} --state results/state/{wildcards.dataset}"
+        " --threads {threads} --require-gpu {resources.require_gpu} > {log} 2>&1"
 
 
 rule evaluate:

@@ -1,0 +1,102 @@
+"""Interrupted and finished trainings, kept until the tables hold them.
+
+One file a seed, ``results/state/<dataset>/<variant>/<identity>/seed-<n>.h5``. The identity is a hash of
+specification, data and code, so a checkpoint of anything else is never found. Snakemake knows nothing of these
+files: it deletes what it knows whenever a job starts anew.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnist_hpc import storage
+from mnist_hpc.errors import UserError
+
+Record = dict[str, Any]
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The place where one seed is saved.
+
+    Attributes:
+        path: of the file.
+        seconds: how often to save, by the clock.
+    """
+
+    path: Path
+    seconds: float = 60.0
+
+    def save(self, record: Record, arrays: Mapping[str, np.ndarray]) -> None:
+        """Replace what is saved, atomically.
+
+        Args:
+            record: values that JSON can hold.
+            arrays: numeric arrays by name.
+        """
+        text = json.dumps(record)
+        with storage.writing(self.path, {"record": text, "sha256": _checksum(text, arrays)}) as file:
+            for name, value in arrays.items():
+                file.create_dataset(f"arrays/{name}", data=value)
+
+    def load(self) -> tuple[Record, Arrays] | None:
+        """Return what was saved, or None where there is nothing.
+
+        Raises:
+            UserError: the file is damaged; it has been removed.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            with storage.reading(self.path) as file:
+                arrays: Arrays = {}
+                file.visititems(lambda name, item: arrays.update({name: item[()]}) if hasattr(item, "dtype") else None)
+                arrays = {name.removeprefix("arrays/"): value for name, value in arrays.items()}
+                text, checksum = file.attrs["record"], file.attrs["sha256"]
+            if checksum != _checksum(text, arrays):
+                raise UserError("the checksum is wrong")
+            return json.loads(text), arrays
+        except (UserError, ValueError, TypeError, RuntimeError) as error:
+            self.path.unlink()
+            raise UserError(f"{self.path}: damaged checkpoint discarded ({error})") from None
+
+    def finished(self, report: Callable[[str], None]) -> tuple[storage.Model, list[Record]] | None:
+        """Return model and learning curve of a training that came to its end, or None; report a damaged file."""
+        try:
+            saved = self.load()
+        except UserError as error:
+            report(f"warning: {error}")
+            return None
+        if saved is None or "facts" not in saved[0]:
+            return None
+        record, weights = saved
+        return storage.Model(record["facts"], weights), record["rows"]
+
+
+def folder(results: Path, dataset: str, variant: str) -> Path:
+    """Return the folder of a variant's checkpoints."""
+    return results / "state" / dataset / variant
+
+
+def remove(results: Path, dataset: str, variant: str) -> None:
+    """Remove a variant's checkpoints, and the folders that this leaves empty."""
+    path = folder(results, dataset, variant)
+    shutil.rmtree(path, ignore_errors=True)
+    for parent in (path.parent, path.parent.parent):
+        if parent.is_dir() and not any(parent.iterdir()):
+            parent.rmdir()
+
+
+def _checksum(text: str, arrays: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
+        digest.update(np.ascontiguousarray(arrays[name]))
+    return digest.hexdigest()
