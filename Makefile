@@ -4,7 +4,7 @@ ENV := $(or $(wildcard .venv/.gpu),.venv/.cpu)
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 SNAKEMAKE := snakemake --profile profiles/local
 
-.PHONY: env env-gpu demo run test lint lock
+.PHONY: env env-gpu demo run status clean test lint lock
 .DEFAULT_GOAL := demo
 
 demo: $(ENV)
@@ -12,6 +12,12 @@ demo: $(ENV)
 
 run: $(ENV)
 	$(SNAKEMAKE) $(if $(SEEDS),--config max_seeds=$(SEEDS))
+
+status: $(ENV)
+	python -m mnist_hpc status
+
+clean: $(ENV)
+	python -m mnist_hpc clean $(if $(YES),--yes)
 
 env: .venv/.cpu
 

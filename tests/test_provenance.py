@@ -49,6 +49,24 @@ def test_an_import_inside_a_function_is_followed(package):
     assert "train" in changed(package, "extra", "1", "2")
 
 
+def test_a_new_import_and_a_renamed_module_are_noticed(package):
+    (package / "extra.py").write_text("VALUE = 1\n")
+    assert changed(package, "losses", "import tensorflow as tf", "import tensorflow as tf\nimport mnist_hpc.extra") == {
+        "train",
+        "evaluate",
+    }
+    assert changed(package, "extra", "1", "2") == {"train", "evaluate"}
+    before = hashes(package)
+    (package / "losses.py").rename(package / "objectives.py")
+    for module in ("models", "training", "evaluation"):
+        path = package / f"{module}.py"
+        path.write_text(path.read_text().replace("mnist_hpc.losses", "mnist_hpc.objectives"))
+    after = hashes(package)
+    assert {stage for stage in before if before[stage] != after[stage]} == {"train", "evaluate"}
+    assert "objectives" in provenance.imported("training", package)
+    assert "losses" not in provenance.imported("training", package)
+
+
 def test_a_data_stage_does_not_depend_on_the_code_of_training(package):
     assert "training" not in provenance.imported("datasets", package)
     assert "tables" not in provenance.imported("training", package)

@@ -131,27 +131,48 @@ def evaluate(models: Path, data: Path, metrics: Path, predictions: Path, threads
 
 def tabulate(config: Path, overrides: str, results: Path) -> None:
     """Aggregate the runs that are there into tables; what is missing or stale is named."""
-    from mnist_hpc import provenance, tables
+    from mnist_hpc import checkpoint, provenance, tables
     from mnist_hpc.specification import Study
 
+    begin = provenance.now()
     study = Study(config, _json("--set", overrides))
-    codes = {
-        "code_hash": provenance.code_hash("train"),
-        "evaluation_code_hash": provenance.code_hash("evaluate"),
-    }
-    identities = {name: {"spec_hash": variant.hash} | codes for name, variant in study.variants.items()}
-    runs = tables.runs(study.blocks, results, identities)
+    runs = tables.runs(study.blocks, results, tables.identities(study, results))
     variants, confusions = tables.variants(runs), tables.confusions(runs, study.blocks, results)
-    named = {
-        "runs": runs,
-        "variants": variants,
-        "confusions": confusions,
-        "classes": tables.classes(confusions),
-    }
+    named = {"runs": runs, "variants": variants, "confusions": confusions, "classes": tables.classes(confusions)}
+    folder = results / study.dataset / "tables"
     for name, table in named.items():
-        tables.write(table, results / study.dataset / "tables" / f"{name}.csv")
+        tables.write(table, folder / f"{name}.csv")
+    provenance.write(folder / "provenance.json", tables.provenance(study, results, runs) | {"started": begin})
+    for row in variants[variants["status"].isin(["ok", "failed"])].itertuples():
+        checkpoint.remove(results, row.dataset, row.variant)
     shown = variants[["variant", "status", "n", "test_accuracy_mean", "test_accuracy_sd", "train_seconds_mean"]]
     print(shown.to_string(index=False, na_rep="–"))
+
+
+def status(config: Path, overrides: str, results: Path) -> None:
+    """Say what is done, stale, failed and missing, and how long the rest will take; run nothing."""
+    from mnist_hpc import status as module
+    from mnist_hpc.specification import Study
+
+    print(module.describe(Study(config, _json("--set", overrides)), results))
+
+
+def clean(config: Path, overrides: str, results: Path, yes: bool) -> None:
+    """Show what no variant of the config claims any more, and remove it after a yes."""
+    from mnist_hpc import cleaning
+    from mnist_hpc.specification import Study
+
+    paths = cleaning.unclaimed(Study(config, _json("--set", overrides)), results)
+    if not paths:
+        print("Nothing to remove: every result belongs to a variant of the config.")
+        return
+    for path in paths:
+        print(f"{cleaning.size(path) / 1e6:10.1f} MB  {path}")
+    if yes or _confirm("Remove these? [y/N] "):
+        cleaning.remove(paths)
+        print("Removed.")
+    else:
+        print("Nothing was removed; answer y, or say so beforehand: make clean YES=1")
 
 
 def predict(model: Path, seed: int | None, picture: Path) -> None:
@@ -203,6 +224,10 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--config", type=Path, default=Path("config.yaml"), help="the study's config.yaml")
         added.add_argument("--set", dest="overrides", default="{}", metavar="JSON", help="keys to change in it")
 
+    def of_results(added: argparse.ArgumentParser) -> None:
+        of_study(added)
+        added.add_argument("--results", type=Path, default=Path("results"), help="the folder results")
+
     added = command(fetch)
     of_study(added)
     added.add_argument("--dataset", required=True, help="a data set of the config")
@@ -235,8 +260,12 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--threads", type=int, default=1, help="CPU threads")
 
     added = command(tabulate)
-    of_study(added)
-    added.add_argument("--results", type=Path, default=Path("results"), help="the folder results")
+    of_results(added)
+    added = command(status)
+    of_results(added)
+    added = command(clean)
+    of_results(added)
+    added.add_argument("--yes", action="store_true", help="do not ask")
 
     for run, argument in ((predict, "picture"), (export, "output")):
         added = command(run)
@@ -256,6 +285,14 @@ def _json(option: str, text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise UserError(f"{option}: found {text!r}, expected JSON ({error})") from None
+
+
+def _confirm(question: str) -> bool:
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:
+        print()
+        return False
 
 
 def _stop_on_signals() -> Callable[[], bool]:

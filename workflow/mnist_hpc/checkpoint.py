@@ -67,6 +67,14 @@ class Checkpoint:
             self.path.unlink()
             raise UserError(f"{self.path}: damaged checkpoint discarded ({error})") from None
 
+    def peek(self) -> Record | None:
+        """Return the record alone, unverified; None where there is none to read. Removes nothing."""
+        try:
+            with storage.reading(self.path) as file:
+                return json.loads(file.attrs["record"])
+        except (UserError, ValueError):
+            return None
+
     def finished(self, report: Callable[[str], None]) -> tuple[storage.Model, list[Record]] | None:
         """Return model and learning curve of a training that came to its end, or None; report a damaged file."""
         try:

@@ -3,10 +3,16 @@
 import ast
 import hashlib
 import json
+import platform
 import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from mnist_hpc import __version__, storage
 
 PACKAGE = Path(__file__).parent
 HASH_DIGITS = 12
@@ -74,6 +80,30 @@ def _syntax_tree(module: str, package: Path) -> ast.Module:
         ):
             node.body = body[1:]
     return tree
+
+
+def now() -> str:
+    """Return the time, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def write(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write facts, with those of this process, as JSON; results/README.md describes the keys."""
+    own = {
+        "finished": now(),
+        "commit": commit(),
+        "command": sys.orig_argv,
+        "host": platform.node(),
+        "python": platform.python_version(),
+        "version": __version__,
+    }
+    with storage.atomic(path) as temporary:
+        temporary.write_text(json.dumps({**facts, **own}, indent=2, sort_keys=True) + "\n")
+
+
+def file_hash(path: Path) -> str | None:
+    """Return the SHA-256 of a file, None if it is not there."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
 
 
 def commit() -> str:

@@ -109,13 +109,18 @@ class Study:
     def files(self) -> list[str]:
         """Every result that a person may look at or delete, from the folder ``results``."""
         names = ("models.h5", "history.csv", "metrics.csv", "predictions.h5")
-        tables = (f"{self.dataset}/tables/{name}.csv" for name in ("runs", "variants", "classes", "confusions"))
-        return [*(f"{block.folder}/{name}" for block in self.blocks for name in names), *tables]
+        return [*(f"{block.folder}/{name}" for block in self.blocks for name in names), *self.tables]
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables with their provenance, from the folder ``results``."""
+        names = ("runs.csv", "variants.csv", "classes.csv", "confusions.csv", "provenance.json")
+        return [f"{self.dataset}/tables/{name}" for name in names]
 
     @property
     def hash(self) -> str:
-        """Hash of what the tables list: variants in order, with their seeds and specifications."""
-        listed = [(variant.dataset, name, variant.seeds, variant.hash) for name, variant in self.variants.items()]
+        """Hash of what the tables list: variants with their seeds and specifications, in whatever order."""
+        listed = {name: (variant.dataset, variant.seeds, variant.hash) for name, variant in self.variants.items()}
         return specification_hash([self.dataset, self._seeds_per_job, listed])
 
     def raw_files(self, dataset: str) -> list[str]:

@@ -11,12 +11,30 @@ from scipy import stats
 from mnist_hpc import storage
 from mnist_hpc.errors import UserError, reason
 from mnist_hpc.metrics import RUN_COLUMNS
-from mnist_hpc.specification import Block
+from mnist_hpc.provenance import code_hash, file_hash
+from mnist_hpc.specification import Block, Study
 
 CLASS_COLUMNS = ["dataset", "variant", "seed", "class", "precision", "recall", "images"]
 CONFUSION_COLUMNS = ["dataset", "variant", "seed", "label", "predicted", "images"]
+# What a row needs to say what it is; the other columns may come and go between versions.
+IDENTITY = ["dataset", "variant", "seed", "status", "spec_hash", "data_hash", "code_hash"]
 # From good to bad; a variant is as bad as the worst of its seeds.
 STATUSES = ["ok", "failed", "stale", "missing"]
+
+
+def identities(study: Study, results: Path) -> dict[str, dict[str, str]]:
+    """Return by variant the hashes that a result of today's study carries; that of the data only if it is there."""
+    data = {}
+    for dataset in study.datasets:
+        path = results / dataset / "data" / "train.h5"
+        if path.exists():
+            with storage.reading(path) as file:
+                data[dataset] = {"data_hash": str(file.attrs["data_hash"])}
+    code = {"code_hash": code_hash("train"), "evaluation_code_hash": code_hash("evaluate")}
+    return {
+        name: {"spec_hash": variant.hash, **data.get(variant.dataset, {}), **code}
+        for name, variant in study.variants.items()
+    }
 
 
 def runs(blocks: Iterable[Block], results: Path, identities: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
@@ -41,7 +59,7 @@ def runs(blocks: Iterable[Block], results: Path, identities: Mapping[str, Mappin
                 row["status"] = "stale"
             rows.append(row)
     table = pd.DataFrame(rows, columns=RUN_COLUMNS)
-    whole = ["parameters", "steps", "batch_size", "threads", "failed_step"]
+    whole = ["parameters", "steps", "batch_size", "threads", "failed_step", "windows"]
     return table.astype(dict.fromkeys(whole, "Int64"))
 
 
@@ -50,8 +68,10 @@ def _metrics(path: Path) -> dict[int, dict[str, Any]]:
     if not path.exists():
         return {}
     try:
-        table = pd.read_csv(path, dtype={name: str for name in RUN_COLUMNS if name.endswith("_hash")})
-        return {int(row["seed"]): row for row in table[RUN_COLUMNS].to_dict("records")}
+        table = pd.read_csv(path, dtype={name: str for name in RUN_COLUMNS if name.endswith(("_hash", "commit"))})
+        # A file of an earlier version may lack columns that came later, but for those that say what a row is.
+        rows = table.set_index(IDENTITY, drop=False).reindex(columns=RUN_COLUMNS).to_dict("records")
+        return {int(row["seed"]): row for row in rows}
     except (ValueError, KeyError, OSError) as error:
         raise UserError(f"{path}: {reason(error)}; delete the file and run the workflow again") from None
 
@@ -134,6 +154,31 @@ def classes(confusions: pd.DataFrame) -> pd.DataFrame:
     predicted.index = predicted.index.rename([*keys, "label"])
     table = pd.DataFrame({"precision": right / predicted, "recall": right / actual, "images": actual})
     return table.reset_index().rename(columns={"label": "class"}).reindex(columns=CLASS_COLUMNS)
+
+
+def provenance(study: Study, results: Path, runs: pd.DataFrame) -> dict[str, Any]:
+    """Return what the tables of a study were made from: inputs with their hashes, data, devices, versions."""
+    data = {}
+    for dataset in study.datasets:
+        path = results / dataset / "data" / "train.h5"
+        if path.exists():
+            with storage.reading(path) as file:
+                data[dataset] = {key: str(value) for key, value in file.attrs.items()}
+    present = runs[runs["status"] != "missing"]
+    seen = ["device", "threads", "host", "commit", "version", "python", "tensorflow", "keras", "numpy"]
+    return {
+        "dataset": study.dataset,
+        "overrides": study.overrides,
+        "specifications": {name: variant.specification for name, variant in study.variants.items()},
+        "inputs": {
+            f"{block.folder}/metrics.csv": file_hash(results / block.folder / "metrics.csv") for block in study.blocks
+        },
+        "data": data,
+        "runs": {status: int(count) for status, count in runs["status"].value_counts().items()},
+        "runs_made_with": {name: sorted(present[name].dropna().astype(str).unique()) for name in seen},
+        "runs_started": present["started"].dropna().min() if len(present) else None,
+        "runs_finished": present["finished"].dropna().max() if len(present) else None,
+    }
 
 
 def write(table: pd.DataFrame, path: Path) -> None:

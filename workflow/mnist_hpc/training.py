@@ -207,7 +207,7 @@ class Trainer:
         except UserError as error:
             report(f"seed {seed}: warning: {error}")
         if saved is None:
-            return _Run()
+            return _Run(self.steps)
         record, arrays = saved
         for name, variable in self._variables():
             variable.assign(arrays[name])
@@ -286,6 +286,7 @@ class _Run:
     """How far a seed has come; with the variables, all that a resumed run needs to end in the same bits.
 
     Attributes:
+        steps: steps to do in all.
         step: steps done.
         seconds: spent in them.
         limit: loss above which the run has exploded.
@@ -297,6 +298,7 @@ class _Run:
         started: when the first of them did, UTC.
     """
 
+    steps: int
     step: int = 0
     seconds: float = 0.0
     limit: float = math.inf

@@ -10,11 +10,7 @@ rule tabulate:
         metrics=[f"results/{block.folder}/metrics.csv" for block in study.blocks],
         predictions=[f"results/{block.folder}/predictions.h5" for block in study.blocks],
     output:
-        expand(
-            "results/{dataset}/tables/{table}.csv",
-            dataset=study.dataset,
-            table=["runs", "variants", "classes", "confusions"],
-        ),
+        [f"results/{file}" for file in study.tables],
     log:
         f"logs/{study.dataset}/tabulate.log",
     params:

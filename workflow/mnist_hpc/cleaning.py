@@ -1,0 +1,41 @@
+"""Results that no variant of the config claims any more."""
+
+import shutil
+from pathlib import Path
+
+from mnist_hpc.specification import Study
+
+
+def unclaimed(study: Study, results: Path) -> list[Path]:
+    """Return the folders and files under ``results`` that today's config would not make, sorted.
+
+    In the data sets of the study that is every block that is not one of its blocks. In other data sets
+    (``--config dataset=...``) it is what belongs to no variant of the config: the config does not say which seeds
+    such a study had. Checkpoints go with their variant. Raw data and tables stay.
+    """
+    claimed = {results / block.folder for block in study.blocks}
+    found = []
+    for folder in sorted(results.glob("*/runs/*")):
+        dataset = folder.parents[1].name
+        if folder.name not in study.variants:
+            found.append(folder)
+        elif dataset in study.datasets:
+            blocks = sorted(folder.iterdir())
+            rest = [block for block in blocks if block not in claimed]
+            found += [folder] if rest == blocks else rest
+    found += [folder for folder in sorted(results.glob("state/*/*")) if folder.name not in study.variants]
+    return found
+
+
+def size(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder."""
+    return sum(item.stat().st_size for item in ([path] if path.is_file() else path.rglob("*")) if item.is_file())
+
+
+def remove(paths: list[Path]) -> None:
+    """Remove folders with all they hold, and files."""
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

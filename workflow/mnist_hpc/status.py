@@ -1,0 +1,105 @@
+"""The study at a glance: what is done, stale, failed, missing, and how long the rest will take. Runs nothing."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from mnist_hpc import checkpoint, storage, tables
+from mnist_hpc.provenance import specification_hash
+from mnist_hpc.specification import Study
+
+
+def overview(study: Study, results: Path) -> pd.DataFrame:
+    """Return one row per variant of the study.
+
+    Columns: dataset, variant, status (as in variants.csv), then numbers of seeds: ok, failed, stale, trained (not
+    yet evaluated), under way (a checkpoint is there), missing; last seconds_left, the training time still to come
+    by the mean of the variant's recorded times, empty where none is recorded.
+    """
+    identities = tables.identities(study, results)
+    runs = tables.runs(study.blocks, results, identities)
+    trained = {
+        block: _trained(results / block.folder / "models.h5", identities[block.variant]) for block in study.blocks
+    }
+    rows = []
+    for name, group in runs.groupby("variant", sort=False):
+        counts = group["status"].value_counts()
+        absent = group.loc[group["status"] == "missing", "seed"]
+        ready = {seed for block, seeds in trained.items() if block.variant == name for seed in seeds} & set(absent)
+        progress = _progress(study.variants[name].dataset, name, results, identities[name], set(absent) - ready)
+        todo = len(absent) - len(ready) - sum(progress.values()) + counts.get("stale", 0)
+        recorded = group["train_seconds"].mean()
+        rows.append(
+            {
+                "dataset": group["dataset"].iloc[0],
+                "variant": name,
+                "status": tables.variant_status(group["status"]),
+                **{status: int(counts.get(status, 0)) for status in ("ok", "failed", "stale")},
+                "trained": len(ready),
+                "under way": len(progress),
+                "missing": len(absent) - len(ready) - len(progress),
+                "seconds_left": todo * recorded if todo else 0.0,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _trained(path: Path, identity: Mapping[str, str]) -> set[int]:
+    """Return the seeds of a models file, if it is of today's study."""
+    if not path.exists():
+        return set()
+    header, models = storage.read_models(path)
+    wanted = {key: value for key, value in identity.items() if key in header}
+    return set(models) if all(header[key] == value for key, value in wanted.items()) else set()
+
+
+def _progress(
+    dataset: str, variant: str, results: Path, identity: Mapping[str, str], seeds: set[int]
+) -> dict[int, float]:
+    """Return for each of these seeds that has a checkpoint of today's study the fraction of its steps done."""
+    if "data_hash" not in identity:
+        return {}
+    hashed = specification_hash({key: identity[key] for key in ("spec_hash", "data_hash", "code_hash")})
+    found = {}
+    for seed in seeds:
+        place = checkpoint.Checkpoint(checkpoint.folder(results, dataset, variant) / hashed / f"seed-{seed}.h5")
+        record = place.peek()
+        if record:
+            found[seed] = record["step"] / record["steps"]
+    return found
+
+
+def describe(study: Study, results: Path) -> str:
+    """Return the overview as text, with a summary of what is left."""
+    table = overview(study, results)
+    left = table["seconds_left"]
+    todo = table[["trained", "under way", "missing", "stale"]].sum(axis=1)
+    unknown = int((left.isna() & (todo > 0)).sum())
+    lines = [table.drop(columns="seconds_left").to_string(index=False), ""]
+    if not todo.any():
+        lines.append("Everything is there.")
+    else:
+        lines.append(f"{todo.sum()} of {sum(len(block.seeds) for block in study.blocks)} runs are left to do.")
+        if left.sum():
+            lines.append(f"Training left, judged by recorded times: {_duration(left.sum())}, one job after the other.")
+        if unknown:
+            lines.append(f"{unknown} variants with runs left have no recorded time.")
+    if table["stale"].any():
+        lines.append(
+            "Stale runs are made anew by the next run. If it says there is nothing to be done, their results were "
+            "copied here without .snakemake: delete their folders under runs/ first."
+        )
+    if Path(".snakemake/locks").is_dir() and any(Path(".snakemake/locks").iterdir()):
+        lines.append(
+            "This folder is locked: a workflow is running here, or its main process died; "
+            "in that case: snakemake --unlock, and run it again."
+        )
+    return "\n".join(lines)
+
+
+def _duration(seconds: float) -> str:
+    minutes = seconds / 60
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
