@@ -160,7 +160,7 @@ class Trainer:
             seed: decides initial weights, batch order and dropout.
             report: receives a line of progress now and then.
             checkpoint: where to look for an earlier, cut off run of this seed, and to save this one.
-            stop: asked about every second; True saves and raises Interrupted.
+            stop: asked about every second; True ends the training.
 
         Returns:
             The trained model with its facts (``train_seconds`` are those of the compiled steps alone, resumed
@@ -170,7 +170,7 @@ class Trainer:
             weights.
 
         Raises:
-            Interrupted: ``stop`` said so; what was done is saved.
+            Interrupted: ``stop`` said so; what was done is saved if there is a checkpoint.
         """
         run = self._resume(seed, report, checkpoint)
         pending = [step for step in history_steps(self.steps) if step > run.step]
@@ -191,8 +191,9 @@ class Trainer:
             if checkpoint and (stopping or time.perf_counter() - saved > checkpoint.seconds):
                 checkpoint.save(asdict(run), self._arrays())
                 saved = time.perf_counter()
-                if stopping:
-                    raise Interrupted(f"seed {seed}: saved at step {run.step} of {self.steps}; run again to go on")
+            if stopping:
+                fate = "saved; run again to go on" if checkpoint else "lost: there is no --state to save it in"
+                raise Interrupted(f"seed {seed}: step {run.step} of {self.steps}, {fate}")
         model = self._finished(run)
         if checkpoint:
             checkpoint.save(asdict(run) | {"facts": model.facts}, model.weights)
