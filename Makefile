@@ -4,7 +4,7 @@ ENV := $(or $(wildcard .venv/.gpu),.venv/.cpu)
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 SNAKEMAKE := snakemake --profile profiles/local
 
-.PHONY: env env-gpu demo run status clean test lint lock
+.PHONY: env env-gpu demo run status clean test slurm-playground lint lock
 .DEFAULT_GOAL := demo
 
 demo: $(ENV)
@@ -25,6 +25,9 @@ env-gpu: .venv/.gpu
 
 test: $(ENV)
 	pytest
+
+slurm-playground: $(ENV)
+	python tests/slurm/cluster.py
 
 lint: $(ENV)
 	ruff check
