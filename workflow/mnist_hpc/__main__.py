@@ -24,6 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Interrupted as interruption:
         _say(f"mnist_hpc: interrupted: {interruption}")
         return 75
+    except KeyboardInterrupt:
+        _say("mnist_hpc: interrupted")
+        return 130
     return 0
 
 
