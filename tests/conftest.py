@@ -59,10 +59,8 @@ def tiny_entry(**changes: object) -> dict[str, object]:
     return entry | changes
 
 
-@pytest.fixture
-def tiny(tmp_path: Path) -> Path:
-    """Return a folder with the four files of ``tiny_entry``."""
-    folder = tmp_path / "tiny"
+def make_tiny(folder: Path) -> Path:
+    """Write the four files of ``tiny_entry`` into a new folder."""
     folder.mkdir()
     random = np.random.default_rng(0)
     for key, file in tiny_entry()["files"].items():
@@ -70,6 +68,12 @@ def tiny(tmp_path: Path) -> Path:
         array = random.integers(0, top, file["shape"], dtype=np.uint8)
         (folder / file["name"]).write_bytes(gzip.compress(idx.encode(array)))
     return folder
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """Return a folder with the four files of ``tiny_entry``."""
+    return make_tiny(tmp_path / "tiny")
 
 
 @pytest.fixture(scope="session")
@@ -130,10 +134,12 @@ def project(tmp_path: Path) -> Path:
     return root
 
 
-def snakemake(project: Path, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run ``snakemake --profile profiles/local`` in a project, its two streams together."""
+def snakemake(
+    project: Path, *arguments: object, profile: str = "local", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake with a profile in a project, its two streams together."""
     return subprocess.run(
-        [Path(sys.executable).parent / "snakemake", "--profile", "profiles/local", *map(str, arguments)],
+        [Path(sys.executable).parent / "snakemake", "--profile", f"profiles/{profile}", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

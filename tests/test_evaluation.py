@@ -1,4 +1,5 @@
 import csv
+import json
 
 import h5py
 import numpy as np
@@ -13,8 +14,6 @@ pytestmark = pytest.mark.usefixtures("tensorflow")
 @pytest.fixture(scope="module")
 def block(digits, tmp_path_factory):
     """Return a folder with models and evaluation of two seeds, the second of which failed, made by the commands."""
-    import json
-
     folder = tmp_path_factory.mktemp("block")
     trained = run(
         *("train", "--data", digits / "train.h5", "--variant", "tiny", "--seeds", "0-1"),
@@ -110,3 +109,14 @@ def test_models_of_other_data_are_refused(block, digits, tmp_path):
     line = error_line(run("evaluate", "--models", block / "models.h5", "--data", tmp_path / "test.h5", *outputs))
     assert "train it again" in line
     assert not (tmp_path / "m.csv").exists()
+
+
+def test_a_job_with_fewer_threads_than_the_variant_asks_for_says_so_and_records_it(digits, tmp_path):
+    wanted = json.dumps(specification(threads=2, steps=5))
+    result = run(
+        *("train", "--data", digits / "train.h5", "--variant", "tiny", "--seeds", "0-0", "--threads", "1"),
+        *("--specification", wanted, "--models", tmp_path / "models.h5", "--history", tmp_path / "history.csv"),
+    )
+    assert "tiny: 1 threads instead of 2: the last bits may differ" in result.stderr
+    _, models = storage.read_models(tmp_path / "models.h5")
+    assert models[0].facts["threads"] == 1

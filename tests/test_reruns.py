@@ -13,8 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from conftest import ROOT, run, snakemake, tiny_entry
-from mnist_hpc import idx
+from conftest import ROOT, make_tiny, run, snakemake, tiny_entry
 
 TABULATE = {"tabulate"}
 REGRESSION = {"train regression 0-1", "evaluate regression 0-1"}
@@ -77,14 +76,6 @@ def in_study(root):
     os.environ.pop("PYTHONPATH")
     if before is not None:
         os.environ["PYTHONPATH"] = before
-
-
-def make_tiny(folder):
-    folder.mkdir()
-    random = np.random.default_rng(0)
-    for key, file in tiny_entry()["files"].items():
-        array = random.integers(0, 256 if "images" in key else 10, file["shape"], dtype=np.uint8)
-        (folder / file["name"]).write_bytes(gzip.compress(idx.encode(array)))
 
 
 def git(root, *arguments):
@@ -163,7 +154,7 @@ def test_another_number_of_cores_reruns_nothing(study, arguments):
 
 def test_another_profile_reruns_nothing(study):
     shutil.copytree(study / "profiles/local", study / "profiles/other", dirs_exist_ok=True)
-    assert jobs(study, "--profile", "profiles/other") == set()
+    assert jobs(study, profile="other") == set()
     shutil.rmtree(study / "profiles/other")
 
 

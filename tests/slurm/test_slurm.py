@@ -1,13 +1,12 @@
 """The workflow through profiles/slurm on a real, private Slurm with accounting and fake GPUs."""
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from cluster import missing, running
+
+from conftest import snakemake
 
 reason = missing()
 if reason and os.environ.get("REQUIRE_SLURM") == "1":
@@ -24,25 +23,13 @@ def cluster():
         yield started
 
 
-def snakemake(project, profile, *arguments, **environment):
-    return subprocess.run(
-        [Path(sys.executable).parent / "snakemake", "--profile", f"profiles/{profile}", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=project,
-        env={**os.environ, **environment},
-        check=False,
-    )
-
-
 def runs(project):
     return pd.read_csv(project / "results/digits/tables/runs.csv")
 
 
 def test_slurm_gives_the_tables_of_this_machine_and_each_block_is_one_job_with_a_gpu(cluster, project):
     # The GPUs of this cluster are no GPUs: the trainings must not insist on one.
-    result = snakemake(project, "slurm", "--set-resources", "train:require_gpu=0", **cluster.environment)
+    result = snakemake(project, "--set-resources", "train:require_gpu=0", profile="slurm", **cluster.environment)
     assert result.returncode == 0, result.stdout
     through_slurm = runs(project)
     jobs = cluster.run("sacct", "-X", "-n", "-P", "-o", "JobName,State,AllocTRES").splitlines()
@@ -52,15 +39,17 @@ def test_slurm_gives_the_tables_of_this_machine_and_each_block_is_one_job_with_a
         assert "|COMPLETED|" in job
         assert "gres/gpu=1" in job
 
-    assert "Nothing to be done" in snakemake(project, "local").stdout
-    result = snakemake(project, "local", "--forceall")
+    assert "Nothing to be done" in snakemake(project).stdout
+    result = snakemake(project, "--forceall")
     assert result.returncode == 0, result.stdout
     pd.testing.assert_frame_equal(runs(project).drop(columns=DIFFER), through_slurm.drop(columns=DIFFER))
 
 
 def test_a_job_that_sees_no_gpu_fails_with_the_reason(cluster, project):
     result = snakemake(
-        project, "slurm", "--retries", "0", "results/circle/runs/circle/seeds-0-1/models.h5", **cluster.environment
+        *(project, "--retries", "0", "results/circle/runs/circle/seeds-0-1/models.h5"),
+        profile="slurm",
+        **cluster.environment,
     )
     assert result.returncode == 1
     assert "mnist_hpc: error: a GPU is required and TensorFlow sees none on" in result.stdout

@@ -111,7 +111,7 @@ def commit() -> str:
     git = ("git", "-C", str(PACKAGE))
     try:
         head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S603
-        changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)  # noqa: S603
+        changes = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)  # noqa: S603
     except (OSError, subprocess.CalledProcessError):
         return ""
     return head.stdout.strip()[:HASH_DIGITS] + ("+changes" if changes.stdout else "")
