@@ -20,9 +20,7 @@ def unclaimed(study: Study, results: Path) -> list[Path]:
         if folder.name not in study.variants:
             found.append(folder)
         elif dataset in study.datasets:
-            blocks = sorted(folder.iterdir())
-            rest = [block for block in blocks if block not in claimed]
-            found += [folder] if rest == blocks else rest
+            found += [block for block in sorted(folder.iterdir()) if block not in claimed]
     found += [folder for folder in sorted(results.glob("state/*/*")) if folder.name not in study.variants]
     return found
 
@@ -33,9 +31,11 @@ def size(path: Path) -> int:
 
 
 def remove(paths: list[Path]) -> None:
-    """Remove folders with all they hold, and files."""
+    """Remove folders with all they hold, and files; a folder that this leaves empty goes too."""
     for path in paths:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
+        if not any(path.parent.iterdir()):
+            path.parent.rmdir()
