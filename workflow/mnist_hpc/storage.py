@@ -60,7 +60,7 @@ def atomic(path: Path) -> Iterator[Path]:
 def writing(path: Path, attributes: Mapping[str, Any]) -> Iterator[h5py.File]:
     """Yield a new HDF5 file with these root attributes; it appears under ``path`` when the block succeeds."""
     with atomic(path) as temporary:
-        with h5py.File(temporary, "w", libver="latest") as file:
+        with h5py.File(temporary, "w") as file:
             file.attrs.update(attributes)
             yield file
         with temporary.open("rb") as written:
