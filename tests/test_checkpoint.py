@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from conftest import run, specification
-from mnist_hpc import storage
+from mnist_hpc import checkpoint, storage
 from mnist_hpc.checkpoint import Checkpoint
 from mnist_hpc.errors import Interrupted, UserError
 
@@ -231,3 +231,14 @@ def test_a_training_with_a_damaged_checkpoint_starts_anew(saved, digit_splits):
     same(trainer.train(0, lines.append, saved), trainer.train(0, lines.append))
     assert "warning: " in lines[0]
     assert "damaged checkpoint discarded" in lines[0]
+
+
+def test_removing_a_seed_leaves_the_others(tmp_path):
+    places = [tmp_path / f"state/mnist/cnn/{identity}/seed-{seed}.h5" for identity in "ab" for seed in (0, 1, 10)]
+    for place in places:
+        Checkpoint(place).save({}, {})
+    checkpoint.remove(tmp_path, "mnist", "cnn", 1)
+    assert {place for place in places if place.exists()} == {p for p in places if p.stem != "seed-1"}
+    for seed in (0, 10):
+        checkpoint.remove(tmp_path, "mnist", "cnn", seed)
+    assert not (tmp_path / "state").exists()

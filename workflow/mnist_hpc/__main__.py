@@ -146,8 +146,9 @@ def tabulate(config: Path, overrides: str, results: Path) -> None:
     for name, table in named.items():
         tables.write(table, folder / f"{name}.csv")
     provenance.write(folder / "provenance.json", tables.provenance(study, results, runs) | {"started": begin})
-    for row in variants[variants["status"].isin(["ok", "failed"])].itertuples():
-        checkpoint.remove(results, row.dataset, row.variant)
+    # Only of the seeds in these tables: with max_seeds, others of the variant may be under way.
+    for row in runs[runs["status"].isin(["ok", "failed"])].itertuples():
+        checkpoint.remove(results, row.dataset, row.variant, row.seed)
     shown = variants[["variant", "status", "n", "test_accuracy_mean", "test_accuracy_sd", "train_seconds_mean"]]
     print(shown.to_string(index=False, na_rep="–"))
 

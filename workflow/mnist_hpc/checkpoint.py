@@ -7,7 +7,6 @@ files: it deletes what it knows whenever a job starts anew.
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,12 +92,13 @@ def folder(results: Path, dataset: str, variant: str) -> Path:
     return results / "state" / dataset / variant
 
 
-def remove(results: Path, dataset: str, variant: str) -> None:
-    """Remove a variant's checkpoints, and the folders that this leaves empty."""
-    path = folder(results, dataset, variant)
-    shutil.rmtree(path, ignore_errors=True)
-    for parent in (path.parent, path.parent.parent):
-        if parent.is_dir() and not any(parent.iterdir()):
+def remove(results: Path, dataset: str, variant: str, seed: int) -> None:
+    """Remove the checkpoints of one seed, of whatever identity, and the folders that this leaves empty."""
+    for path in folder(results, dataset, variant).glob(f"*/seed-{seed}.h5"):
+        path.unlink()
+        for parent in list(path.parents)[:4]:  # identity, variant, data set, state
+            if any(parent.iterdir()):
+                break
             parent.rmdir()
 
 
