@@ -44,6 +44,14 @@ def test_models_survive_a_round_trip(tmp_path):
     assert all(np.array_equal(found[10].weights[name], value) for name, value in weights.items())
 
 
+def test_files_hold_no_time_so_the_same_content_is_the_same_bytes(tmp_path):
+    with storage.writing(tmp_path / "file.h5", {"a": 1}) as file:
+        storage.write_split(file.create_group("train"), storage.Split(np.zeros((2, 28, 28), np.uint8), np.zeros(2)))
+    with storage.reading(tmp_path / "file.h5") as file:
+        for name in (b".", b"train", b"train/images"):
+            assert h5py.h5g.get_objinfo(file.id, name).mtime == 0
+
+
 def test_a_missing_truncated_or_foreign_file_is_refused_with_its_name(tmp_path):
     path = tmp_path / "file.h5"
 

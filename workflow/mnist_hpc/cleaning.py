@@ -7,7 +7,7 @@ from mnist_hpc.specification import Study
 
 
 def unclaimed(study: Study, results: Path) -> list[Path]:
-    """Return the folders and files under ``results`` that today's config would not make, sorted.
+    """Return the folders under ``results`` that today's config would not make, sorted.
 
     In the data sets of the study that is every block that is not one of its blocks. In other data sets
     (``--config dataset=...``) it is what belongs to no variant of the config: the config does not say which seeds
@@ -15,7 +15,7 @@ def unclaimed(study: Study, results: Path) -> list[Path]:
     """
     claimed = {results / block.folder for block in study.blocks}
     found = []
-    for folder in sorted(results.glob("*/runs/*")):
+    for folder in sorted(results.glob("*/runs/*/")):
         dataset = folder.parents[1].name
         if folder.name not in study.variants:
             found.append(folder)
@@ -26,16 +26,13 @@ def unclaimed(study: Study, results: Path) -> list[Path]:
 
 
 def size(path: Path) -> int:
-    """Return the bytes of a file, or of all files in a folder."""
-    return sum(item.stat().st_size for item in ([path] if path.is_file() else path.rglob("*")) if item.is_file())
+    """Return the bytes of all files in a folder."""
+    return sum(item.stat().st_size for item in path.rglob("*") if item.is_file())
 
 
 def remove(paths: list[Path]) -> None:
-    """Remove folders with all they hold, and files; a folder that this leaves empty goes too."""
+    """Remove folders with all they hold; a folder that this leaves empty goes too."""
     for path in paths:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        shutil.rmtree(path)
         if not any(path.parent.iterdir()):
             path.parent.rmdir()

@@ -95,12 +95,14 @@ def _explain(error: jsonschema.ValidationError) -> str:
         case "additionalProperties":
             known = list(error.schema.get("properties", {}))
             unknown = next(key for key in error.instance if key not in known)
-            return f"{place}: found the unknown key {unknown!r}, expected {_one_of(unknown, known)}"
+            return f"{place}: found the unknown key {unknown!r}, expected {one_of(unknown, known)}"
         case "required":
             absent = next(key for key in expected if key not in error.instance)
             return f"{place}: the key {absent!r} is missing"
         case "enum" | "const":
-            return f"{place}: found {found}, expected {_one_of(error.instance, expected)}"
+            return f"{place}: found {found}, expected {one_of(error.instance, expected)}"
+        case "anyOf" if place.endswith(".batch_size"):
+            return f"{place}: found {found}, expected a whole number from 1 or {one_of(error.instance, 'full')}"
         case "type":
             names = [expected] if isinstance(expected, str) else expected
             text = f"{place}: found {found}, expected {' or '.join(EXPECTED_TYPES[name] for name in names)}"
@@ -132,7 +134,7 @@ def _found(value: Any) -> str:
     return f"{value!r} ({FOUND_TYPES[type(value)]})" if type(value) in FOUND_TYPES else repr(value)
 
 
-def _one_of(word: Any, known: Any) -> str:
+def one_of(word: Any, known: Any) -> str:
     """Name what was expected, the nearest first."""
     known = [known] if isinstance(known, str | int) else list(known)
     near = difflib.get_close_matches(str(word), list(map(str, known)), n=1)

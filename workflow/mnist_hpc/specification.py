@@ -1,8 +1,7 @@
 """From a checked config to what runs: variants with every key resolved, and blocks of seeds."""
 
-import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -147,19 +146,13 @@ class Study:
                     f"{place}.validation: found {entry['validation']}, expected fewer than the "
                     f"{files['train_images']['shape'][0]} images of the training file"
                 )
-        self._check_name("dataset", self.dataset, [*self.entries, *BUILT_IN])
-
-    def _check_name(self, place: str, name: str, known: list[str]) -> None:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise UserError(f"{place}: found {name!r}, expected one of {', '.join(known)}{hint}")
+        _check_name("dataset", self.dataset, [*self.entries, *BUILT_IN])
 
     def _resolve(self, name: str, content: Mapping[str, Any]) -> Variant:
         place = f"variants.{name}"
         keys = DEFAULTS | _inherit(name, content["variants"], ())
         dataset = keys.get("dataset", self.dataset)
-        self._check_name(f"{place}.dataset", dataset, [*self.entries, *BUILT_IN])
+        _check_name(f"{place}.dataset", dataset, [*self.entries, *BUILT_IN])
         for key in ("layers", "optimizer", "batch_size"):
             if key not in keys:
                 raise UserError(f"{place}: the key {key!r} is missing, and there is no base that has it")
@@ -208,6 +201,11 @@ def _named(item: str | dict[str, Any]) -> dict[str, Any]:
     return {item: {}} if isinstance(item, str) else item
 
 
+def _check_name(place: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        raise UserError(f"{place}: found {name!r}, expected {config.one_of(name, known)}")
+
+
 def _inherit(name: str, variants: Mapping[str, Any], heirs: tuple[str, ...]) -> dict[str, Any]:
     """Return a variant's keys with those of its base below them; own steps replace the base's epochs."""
     if name in heirs:
@@ -216,8 +214,7 @@ def _inherit(name: str, variants: Mapping[str, Any], heirs: tuple[str, ...]) -> 
     if "base" not in own:
         return own
     base = own.pop("base")
-    if base not in variants:
-        raise UserError(f"variants.{name}.base: found {base!r}, expected the name of another variant")
+    _check_name(f"variants.{name}.base", base, variants)
     keys = _inherit(base, variants, (*heirs, name))
     if "steps" in own or "epochs" in own:
         keys = {key: value for key, value in keys.items() if key not in ("steps", "epochs")}
