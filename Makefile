@@ -4,7 +4,10 @@ ENV := $(or $(wildcard .venv/.gpu),.venv/.cpu)
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 SNAKEMAKE := snakemake --profile profiles/local
 
-.PHONY: env env-gpu demo run status clean test slurm-playground lint lock
+PROFILE := profiles/slurm
+ON_CLUSTER = snakemake --profile $(PROFILE) $(if $(CONFIG),--config $(CONFIG))
+
+.PHONY: env env-gpu demo run status clean doctor resume resources test slurm-playground lint lock
 .DEFAULT_GOAL := demo
 
 demo: $(ENV)
@@ -18,6 +21,21 @@ status: $(ENV)
 
 clean: $(ENV)
 	python -m mnist_hpc clean $(if $(YES),--yes)
+
+doctor: $(ENV)
+	python -m mnist_hpc doctor --profile $(PROFILE) $(if $(WAIT),--wait $(WAIT))
+
+resume: $(ENV)
+	python -m mnist_hpc orphans $(if $(ORPHANS),--then $(ORPHANS))
+	$(ON_CLUSTER) --unlock
+ifeq ($(ORPHANS),adopt)
+	-$(ON_CLUSTER) --omit-from tabulate `python -m mnist_hpc orphans --files`
+	python -m mnist_hpc orphans --then wait
+endif
+	$(ON_CLUSTER)
+
+resources: $(ENV)
+	python -m mnist_hpc resources
 
 env: .venv/.cpu
 

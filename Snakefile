@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 from shlex import quote
 
+from mnist_hpc import container
 from mnist_hpc.errors import UserError
 from mnist_hpc.provenance import code_hash
 from mnist_hpc.specification import Study
@@ -12,6 +13,8 @@ from mnist_hpc.specification import Study
 CONFIG_FILE = Path(workflow.basedir) / "config.yaml"
 try:
     study = Study(CONFIG_FILE, config)
+    # For training and evaluation: this, or that of a site's container.
+    PYTHON = " ".join(map(quote, container.python("python")))
 except UserError as error:
     print(f"mnist_hpc: error: {error}", file=sys.stderr)
     sys.exit(2)
@@ -33,6 +36,7 @@ wildcard_constraints:
 include: "workflow/rules/data.smk"
 include: "workflow/rules/runs.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/cluster.smk"
 
 
 rule all:

@@ -96,10 +96,7 @@ def remove(results: Path, dataset: str, variant: str, seed: int) -> None:
     """Remove the checkpoints of one seed, of whatever identity, and the folders that this leaves empty."""
     for path in folder(results, dataset, variant).glob(f"*/seed-{seed}.h5"):
         path.unlink()
-        for parent in list(path.parents)[:4]:  # identity, variant, data set, state
-            if any(parent.iterdir()):
-                break
-            parent.rmdir()
+        storage.remove_empty(path.parent, levels=4)  # identity, variant, data set, state
 
 
 def _checksum(text: str, arrays: Mapping[str, np.ndarray]) -> str:

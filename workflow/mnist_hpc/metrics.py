@@ -12,7 +12,7 @@ RUN_COLUMNS = [
     *("validation_accuracy", "validation_loss", "parameters", "steps", "batch_size", "loss", "train_seconds"),
     *("images_per_second", "device", "threads", "spec_hash", "data_hash", "code_hash"),
     *("failed_step", "train_accuracy", "train_loss", "compile_seconds", "evaluation_code_hash"),
-    *("windows", "started", "finished", "commit", "version", "python", "tensorflow", "keras", "numpy", "host"),
+    *("windows", "jobs", "started", "finished", "commit", "version", "python", "tensorflow", "keras", "numpy", "host"),
 ]
 HISTORY_COLUMNS = [
     *("dataset", "variant", "seed", "step", "epoch", "train_loss", "train_accuracy"),

@@ -16,6 +16,8 @@ from mnist_hpc.shapes import output_shape
 # Folders of results that no data set may be named like.
 RESERVED = {"state", "benchmarks"}
 DEFAULTS = {"loss": "CategoricalCrossentropy", "threads": 1, "runtime": 60, "mem_mb": 4000}
+# Time limit of an evaluation on a cluster.
+EVALUATION_MINUTES = 20
 # The keys of a variant that decide its numbers; the others say where, how often and with which limits it runs.
 TRAINING_KEYS = ("layers", "loss", "optimizer", "batch_size", "steps", "epochs", "threads")
 

@@ -56,6 +56,14 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_empty(folder: Path, levels: int) -> None:
+    """Remove a folder and those above it, so many in all, up to the first that is not empty."""
+    for level in [folder, *folder.parents][:levels]:
+        if not level.is_dir() or any(level.iterdir()):
+            return
+        level.rmdir()
+
+
 @contextlib.contextmanager
 def writing(path: Path, attributes: Mapping[str, Any]) -> Iterator[h5py.File]:
     """Yield a new HDF5 file with these root attributes; it appears under ``path`` when the block succeeds."""

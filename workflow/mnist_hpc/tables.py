@@ -68,7 +68,9 @@ def _metrics(path: Path) -> dict[int, dict[str, Any]]:
     if not path.exists():
         return {}
     try:
-        table = pd.read_csv(path, dtype={name: str for name in RUN_COLUMNS if name.endswith(("_hash", "commit"))})
+        table = pd.read_csv(
+            path, dtype={name: str for name in RUN_COLUMNS if name.endswith(("_hash", "commit", "jobs"))}
+        )
         # A file of an earlier version may lack columns that came later, but for those that say what a row is.
         rows = table.set_index(IDENTITY, drop=False).reindex(columns=RUN_COLUMNS).to_dict("records")
         return {int(row["seed"]): row for row in rows}

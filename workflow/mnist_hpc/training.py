@@ -72,9 +72,11 @@ class Trainer:
             specification: of the variant.
             train: training examples.
             validation: validation examples.
-            origin: facts that every run of this process shares, as device and versions.
+            origin: facts that every run of this process shares, as device and versions; "job" is its number in
+                the batch system.
         """
         self._origin = dict(origin or {})
+        self._job = self._origin.pop("job", "")
         self._layers = specification["layers"]
         self._shape = models.input_shape(train)
         self._examples = len(train.labels)
@@ -208,12 +210,12 @@ class Trainer:
         except UserError as error:
             report(f"seed {seed}: warning: {error}")
         if saved is None:
-            return _Run(self.steps)
+            return _Run(self.steps, [self._job])
         record, arrays = saved
         for name, variable in self._variables():
             variable.assign(arrays[name])
         run = _Run(**record)
-        run.windows += 1
+        run.jobs.append(self._job)
         report(f"seed {seed}: goes on at step {run.step} of {self.steps}")
         return run
 
@@ -270,7 +272,8 @@ class Trainer:
             "parameters": self.parameters,
             "batch_size": self.batch,
             "compile_seconds": self.compile_seconds,
-            "windows": run.windows,
+            "windows": len(run.jobs),
+            "jobs": " ".join(filter(None, run.jobs)),
             "started": run.started,
             "finished": _now(),
         }
@@ -288,6 +291,7 @@ class _Run:
 
     Attributes:
         steps: steps to do in all.
+        jobs: number in the batch system of each process that worked on the run, empty outside of one.
         step: steps done.
         seconds: spent in them.
         limit: loss above which the run has exploded.
@@ -295,11 +299,11 @@ class _Run:
         accuracies: of the steps since the last row.
         rows: of the learning curve.
         failed_step: step at which the loss exploded.
-        windows: processes that worked on the run.
         started: when the first of them did, UTC.
     """
 
     steps: int
+    jobs: list[str]
     step: int = 0
     seconds: float = 0.0
     limit: float = math.inf
@@ -307,7 +311,6 @@ class _Run:
     accuracies: list[float] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     failed_step: int | None = None
-    windows: int = 1
     started: str = field(default_factory=lambda: _now())
 
 

@@ -1,4 +1,16 @@
 # Train and evaluate one block of seeds of one variant.
+from mnist_hpc import attempts
+from mnist_hpc.specification import EVALUATION_MINUTES
+
+
+def record(wildcards) -> Path:
+    """Where the tries of a block are recorded."""
+    return attempts.path(Path("results"), *(wildcards[key] for key in ("dataset", "variant", "first", "last")))
+
+
+def memory(wildcards) -> int:
+    """Memory of a block's job, MB: what its variant says, and more where that was recorded as too little."""
+    return attempts.memory(record(wildcards), study.variants[wildcards.variant].keys["mem_mb"])
 
 
 rule train:
@@ -12,17 +24,18 @@ rule train:
     threads: lambda wildcards: study.variants[wildcards.variant].keys["threads"]
     resources:
         runtime=lambda wildcards: study.variants[wildcards.variant].keys["runtime"],
-        mem_mb=lambda wildcards: study.variants[wildcards.variant].keys["mem_mb"],
+        mem_mb=memory,
         # 1 in a cluster's profile: a job that finds no GPU fails instead of training on the CPU for hours.
         require_gpu=0,
     params:
         code=code_hash("train"),
         specification=lambda wildcards: study.variants[wildcards.variant].json,
     shell:
-        "python -m mnist_hpc train --data {input} --variant {wildcards.variant}"
+        "{PYTHON} -m mnist_hpc train --data {input} --variant {wildcards.variant}"
         " --specification {params.specification:q} --seeds {wildcards.first}-{wildcards.last}"
         " --models {output.models} --history {output.history} --state results/state/{wildcards.dataset}"
-        " --threads {threads} --require-gpu {resources.require_gpu} > {log} 2>&1"
+        " --attempts results/state/{wildcards.dataset}/{wildcards.variant}/seeds-{wildcards.first}-{wildcards.last}.json"
+        " --mem-mb {resources.mem_mb} --threads {threads} --require-gpu {resources.require_gpu} > {log} 2>&1"
 
 
 rule evaluate:
@@ -36,10 +49,12 @@ rule evaluate:
         "logs/{dataset}/{variant}/seeds-{first}-{last}/evaluate.log",
     threads: lambda wildcards: study.variants[wildcards.variant].keys["threads"]
     resources:
-        runtime=20,
-        mem_mb=lambda wildcards: study.variants[wildcards.variant].keys["mem_mb"],
+        runtime=EVALUATION_MINUTES,
+        mem_mb=memory,
     params:
         code=code_hash("evaluate"),
     shell:
-        "python -m mnist_hpc evaluate --models {input.models} --data {input.test} --metrics {output.metrics}"
-        " --predictions {output.predictions} --threads {threads} > {log} 2>&1"
+        "{PYTHON} -m mnist_hpc evaluate --models {input.models} --data {input.test} --metrics {output.metrics}"
+        " --predictions {output.predictions}"
+        " --attempts results/state/{wildcards.dataset}/{wildcards.variant}/seeds-{wildcards.first}-{wildcards.last}.json"
+        " --mem-mb {resources.mem_mb} --threads {threads} > {log} 2>&1"

@@ -1,0 +1,38 @@
+"""Jobs in a site's container instead of the environment of the lock file."""
+
+import os
+import shutil
+from pathlib import Path
+
+from mnist_hpc.errors import UserError
+
+VARIABLE = "MNIST_HPC_CONTAINER"
+ROOT = Path(__file__).parents[2]
+
+
+def image() -> Path | None:
+    """Return the image that the environment variable names, or None if there is none.
+
+    Raises:
+        UserError: it names no file.
+    """
+    name = os.environ.get(VARIABLE)
+    if not name:
+        return None
+    if not Path(name).is_file():
+        raise UserError(f"{VARIABLE} names {name}, which is no file; correct it, or unset it")
+    return Path(name)
+
+
+def python(default: str) -> list[str]:
+    """Return the command that starts Python in a job: that of the container, with this package, or the default.
+
+    The container must have TensorFlow with Keras 3, NumPy and h5py.
+    """
+    path = image()
+    if path is None:
+        return [default]
+    runner = shutil.which("apptainer") or shutil.which("singularity") or "apptainer"
+    environment = {"PYTHONPATH": str(ROOT / "workflow"), "PYTHONNOUSERSITE": "1"}
+    options = [word for name, value in environment.items() for word in ("--env", f"{name}={value}")]
+    return [runner, "exec", "--nv", "--bind", str(ROOT), "--bind", str(Path.cwd()), *options, str(path), "python"]

@@ -1,0 +1,161 @@
+"""The stages of a study, as the command line calls them. Heavy imports wait for their stage."""
+
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+from mnist_hpc.errors import UserError
+
+
+def fetch(config: Path, overrides: dict[str, Any], dataset: str, folder: Path, timeout: float, tries: int) -> None:
+    """Bring the raw files of an IDX data set into a folder, verified."""
+    from mnist_hpc import download
+    from mnist_hpc.specification import Study
+
+    study = Study(config, overrides)
+    if dataset not in study.entries:
+        raise UserError(f"--dataset: found {dataset!r}, expected one of {', '.join(study.entries)}")
+    download.fetch(dataset, study.entries[dataset], folder, study.search_path, timeout, tries)
+
+
+def convert(dataset: str, entry: Any, folder: Path) -> None:
+    """Write train.h5 and test.h5 of a data set."""
+    from mnist_hpc import datasets
+
+    datasets.convert(dataset, entry, folder)
+
+
+def train(
+    data: Path,
+    variant: str,
+    specification: dict[str, Any],
+    seeds: range,
+    models: Path,
+    history: Path,
+    state: Path | None,
+    checkpoint_seconds: float,
+    threads: int,
+    require_gpu: int,
+) -> None:
+    """Train a block of seeds of one variant; go on where an earlier process was cut off."""
+    from mnist_hpc import attempts, device, metrics, provenance, storage
+    from mnist_hpc.checkpoint import Checkpoint
+
+    with storage.reading(data) as file:
+        attributes = dict(file.attrs)
+        train, validation = (storage.read_split(file[part]) for part in ("train", "validation"))
+    keys = {"dataset": str(attributes["dataset"]), "variant": variant}
+    hashes = {
+        "spec_hash": provenance.specification_hash(specification),
+        "data_hash": str(attributes["data_hash"]),
+        "code_hash": provenance.code_hash("train"),
+    }
+    if threads < specification["threads"]:
+        say(f"{variant}: {threads} threads instead of {specification['threads']}: the last bits may differ")
+    hardware = device.prepare(threads, bool(require_gpu))
+    say(f"{variant}: seeds {seeds.start} to {seeds.stop - 1} on {hardware}, {threads} threads")
+
+    from mnist_hpc import training
+    from mnist_hpc.models import input_shape
+
+    def report(line: str) -> None:
+        say(f"{variant}: {line}")
+
+    origin = {
+        "job": attempts.job(),
+        "device": hardware,
+        "threads": threads,
+        "commit": provenance.commit(),
+        **device.versions(),
+    }
+    stop = _stop_on_signals()
+    trainer = None
+    runs = {}
+    for seed in seeds:
+        identity = provenance.specification_hash(hashes)
+        checkpoint = state and Checkpoint(state / variant / identity / f"seed-{seed}.h5", checkpoint_seconds)
+        done = checkpoint and checkpoint.finished(report)
+        if done:
+            report(f"seed {seed}: finished by an earlier process, taken over")
+        else:
+            trainer = trainer or training.Trainer(specification, train, validation, origin)
+            done = trainer.train(seed, report, checkpoint, stop)
+        runs[seed] = done
+    header = {
+        **specification,
+        **keys,
+        **hashes,
+        "classes": int(attributes["classes"]),
+        "input_shape": input_shape(train),
+    }
+    storage.write_models(models, header, {seed: model for seed, (model, _) in runs.items()})
+    rows = [keys | row for _, history_rows in runs.values() for row in history_rows]
+    metrics.write(history, metrics.HISTORY_COLUMNS, rows)
+
+
+def evaluate(models: Path, data: Path, metrics: Path, predictions: Path, threads: int) -> None:
+    """Evaluate a block of trained models on the test set."""
+    from mnist_hpc import device, provenance, storage
+    from mnist_hpc import metrics as table
+
+    header, trained = storage.read_models(models)
+    with storage.reading(data) as file:
+        data_hash, test = str(file.attrs["data_hash"]), storage.read_split(file)
+    if data_hash != header["data_hash"]:
+        raise UserError(
+            f"{models}: trained on data {header['data_hash']}, found data {data_hash} in {data}; train it again"
+        )
+    device.prepare(threads)
+
+    from mnist_hpc import evaluation
+
+    results = evaluation.evaluate(header, trained, test, header["classes"])
+    keys = {key: header[key] for key in ("dataset", "variant", "spec_hash", "data_hash")}
+    with storage.writing(predictions, keys | {"classes": header["classes"]}) as file:
+        evaluation.write_predictions(file, results, test)
+    header["evaluation_code_hash"] = provenance.code_hash("evaluate")
+    rows = [header | run.facts | {"seed": seed} | results.get(seed, {}) for seed, run in trained.items()]
+    table.write(metrics, table.RUN_COLUMNS, rows)
+    for row in rows:
+        say(f"{row['variant']}: seed {row['seed']}: {row['status']}, test accuracy {row.get('test_accuracy', '–')}")
+
+
+def tabulate(config: Path, overrides: dict[str, Any], results: Path) -> None:
+    """Aggregate the runs that are there into tables; what is missing or stale is named."""
+    from mnist_hpc import attempts, checkpoint, provenance, tables
+    from mnist_hpc.specification import Study
+
+    begin = provenance.now()
+    study = Study(config, overrides)
+    runs = tables.runs(study.blocks, results, tables.identities(study, results))
+    variants, confusions = tables.variants(runs), tables.confusions(runs, study.blocks, results)
+    named = {"runs": runs, "variants": variants, "confusions": confusions, "classes": tables.classes(confusions)}
+    folder = results / study.dataset / "tables"
+    for name, table in named.items():
+        tables.write(table, folder / f"{name}.csv")
+    provenance.write(folder / "provenance.json", tables.provenance(study, results, runs) | {"started": begin})
+    # Only of the seeds in these tables: with max_seeds, others of the variant may be under way.
+    done = runs[runs["status"].isin(["ok", "failed"])]
+    for row in done.itertuples():
+        checkpoint.remove(results, row.dataset, row.variant, row.seed)
+    for block in study.blocks:
+        if set(block.seeds) <= set(done.loc[done["variant"] == block.variant, "seed"]):
+            attempts.remove(attempts.path(results, *astuple(block)))
+    shown = variants[["variant", "status", "n", "test_accuracy_mean", "test_accuracy_sd", "train_seconds_mean"]]
+    print(shown.to_string(index=False, na_rep="–"))
+
+
+def _stop_on_signals() -> Callable[[], bool]:
+    """Return a function that says whether a signal told this process to stop."""
+    received: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: received.append(number))
+    return lambda: bool(received)
+
+
+def say(line: str) -> None:
+    """Write a line of progress to standard error."""
+    print(line, file=sys.stderr, flush=True)

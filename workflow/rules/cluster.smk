@@ -1,0 +1,48 @@
+# What the main process does on a cluster: look before it submits, and give up what another try would not mend.
+from snakemake.jobs import Job
+
+from mnist_hpc import attempts, preflight, slurm
+from mnist_hpc.provenance import now
+
+BEGIN = now()
+BUDGET = Job.restart_times
+GIVEN_UP = set()
+
+
+def restart_times(job) -> int:
+    """How often a job is tried again: not once more after an error that stays."""
+    if job.is_local:
+        return BUDGET.fget(job)
+    reason = attempts.hopeless(record(job.wildcards), job.attempt, BEGIN, slurm.state)
+    if reason and reason not in GIVEN_UP:  # asked for both jobs of a group
+        print(f"mnist_hpc: not tried again: {reason}", file=sys.stderr)
+        GIVEN_UP.add(reason)
+    return 0 if reason else BUDGET.fget(job)
+
+
+def planned() -> list[preflight.Planned]:
+    """What each job that is to be submitted asks for, and its block."""
+    units = {workflow.dag.get_job_group(job) or job: job for job in workflow.dag.needrun_jobs() if not job.is_local}
+    return [
+        (
+            slurm.Request.of(unit.resources, unit.threads),
+            (
+                *(job.wildcards[key] for key in ("dataset", "variant")),
+                int(job.wildcards.first),
+                int(job.wildcards.last),
+            ),
+        )
+        for unit, job in units.items()
+    ]
+
+
+onstart:
+    if not workflow.local_exec:
+        # Snakemake has one number of retries for a rule, whatever ended the job.
+        Job.restart_times = property(restart_times)
+        try:
+            if jobs := planned():
+                print(preflight.check(jobs, Path("results"), Path.cwd()), file=sys.stderr)
+        except UserError as error:
+            print(f"mnist_hpc: error: {error}", file=sys.stderr)
+            sys.exit(2)
