@@ -126,11 +126,15 @@ variants:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Return a copy of the workflow with a small study, in a folder whose name needs quoting."""
-    root = tmp_path / "a user's study"
+    return copy_project(tmp_path / "a user's study", SMALL_STUDY)
+
+
+def copy_project(root: Path, config: str) -> Path:
+    """Return a copy of the workflow in a new folder, with this config."""
     for name in ("workflow", "profiles"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "Snakefile", root)
-    (root / "config.yaml").write_text(SMALL_STUDY)
+    (root / "config.yaml").write_text(config)
     return root
 
 

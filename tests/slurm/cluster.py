@@ -11,6 +11,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -54,6 +55,7 @@ InactiveLimit=0
 SlurmdTimeout=10
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=1
+JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort={dbd}
@@ -214,6 +216,21 @@ class Cluster:
         process.kill()
         process.wait()
 
+    def crash(self, node: str, job: str) -> None:
+        """Let a node die: its daemon, and all processes of a job that runs there."""
+        self.kill(f"slurmd {node}")
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                words = (process / "cmdline").read_bytes()
+                inside = f"SLURM_JOB_ID={job}".encode() in (process / "environ").read_bytes().split(b"\0")
+                if inside or words.startswith(f"slurmstepd: [{job}.".encode()):
+                    os.kill(int(process.name), signal.SIGKILL)
+
+    def end_jobs(self) -> None:
+        """Cancel every job, and wait until none is left."""
+        self.run("scancel", "--quiet", "--user", pwd.getpwuid(os.geteuid()).pw_name)
+        self.wait_for(lambda: self.output("squeue", "-h") == "")
+
     def _daemon(self, program: str, *arguments: str, name: str | None = None) -> None:
         path = find(program)
         with (self.folder / f"{name or program}.out".replace(" ", "-")).open("ab") as output:
@@ -295,7 +312,8 @@ def connects(port: int) -> bool:
 
 @contextlib.contextmanager
 def running() -> Iterator[Cluster]:
-    """Yield a running cluster; stop it and remove its folder whatever happens."""
+    """Yield a running cluster; stop it and remove its folder whatever happens, also when told to terminate."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))
     folder.chmod(0o755)  # munge wants its socket within reach of everybody
     cluster = Cluster(folder)
@@ -305,6 +323,7 @@ def running() -> Iterator[Cluster]:
     finally:
         cluster.stop()
         shutil.rmtree(folder, ignore_errors=True)
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,32 @@
-"""The workflow through profiles/slurm on a real, private Slurm with accounting and fake GPUs."""
+"""The workflow on a real, private Slurm with accounting and fake GPUs; each fault ends in the tables of a quiet run."""
 
 import os
+import signal
+import subprocess
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from cluster import missing, running
+from harness import DIFFER, edit, name, table, workflow
 
-from conftest import snakemake
+from conftest import SMALL_STUDY, copy_project, error_line, snakemake
+from conftest import run as run_command
 
 reason = missing()
 if reason and os.environ.get("REQUIRE_SLURM") == "1":
     raise RuntimeError(f"REQUIRE_SLURM=1, and {reason}")
 pytestmark = pytest.mark.skipif(reason is not None, reason=str(reason))
 
-# What legitimately differs between two runs of one study.
-DIFFER = ["train_seconds", "images_per_second", "compile_seconds", "started", "finished", "host", "commit"]
+ROOT = Path(__file__).parents[2]
+# About ten seconds a seed, beside a block that is done at once.
+SLOW = """
+  slow:
+    layers: [Flatten, {Dense: {units: 128, activation: relu}}, {Dense: {units: 10}}]
+    optimizer: {SGD: {learning_rate: 0.1}}
+    batch_size: 100
+    steps: 12000
+"""
 
 
 @pytest.fixture(scope="module")
@@ -23,36 +35,271 @@ def cluster():
         yield started
 
 
-def runs(project):
-    return pd.read_csv(project / "results/digits/tables/runs.csv")
+@pytest.fixture
+def project(tmp_path):
+    """Return a study with a profile for this cluster: its GPUs are none, so no training may insist on one."""
+    project = copy_project(tmp_path / "a user's study", SMALL_STUDY + SLOW)
+    edit(project, "require_gpu=1", "require_gpu=0")
+    return project
 
 
-def test_slurm_gives_the_tables_of_this_machine_and_each_block_is_one_job_with_a_gpu(cluster, project):
-    # The GPUs of this cluster are no GPUs: the trainings must not insist on one.
-    result = snakemake(project, "--set-resources", "train:require_gpu=0", profile="slurm", **cluster.environment)
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Return runs.csv of the study on this machine, with nothing going wrong."""
+    project = copy_project(tmp_path_factory.mktemp("undisturbed"), SMALL_STUDY + SLOW)
+    result = snakemake(project)
     assert result.returncode == 0, result.stdout
-    through_slurm = runs(project)
-    jobs = cluster.run("sacct", "-X", "-n", "-P", "-o", "JobName,State,AllocTRES").splitlines()
-    assert len(jobs) == 2
+    return table(project)
+
+
+@pytest.fixture
+def whole(undisturbed):
+    """Return a check that the tables of a project are complete and those of an undisturbed run."""
+
+    def check(project) -> pd.DataFrame:
+        runs = table(project)
+        pd.testing.assert_frame_equal(runs.drop(columns=DIFFER), undisturbed.drop(columns=DIFFER))
+        assert not (project / "results/state").exists()
+        return runs[runs["variant"] == "slow"].set_index("seed")
+
+    return check
+
+
+def test_slurm_gives_the_tables_of_this_machine_and_each_block_is_one_job_with_a_gpu(cluster, project, whole):
+    with workflow(cluster, project) as run:
+        printed = run.ended()
+    runs = whole(project)
+    assert "3 jobs: --time=80 --mem=4000 --cpus-per-task=1 --account=abc123p --partition=GPU-shared" in printed
+    assert "At most 4.0 GPU-hours" in printed
+    jobs = cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "JobID,State,AllocTRES").splitlines()
+    assert len(jobs) == 3
     for job in jobs:
-        assert job.startswith("mnist_")
         assert "|COMPLETED|" in job
         assert "gres/gpu=1" in job
-
+    assert set(runs["jobs"]) <= {job.partition("|")[0] for job in jobs}
+    for number in runs["jobs"]:
+        log = (project / f"logs/slurm/group_block_evaluate_train/{number}.log").read_text()
+        assert "train:dataset=digits,variant=slow,first=0,last=1" in log
     assert "Nothing to be done" in snakemake(project).stdout
-    result = snakemake(project, "--forceall")
-    assert result.returncode == 0, result.stdout
-    pd.testing.assert_frame_equal(runs(project).drop(columns=DIFFER), through_slurm.drop(columns=DIFFER))
 
-
-def test_a_job_that_sees_no_gpu_fails_with_the_reason(cluster, project):
-    result = snakemake(
-        *(project, "--retries", "0", "results/circle/runs/circle/seeds-0-1/models.h5"),
-        profile="slurm",
-        **cluster.environment,
+    costs = subprocess.run(
+        ["make", "-f", ROOT / "Makefile", "resources", "ENV="],
+        capture_output=True,
+        text=True,
+        cwd=project,
+        env={**os.environ, **cluster.environment},
+        check=False,
     )
-    assert result.returncode == 1
-    assert "mnist_hpc: error: a GPU is required and TensorFlow sees none on" in result.stdout
+    assert costs.returncode == 0, costs.stderr
+    resources = table(project, "resources").set_index("variant")
+    assert list(resources.index) == ["regression", "circle", "slow"]
+    assert (resources[["jobs", "completed"]] == 1).all(axis=None)
+    slow = resources.loc["slow"]
+    assert slow["gpu_hours"] == pytest.approx(slow["wall_seconds"] / 3600)
+    assert 0.2 < slow["training_share"] < 1
+    assert 0.2 < slow["cpu_efficiency"] <= 1.2  # of one CPU; sampled
+    assert 100 < slow["memory_peak_mb"] < 4000
+
+
+def test_a_job_that_sees_no_gpu_fails_once_with_the_reason(cluster, project):
+    edit(project, "require_gpu=0", "require_gpu=1")
+    with workflow(cluster, project, "results/circle/runs/circle/seeds-0-1/models.h5") as run:
+        printed = run.ended(1)
+    assert "mnist_hpc: error: a GPU is required and TensorFlow sees none on" in printed
     # Slurm gave the job a GPU, and said so to the program.
-    assert "(CUDA_VISIBLE_DEVICES is 0," in result.stdout
+    assert "(CUDA_VISIBLE_DEVICES is 0," in printed
+    assert "mnist_hpc: not tried again: a GPU is required" in printed
+    assert len(cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "State").splitlines()) == 1
     assert not (project / "results/circle/runs/circle/seeds-0-1/models.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("abc123p", "nobody", "Invalid account"),
+        ("GPU-shared", "nowhere", "Invalid partition name"),
+        ("gpus-per-node=1", "gpus-per-node=h100:1", "Requested node configuration is not available"),
+        ("GPU-shared", "short", "short allows 2 minutes and a job asks for 80"),
+    ],
+)
+def test_what_slurm_would_refuse_is_said_in_one_line_before_anything_is_queued(cluster, project, old, new, said):
+    edit(project, old, new)
+    doctor = run_command("doctor", "--profile", "profiles/slurm", cwd=project, **cluster.environment)
+    assert said in doctor.stdout
+    assert "FIX  trial job: not tried" in doctor.stdout
+    assert "2 things to mend" in error_line(doctor)
+    run = snakemake(project, profile="slurm", **cluster.environment)
+    assert run.returncode == 2
+    (line,) = [line for line in run.stdout.splitlines() if line.startswith("mnist_hpc: error: ")]
+    assert said in line
+    assert cluster.run("squeue", "-h") == ""
+
+
+def test_the_doctor_tries_a_compute_node(cluster, project):
+    doctor = run_command("doctor", "--profile", "profiles/slurm", cwd=project, **cluster.environment)
+    assert doctor.returncode == 0, doctor.stdout
+    assert "ok   trial job: TensorFlow " in doctor.stdout
+    edit(project, "require_gpu=0", "require_gpu=1")
+    doctor = run_command("doctor", "--profile", "profiles/slurm", cwd=project, **cluster.environment)
+    assert "FIX  environment: TensorFlow has no CUDA here; run `make env-gpu`" in doctor.stdout
+    assert "FIX  trial job: a GPU is required and TensorFlow sees none on" in doctor.stdout
+    assert not list((project / "results").glob(".doctor*"))
+
+
+def resume(cluster, project, **variables):
+    """Run ``make resume`` as a person does."""
+    return subprocess.run(
+        ["make", "-f", ROOT / "Makefile", "resume", "ENV=", *(f"{name}={value}" for name, value in variables.items())],
+        capture_output=True,
+        text=True,
+        cwd=project,
+        env={**os.environ, **cluster.environment},
+        check=False,
+    )
+
+
+def test_a_cancelled_training_goes_on_in_a_new_job(cluster, project, whole):
+    with workflow(cluster, project) as run:
+        first = run.training()
+        cluster.run("scancel", first)
+        run.ended()
+        slow = whole(project)
+    assert slow.loc[0, "jobs"] == first
+    assert slow.loc[1, "jobs"].startswith(f"{first} ")
+    assert "seed 0: finished by an earlier process" in run.log
+    assert "seed 1: goes on at step" in run.log
+
+
+def test_a_node_that_dies_is_left_for_another(cluster, project, whole):
+    with workflow(cluster, project) as run:
+        first = run.training()
+        node = cluster.run("squeue", "-h", "-j", first, "-o", "%N")
+        cluster.crash(node, first)
+        cluster.run("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
+        try:
+            run.ended()
+        finally:
+            cluster.start_node(node)
+            cluster.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
+        slow = whole(project)
+    assert slow.loc[0, "jobs"] == first  # not trained again
+    assert cluster.run("sacct", "-D", "-X", "-n", "-P", "-j", first, "-o", "State").splitlines()[0] == "NODE_FAIL"
+
+
+def test_a_training_goes_on_over_time_limits(cluster, project):
+    # Slurm counts minutes: a job of two, told to stop 90 seconds before its end.
+    edit(project, "TERM@120", "TERM@90")
+    edit(project, "GPU-shared", "short")
+    edit(project, "require_gpu=0", "require_gpu=0\n  - train:runtime=1\n  - evaluate:runtime=1")
+    text = (project / "config.yaml").read_text().replace("steps: 12000", "steps: 60000")
+    (project / "config.yaml").write_text(text)
+    with workflow(cluster, project, "--until", "evaluate") as run:
+        run.ended()
+    tries = run.tries
+    assert [entry["end"] for entry in tries if entry["stage"] == "train"].count("interrupted") >= 2
+    undisturbed = snakemake(project, "--config", "max_seeds=1", "results/digits/runs/slow/seeds-0-0/metrics.csv")
+    assert undisturbed.returncode == 0, undisturbed.stdout
+    runs = [pd.read_csv(project / f"results/digits/runs/slow/seeds-0-{last}/metrics.csv") for last in (1, 0)]
+    assert runs[0].loc[0, "windows"] > 1
+    pd.testing.assert_frame_equal(runs[0].iloc[:1].drop(columns=DIFFER), runs[1].drop(columns=DIFFER))
+
+
+def test_a_preempted_training_goes_on_when_there_is_room(cluster, project, whole):
+    edit(project, "GPU-shared", "low")
+    with workflow(cluster, project) as run:
+        first = run.training()
+        urgent = cluster.run("sbatch", "--parsable", "-pGPU-shared", "-N2", "--exclusive", "--wrap=sleep 5")
+        run.ended()
+        slow = whole(project)
+    assert cluster.run("sacct", "-X", "-n", "-P", "-j", urgent, "-o", "State") == "COMPLETED"
+    assert slow.loc[0, "jobs"] == first
+    assert slow.loc[1, "jobs"].split() == [first, first]  # the same job, requeued
+    assert "seed 1: goes on at step" in run.log
+
+
+def test_too_little_memory_is_recorded_and_doubled(cluster, project, whole):
+    text = (project / "config.yaml").read_text()
+    (project / "config.yaml").write_text(text.replace("    steps: 12000", "    steps: 12000\n    mem_mb: 250"))
+    with workflow(cluster, project) as run:
+        cluster.wait_for(lambda: len(run.tries) > 1 or run.process.poll() is not None, 120)
+        assert run.tries[0]["end"] == "OUT_OF_MEMORY", run.output.read_text()
+        run.ended()
+        whole(project)
+    asked = cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "ReqMem,State").splitlines()
+    assert "250M|OUT_OF_MEMORY" in asked
+    assert "500M" in " ".join(asked)
+
+
+def test_daemons_that_are_away_for_a_minute_lose_nothing(cluster, project, whole):
+    with workflow(cluster, project) as run:
+        run.training()
+        cluster.kill("slurmctld")
+        cluster.kill("slurmdbd")
+        cluster.start_slurmctld()
+        # Longer than the training takes to end, and than the main process takes to ask several times.
+        with pytest.raises(TimeoutError):
+            cluster.wait_for(lambda: run.process.poll() is not None, 60)
+        cluster.start_slurmdbd()
+        run.ended()
+        slow = whole(project)
+    assert slow["windows"].tolist() == [1, 1]
+
+
+def test_a_lost_main_process_is_resumed_as_asked(cluster, project, whole):
+    with workflow(cluster, project) as run:
+        first = run.training()
+        run.kill(signal.SIGKILL)
+        run.process.wait()
+
+        refused = resume(cluster, project)
+        assert refused.returncode == 2
+        assert f"job {first} (running, n" in refused.stdout
+        assert "add ORPHANS=wait" in refused.stderr
+
+        assert snakemake(project, "--unlock", profile="slurm", **cluster.environment).returncode == 0
+        again = snakemake(project, profile="slurm", **cluster.environment)
+        assert again.returncode == 2
+        assert f"still at these blocks, as job {first} (running, n" in again.stdout
+
+        resumed = resume(cluster, project, ORPHANS="wait")
+        assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+        slow = whole(project)
+    assert slow["jobs"].tolist() == [first, first]  # nothing was trained twice
+    assert cluster.run("squeue", "-h") == ""
+
+
+def test_orphans_can_be_cancelled_or_left_at_work(cluster, project, whole):
+    with workflow(cluster, project) as run:
+        first = run.training()
+        run.kill(signal.SIGKILL)
+        run.process.wait()
+        resumed = resume(cluster, project, ORPHANS="cancel")
+        assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+        slow = whole(project)
+    assert slow.loc[0, "jobs"] == first
+    assert slow.loc[1, "jobs"].startswith(f"{first} ")
+
+
+def test_orphans_can_be_adopted_while_the_others_run(cluster, project, whole):
+    with workflow(cluster, project, "results/digits/runs/slow/seeds-0-1/metrics.csv") as run:
+        first = run.training()
+        run.kill(signal.SIGKILL)
+        run.process.wait()
+        resumed = resume(cluster, project, ORPHANS="adopt")
+        assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+        slow = whole(project)
+    assert slow["jobs"].tolist() == [first, first]
+
+
+def test_after_ctrl_c_the_trainings_go_on(cluster, project, whole):
+    with workflow(cluster, project) as run:
+        first = run.training()
+        run.kill(signal.SIGINT)
+        run.ended(1)
+        cluster.wait_for(lambda: cluster.run("squeue", "-h") == "")
+        assert run.tries[-1]["end"] == "interrupted"
+        result = snakemake(project, profile="slurm", **cluster.environment)
+        assert result.returncode == 0, result.stdout
+        slow = whole(project)
+    assert slow.loc[0, "jobs"] == first
+    assert slow.loc[1, "jobs"].startswith(f"{first} ")

@@ -183,7 +183,16 @@ def _trial(request: Request, profile: Profile, results: Path, wait: int) -> Iter
     gpu = int(profile.of_rule("train").get("require_gpu", 0))
     results.mkdir(exist_ok=True)
     answer = results.absolute() / f".doctor-{os.getpid()}.json"
-    command = [*container.python(sys.executable), "-m", "mnist_hpc", "probe", "--require-gpu", str(gpu), "--answer", str(answer)]
+    command = [
+        *container.python(sys.executable),
+        "-m",
+        "mnist_hpc",
+        "probe",
+        "--require-gpu",
+        str(gpu),
+        "--answer",
+        str(answer),
+    ]
     short = Request(TRIAL_MINUTES, request.mem_mb, request.cpus, request.options)
     begin = time.monotonic()
     try:

@@ -1,11 +1,12 @@
 """The study at a glance: what is done, stale, failed, missing, and how long the rest will take. Runs nothing."""
 
 from collections.abc import Mapping
+from dataclasses import astuple
 from pathlib import Path
 
 import pandas as pd
 
-from mnist_hpc import checkpoint, storage, tables
+from mnist_hpc import attempts, checkpoint, storage, tables
 from mnist_hpc.provenance import specification_hash
 from mnist_hpc.specification import Study
 
@@ -90,12 +91,25 @@ def describe(study: Study, results: Path) -> str:
             "Stale runs are made anew by the next run. If it says there is nothing to be done, their results were "
             "copied here without .snakemake: delete their folders under runs/ first."
         )
+    lines += _errors(study, results)
     if Path(".snakemake/locks").is_dir() and any(Path(".snakemake/locks").iterdir()):
         lines.append(
             "This folder is locked: a workflow is running here, or its main process died; "
             "in that case: snakemake --unlock, and run it again."
         )
     return "\n".join(lines)
+
+
+def _errors(study: Study, results: Path) -> list[str]:
+    """Return how the last try of each block ended, where it was an error."""
+    found = []
+    for block in study.blocks:
+        entries = attempts.read(attempts.path(results, *astuple(block)))
+        if entries and entries[-1]["end"] in ("error", "failed"):
+            last = entries[-1]
+            where = f"{last['host']}, job {last['job']}" if last["job"] else last["host"]
+            found.append(f"{block.variant}, seeds {block.first} to {block.last}: {last['reason']} ({where})")
+    return ["Errors of the last tries:", *found] if found else []
 
 
 def _duration(seconds: float) -> str:

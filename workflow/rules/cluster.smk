@@ -36,8 +36,22 @@ def planned() -> list[preflight.Planned]:
     ]
 
 
+def see_cancelled_jobs() -> None:
+    """Mend the executor plugin 2.8: it waits for ever for a job of which sacct says "CANCELLED by 1234"."""
+    import snakemake_executor_plugin_slurm as plugin
+
+    query = plugin.query_job_status
+
+    async def job_states(*arguments):
+        states, seconds = await query(*arguments)
+        return states and {job: state.split()[0] for job, state in states.items()}, seconds
+
+    plugin.query_job_status = job_states
+
+
 onstart:
     if not workflow.local_exec:
+        see_cancelled_jobs()
         # Snakemake has one number of retries for a rule, whatever ended the job.
         Job.restart_times = property(restart_times)
         try:

@@ -1,0 +1,99 @@
+"""Workflows on the private Slurm that run in the background, and what the tests look at."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+from cluster import Cluster
+
+# What legitimately differs between two runs of one study.
+DIFFER = [
+    *("train_seconds", "images_per_second", "compile_seconds", "windows", "jobs", "started", "finished"),
+    *("host", "commit"),
+]
+
+
+def edit(project: Path, old: str, new: str) -> None:
+    """Change the profile of a project."""
+    path = project / "profiles/slurm/config.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def table(project: Path, name: str = "runs") -> pd.DataFrame:
+    return pd.read_csv(project / f"results/digits/tables/{name}.csv", dtype={"jobs": str} if name == "runs" else None)
+
+
+class Workflow:
+    """A main process in the background.
+
+    Attributes:
+        output: file with what it prints.
+    """
+
+    def __init__(self, cluster: Cluster, project: Path, *arguments: str) -> None:
+        self.cluster, self.project = cluster, project
+        self.output = project / "output.txt"
+        with self.output.open("ab") as output:
+            self.process = subprocess.Popen(
+                [Path(sys.executable).parent / "snakemake", "--profile", "profiles/slurm", *arguments],
+                cwd=project,
+                env={**os.environ, **cluster.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def log(self) -> str:
+        """What the slow training has printed."""
+        path = self.project / "logs/digits/slow/seeds-0-1/train.log"
+        return path.read_text() if path.exists() else ""
+
+    @property
+    def tries(self) -> list[dict[str, object]]:
+        """The record of the slow block."""
+        path = self.project / "results/state/digits/slow/seeds-0-1.json"
+        return json.loads(path.read_text()) if path.exists() else []
+
+    def training(self) -> str:
+        """Wait until seed 0 is done and seed 1 under way, and return the job."""
+        self.cluster.wait_for(lambda: "seed 1: step" in self.log or self.process.poll() is not None, 120)
+        assert self.process.poll() is None, self.output.read_text()
+        return str(self.tries[-1]["job"])
+
+    def ended(self, code: int = 0) -> str:
+        """Wait for the end, expect an exit code, and return what was printed."""
+        self.process.wait(300)
+        text = self.output.read_text()
+        assert self.process.returncode == code, text
+        return text
+
+    def kill(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+
+@contextlib.contextmanager
+def workflow(cluster: Cluster, project: Path, *arguments: str):
+    """Yield a running workflow; end it and its jobs whatever happens."""
+    started = Workflow(cluster, project, *arguments)
+    try:
+        yield started
+    finally:
+        if started.process.poll() is None:
+            started.kill(signal.SIGKILL)
+            started.process.wait()
+        cluster.end_jobs()
+
+
+def name(run) -> str:
+    """Return the name of a workflow's jobs."""
+    (line,) = [line for line in run.output.read_text().splitlines() if line.startswith("SLURM run ID: ")]
+    return line.removeprefix("SLURM run ID: ")

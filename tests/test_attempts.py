@@ -1,0 +1,101 @@
+"""The record of tries: what another try can mend, and what it cannot."""
+
+import pytest
+
+from mnist_hpc import attempts
+from mnist_hpc.errors import Interrupted, UserError
+
+LONG_AGO = "2000-01-01T00:00:00+00:00"
+
+
+@pytest.fixture
+def record(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    return attempts.path(tmp_path, "mnist", "cnn", 0, 4)
+
+
+def attempt(record, error=None, mem_mb=100):
+    """Record a try that ends with this error, or well."""
+    try:
+        with attempts.recorded(record, "train", mem_mb):
+            if error:
+                raise error
+    except type(error) if error else ():
+        pass
+
+
+def killed(record, mem_mb=100):
+    """Record a try whose process was killed: nothing tells how it ended."""
+    attempt(record, mem_mb=mem_mb)
+    entries = attempts.read(record)
+    entries[-1]["end"] = None
+    attempts._write(record, entries)
+
+
+def hopeless(record, tries=1, since=LONG_AGO, state="FAILED"):
+    return attempts.hopeless(record, tries, since, lambda job: state)
+
+
+def test_a_try_is_recorded_while_it_runs_and_when_it_ended(record):
+    with attempts.recorded(record, "train", 100):
+        (running,) = attempts.read(record)
+        assert (running["job"], running["end"]) == ("7", None)
+    attempt(record, UserError("no GPU"))
+    attempt(record, Interrupted("step 5"))
+    assert [entry["end"] for entry in attempts.read(record)] == ["ok", "error", "interrupted"]
+
+
+def test_a_known_error_ends_the_tries_at_once(record):
+    attempt(record, UserError("no GPU"))
+    assert hopeless(record) == "no GPU"
+
+
+def test_an_unknown_error_ends_them_when_it_comes_again(record):
+    attempt(record, OSError("stale file handle"))
+    assert hopeless(record) is None
+    attempt(record, OSError("stale file handle"))
+    assert "the same error twice: stale file handle" in hopeless(record, tries=2)
+    attempt(record, OSError("disk full"))
+    assert hopeless(record, tries=3) is None
+
+
+def test_time_windows_do_not_end_them_while_there_is_progress(record):
+    for step in range(30):
+        attempt(record, Interrupted(f"step {step}"))
+        assert hopeless(record, tries=step + 1) is None
+    attempt(record, Interrupted("step 29"))
+    assert "raise the variant's runtime" in hopeless(record, tries=31)
+
+
+def test_memory_grows_only_after_it_was_too_little(record):
+    assert attempts.memory(record, 100) == 100
+    killed(record)
+    assert hopeless(record, state="CANCELLED") is None
+    assert attempts.memory(record, 100) == 100
+    killed(record)
+    assert hopeless(record, tries=2, state="OUT_OF_MEMORY") is None
+    assert attempts.memory(record, 100) == 200
+    assert attempts.memory(record, 1000) == 1000
+    killed(record, mem_mb=200)
+    assert hopeless(record, tries=3, state="OUT_OF_MEMORY") is None
+    assert attempts.memory(record, 100) == 400
+    killed(record, mem_mb=200)  # as where a site decides on the memory
+    assert "raise the variant's mem_mb" in hopeless(record, tries=4, state="OUT_OF_MEMORY")
+
+
+def test_jobs_that_end_before_the_program_begins_are_not_tried_for_ever(record):
+    assert hopeless(record) is None
+    assert "before the program began" in hopeless(record, tries=2)
+
+
+def test_errors_of_an_earlier_run_do_not_count(record):
+    attempt(record, UserError("no GPU"))
+    assert hopeless(record, since="2999-01-01T00:00:00+00:00") is None
+
+
+def test_a_damaged_record_is_none(record):
+    record.parent.mkdir(parents=True)
+    record.write_text("{")
+    assert attempts.read(record) == []
+    attempt(record, UserError("no GPU"))
+    assert len(attempts.read(record)) == 1
