@@ -6,6 +6,7 @@ SNAKEMAKE := snakemake --profile profiles/local
 
 PROFILE := profiles/slurm
 ON_CLUSTER = snakemake --profile $(PROFILE) $(if $(CONFIG),--config $(CONFIG))
+SET = $(if $(CONFIG),--set $(CONFIG))
 
 .PHONY: env env-gpu demo run status clean doctor resume resources test slurm-playground lint lock
 .DEFAULT_GOAL := demo
@@ -14,16 +15,16 @@ demo: $(ENV)
 	$(SNAKEMAKE) --config dataset=digits max_seeds=1
 
 run: $(ENV)
-	$(SNAKEMAKE) $(if $(SEEDS),--config max_seeds=$(SEEDS))
+	$(SNAKEMAKE) $(if $(SEEDS)$(CONFIG),--config $(CONFIG) $(if $(SEEDS),max_seeds=$(SEEDS)))
 
 status: $(ENV)
-	python -m mnist_hpc status
+	python -m mnist_hpc status $(SET)
 
 clean: $(ENV)
-	python -m mnist_hpc clean $(if $(YES),--yes)
+	python -m mnist_hpc clean $(SET) $(if $(YES),--yes)
 
 doctor: $(ENV)
-	python -m mnist_hpc doctor --profile $(PROFILE) $(if $(WAIT),--wait $(WAIT))
+	python -m mnist_hpc doctor $(SET) --profile $(PROFILE) $(if $(WAIT),--wait $(WAIT))
 
 resume: $(ENV)
 	python -m mnist_hpc orphans $(if $(ORPHANS),--then $(ORPHANS))
@@ -35,7 +36,7 @@ endif
 	$(ON_CLUSTER)
 
 resources: $(ENV)
-	python -m mnist_hpc resources
+	python -m mnist_hpc resources $(SET)
 
 env: .venv/.cpu
 

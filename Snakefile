@@ -1,4 +1,5 @@
 # The whole study. Config: config.yaml; what a job runs: workflow/rules; all logic: workflow/mnist_hpc.
+import json
 import sys
 from pathlib import Path
 from shlex import quote
@@ -20,7 +21,8 @@ except UserError as error:
     sys.exit(2)
 
 # For commands that read the config themselves; not in `params`, so that a moved tree is no reason to rerun.
-STUDY = f"--config {quote(str(CONFIG_FILE))} --set {quote(study.overrides)}"
+CHANGED = " ".join(quote(f"{key}={json.dumps(value)}") for key, value in config.items())
+STUDY = f"--config {quote(str(CONFIG_FILE))} --set {CHANGED}"
 
 # Jobs run in the environment that Snakemake runs in; `exec` lets signals reach the program.
 shell.prefix(f"export PATH={quote(str(Path(sys.executable).parent))}:$PATH; exec ")

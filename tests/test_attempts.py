@@ -1,5 +1,7 @@
 """The record of tries: what another try can mend, and what it cannot."""
 
+import contextlib
+
 import pytest
 
 from mnist_hpc import attempts
@@ -16,12 +18,9 @@ def record(tmp_path, monkeypatch):
 
 def attempt(record, error=None, mem_mb=100):
     """Record a try that ends with this error, or well."""
-    try:
-        with attempts.recorded(record, "train", mem_mb):
-            if error:
-                raise error
-    except type(error) if error else ():
-        pass
+    with contextlib.suppress(type(error)), attempts.recorded(record, "train", mem_mb):
+        if error:
+            raise error
 
 
 def killed(record, mem_mb=100):
@@ -33,7 +32,7 @@ def killed(record, mem_mb=100):
 
 
 def hopeless(record, tries=1, since=LONG_AGO, state="FAILED"):
-    return attempts.hopeless(record, tries, since, lambda job: state)
+    return attempts.hopeless(record, tries, since, lambda _: state)
 
 
 def test_a_try_is_recorded_while_it_runs_and_when_it_ended(record):

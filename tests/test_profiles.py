@@ -1,5 +1,7 @@
 """The profiles that cannot be tried on their sites: what they share, and that they say what is sent to Slurm."""
 
+import itertools
+
 import pytest
 
 from conftest import ROOT
@@ -34,9 +36,9 @@ def test_every_cluster_profile_asks_for_gpus_signals_and_retries(site, study):
 @pytest.mark.parametrize("site", SITES)
 def test_every_entry_of_a_profile_has_a_comment(site):
     lines = (ROOT / "profiles" / site / "config.yaml").read_text().splitlines()
-    for before, line in zip(lines, lines[1:], strict=False):
-        entry = line and not line.startswith(("#", " "))
-        assert not entry or line.startswith("default-resources") or not before == "", f"{line}: no comment above"
+    for before, line in itertools.pairwise(lines):
+        if line and not line.startswith(("#", " ", "default-resources")):
+            assert before, f"{line}: no comment above"
 
 
 def test_local_profile_runs_jobs_here():

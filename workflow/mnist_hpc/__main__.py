@@ -52,7 +52,14 @@ def _parser() -> argparse.ArgumentParser:
     def of_study(added: argparse.ArgumentParser) -> None:
         added.add_argument("--config", type=Path, default=Path("config.yaml"), help="the study's config.yaml")
         added.add_argument(
-            "--set", dest="overrides", type=_json, default={}, metavar="JSON", help="keys to change in it"
+            "--set",
+            dest="overrides",
+            type=_pair,
+            nargs="*",
+            action=_Mapping,
+            default={},
+            metavar="KEY=VALUE",
+            help="keys to change in it, as Snakemake's --config",
         )
 
     def of_results(added: argparse.ArgumentParser) -> None:
@@ -128,6 +135,26 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--seed", type=int, help="which of its seeds; the first by default")
         added.add_argument(argument, type=Path)
     return parser
+
+
+class _Mapping(argparse.Action):
+    """Keeps pairs as a mapping."""
+
+    def __call__(self, _parser: Any, namespace: argparse.Namespace, values: Any, _option: Any = None) -> None:
+        setattr(namespace, self.dest, dict(values))
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    import yaml
+
+    key, separator, value = text.partition("=")
+    try:
+        found = yaml.safe_load(value)
+    except yaml.YAMLError:
+        separator = ""
+    if not separator:
+        raise UserError(f"--set: found {text!r}, expected KEY=VALUE, as max_seeds=1")
+    return key, found
 
 
 def _json(text: str) -> Any:

@@ -22,7 +22,7 @@ def ask(*command: str, timeout: float = 60.0) -> str:
     """Return what a command prints.
 
     Raises:
-        UserError: it is not there, fails or hangs; with the last line it said.
+        UserError: it is not there, fails or hangs; with the last line it said, or our own that srun passed on.
     """
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)  # noqa: S603
@@ -32,6 +32,7 @@ def ask(*command: str, timeout: float = 60.0) -> str:
         raise UserError(f"{command[0]} gave no answer in {timeout:g} s; is Slurm in maintenance?") from None
     if done.returncode:
         lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        lines = [line for line in lines if line.startswith("mnist_hpc: ")] or lines
         raise UserError(re.sub(r"^\w+: (error: )?", "", lines[-1].strip()) if lines else f"{command[0]} failed")
     return done.stdout.strip()
 
