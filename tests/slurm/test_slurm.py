@@ -200,28 +200,29 @@ def test_a_node_that_dies_is_left_for_another(cluster, project, whole):
     assert cluster.run("sacct", "-D", "-X", "-n", "-P", "-j", first, "-o", "State").splitlines()[0] == "NODE_FAIL"
 
 
-def test_a_training_goes_on_over_time_limits(cluster, make_project):
-    project = make_project(SLOW.replace("9000", "32000"))
-    # Slurm looks every 30 s, and tells a job up to 30 s sooner than asked: after 15 to 45 of its 60 seconds here.
-    edit(project, "TERM@120", "TERM@15")
+def test_a_training_goes_on_over_time_limits(cluster, make_project, tmp_path):
+    config = SLOW.replace("9000", "52000")
+    project = make_project(config)
+    # Slurm looks every 30 s, and tells a job up to 30 s sooner than asked: after 25 to 55 of its 60 seconds here.
+    edit(project, "TERM@120", "TERM@5")
     edit(project, "require_gpu=0", "require_gpu=0\n  - train:runtime=1\n  - evaluate:runtime=0")
-    with workflow(cluster, project, "--until", "evaluate") as run:
+    block = "results/digits/runs/slow/seeds-0-1"
+    undisturbed = copy_project(tmp_path / "undisturbed", config)
+    with workflow(cluster, project, f"{block}/models.h5") as run:
+        assert snakemake(undisturbed, f"{block}/metrics.csv").returncode == 0
         run.ended()
-    metrics = project / "results/digits/runs/slow"
-    assert [entry["end"] for entry in run.tries if entry["stage"] == "train"].count("interrupted") >= 2
-    limited = pd.read_csv(metrics / "seeds-0-1/metrics.csv")
+        assert [entry["end"] for entry in run.tries].count("interrupted") >= 2
+    assert snakemake(project, f"{block}/metrics.csv").returncode == 0
+    limited, free = (pd.read_csv(folder / block / "metrics.csv") for folder in (project, undisturbed))
     assert limited["windows"].max() > 1
-    undisturbed = snakemake(project, "--config", "max_seeds=1", "results/digits/runs/slow/seeds-0-0/metrics.csv")
-    assert undisturbed.returncode == 0, undisturbed.stdout
-    free = pd.read_csv(metrics / "seeds-0-0/metrics.csv")
-    pd.testing.assert_frame_equal(limited.iloc[:1].drop(columns=DIFFER), free.drop(columns=DIFFER))
+    pd.testing.assert_frame_equal(limited.drop(columns=DIFFER), free.drop(columns=DIFFER))
 
 
 def test_a_preempted_training_goes_on_when_there_is_room(cluster, project, whole):
     edit(project, "GPU-shared", "low")
     with workflow(cluster, project) as run:
         first = run.training()
-        urgent = cluster.run("sbatch", "--parsable", "-pGPU-shared", "-N2", "--exclusive", "--wrap=sleep 5")
+        urgent = cluster.run("sbatch", "--parsable", "-pGPU-shared", "-N2", "--exclusive", "-o/dev/null", "--wrap=sleep 5")
         run.ended()
         slow = whole(project)
     assert cluster.run("sacct", "-X", "-n", "-P", "-j", urgent, "-o", "State") == "COMPLETED"
@@ -233,21 +234,18 @@ def test_a_preempted_training_goes_on_when_there_is_room(cluster, project, whole
 def test_too_little_memory_is_recorded_and_doubled(cluster, make_project, whole):
     project = make_project(SLOW + "    mem_mb: 250\n")
     with workflow(cluster, project) as run:
-        cluster.wait_for(lambda: len(run.tries) > 1 or run.process.poll() is not None, 120)
-        assert run.tries[0]["end"] == "OUT_OF_MEMORY", run.output.read_text()
         run.ended()
         whole(project)
-    asked = cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "ReqMem,State").splitlines()
-    assert "250M|OUT_OF_MEMORY" in asked
-    assert "500M" in " ".join(asked)
+    asked = cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "ReqMem").splitlines()
+    assert asked[:2] == ["250M", "500M"]
 
 
 def test_daemons_that_are_away_for_a_minute_lose_nothing(cluster, project, whole):
     with workflow(cluster, project) as run:
         run.training()
         cluster.kill("slurmctld")
-        cluster.kill("slurmdbd")
         cluster.start_slurmctld()
+        cluster.kill("slurmdbd")
         # Longer than the training takes to end, and than the main process takes to ask several times.
         with pytest.raises(TimeoutError):
             cluster.wait_for(lambda: run.process.poll() is not None, 60)

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import shutil
 import subprocess
 import time
 from collections.abc import Mapping
@@ -16,6 +15,10 @@ from mnist_hpc.errors import UserError
 BLOCK = re.compile(r"(?:train|evaluate):dataset=([\w-]+),variant=([\w-]+),first=(\d+),last=(\d+)")
 Block = tuple[str, str, int, int]
 WAIT_SECONDS = 5.0
+# Where the executor plugin writes the logs of jobs, a file each, by number.
+LOGS = Path("logs/slurm")
+# What slurmstepd says of a step that it, or the kernel, killed for its memory.
+SHORT_OF_MEMORY = re.compile(r"^slurmstepd\S*: error: .*(?:oom[-_ ]kill|exceeded (?:job )?memory limit)", re.M | re.I)
 
 
 def ask(*command: str, timeout: float = 60.0) -> str:
@@ -194,12 +197,21 @@ def main_process(folder: Path) -> int | None:
     return None
 
 
-def state(number: str) -> str:
-    """Return what became of a job, as OUT_OF_MEMORY; UNKNOWN where nothing is recorded."""
-    if not number or not shutil.which("sacct"):
+def state(number: str, logs: Path = LOGS) -> str:
+    """Return what became of a job, as OUT_OF_MEMORY; UNKNOWN where nothing is recorded.
+
+    Out of memory is a job of which a step was, whatever Slurm calls the job itself: FAILED, as its script failed. Its
+    log says so at once; accounting may take seconds, and does not know it where the nodes have no cgroups.
+    """
+    if not number:
         return "UNKNOWN"
+    for log in logs.rglob(f"{number}.log"):
+        if SHORT_OF_MEMORY.search(log.read_text(errors="replace")):
+            return "OUT_OF_MEMORY"
     try:
-        lines = ask("sacct", "-X", "-n", "-P", "-j", number, "-o", "State").splitlines()
+        states = [line.split()[0] for line in ask("sacct", "-n", "-P", "-j", number, "-o", "State").splitlines()]
     except UserError:
         return "UNKNOWN"
-    return lines[-1].split()[0] if lines else "UNKNOWN"
+    if "OUT_OF_MEMORY" in states:
+        return "OUT_OF_MEMORY"
+    return states[0] if states else "UNKNOWN"
