@@ -43,7 +43,7 @@ env: .venv/.cpu
 env-gpu: .venv/.gpu
 
 test: $(ENV)
-	pytest -n 3 $(TESTS)
+	pytest -n 3 --dist worksteal $(TESTS)
 
 slurm-playground: $(ENV)
 	python tests/slurm/cluster.py

@@ -1,6 +1,7 @@
 """The workflow on a real, private Slurm with accounting and fake GPUs; each fault ends in the tables of a quiet run."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -104,7 +105,7 @@ def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_j
     pd.testing.assert_frame_equal(runs.drop(columns=DIFFER), here.drop(columns=DIFFER))
     assert "Nothing to be done" in snakemake(demo, *few).stdout
 
-    assert f"{len(runs)} jobs: " in printed
+    assert sum(map(int, re.findall(r"^(\d+) jobs: ", printed, re.MULTILINE))) == len(runs)
     assert "GPU-hours if every job needs its whole time limit" in printed
     jobs = cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "JobID,State,AllocTRES").splitlines()
     assert len(jobs) == len(runs)
@@ -222,7 +223,9 @@ def test_a_preempted_training_goes_on_when_there_is_room(cluster, project, whole
     edit(project, "GPU-shared", "low")
     with workflow(cluster, project) as run:
         first = run.training()
-        urgent = cluster.run("sbatch", "--parsable", "-pGPU-shared", "-N2", "--exclusive", "-o/dev/null", "--wrap=sleep 5")
+        urgent = cluster.run(
+            "sbatch", "--parsable", "-pGPU-shared", "-N2", "--exclusive", "-o/dev/null", "--wrap=sleep 5"
+        )
         run.ended()
         slow = whole(project)
     assert cluster.run("sacct", "-X", "-n", "-P", "-j", urgent, "-o", "State") == "COMPLETED"
