@@ -31,12 +31,16 @@ shell.prefix(f"export PATH={quote(str(Path(sys.executable).parent))}:$PATH; exec
 wildcard_constraints:
     dataset="|".join(study.datasets),
     variant="|".join(study.variants),
+    sweep="|".join(study.sweeps) or "none",
+    part=r"\d+",
+    parts=r"\d+",
     first=r"\d+",
     last=r"\d+",
 
 
 include: "workflow/rules/data.smk"
 include: "workflow/rules/runs.smk"
+include: "workflow/rules/sweeps.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/cluster.smk"
 

@@ -66,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
         of_study(added)
         added.add_argument("--results", type=Path, default=Path("results"), help="the folder results")
 
+    def of_sweep(added: argparse.ArgumentParser) -> None:
+        added.add_argument("--sweep", type=_json, required=True, metavar="JSON", help="specification, grid, seeds, ...")
+
     def of_job(added: argparse.ArgumentParser) -> None:
         added.add_argument("--threads", type=int, default=1, help="CPU threads")
         added.add_argument("--attempts", type=Path, metavar="FILE", help="record of this job's tries")
@@ -103,6 +106,25 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--metrics", type=Path, required=True, help="metrics.csv to write")
     added.add_argument("--predictions", type=Path, required=True, help="predictions.h5 to write")
     of_job(added)
+
+    added = command(stages.sweep)
+    added.add_argument("--data", type=Path, required=True, help="train.h5")
+    added.add_argument("--name", required=True, help="of the sweep")
+    added.add_argument("--variant", required=True, help="name of the variant it is about")
+    of_sweep(added)
+    added.add_argument("--part", type=_part, default=(1, 1), metavar="K/N", help="which of N parts this job trains")
+    added.add_argument("--points", type=Path, required=True, help="CSV to write")
+    added.add_argument("--state", type=Path, required=True, help="folder for checkpoints")
+    added.add_argument("--checkpoint-seconds", type=float, default=60.0, help="how often to save")
+    of_job(added)
+    added.add_argument("--require-gpu", type=int, choices=(0, 1), default=0, help="1: fail where no GPU is visible")
+
+    added = command(stages.rank)
+    added.add_argument("--parts", type=Path, nargs="+", required=True, help="CSV files of the sweep's jobs")
+    of_sweep(added)
+    added.add_argument("--points", type=Path, required=True, help="points.csv to write")
+    added.add_argument("--best", type=Path, required=True, help="best.json to write")
+    added.add_argument("--state", type=Path, required=True, help="folder of the sweep's checkpoints, to be removed")
 
     added = command(stages.tabulate)
     of_results(added)
@@ -162,6 +184,11 @@ def _json(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise UserError(f"found {text!r}, expected JSON ({error})") from None
+
+
+def _part(text: str) -> tuple[int, int]:
+    number, _, parts = text.partition("/")
+    return int(number), int(parts)
 
 
 def _seeds(text: str) -> range:

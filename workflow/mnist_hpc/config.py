@@ -79,6 +79,15 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, An
     return config
 
 
+def check_variant(place: str, keys: Mapping[str, Any]) -> None:
+    """Check the keys of a variant that were put together, not read; raises UserError as ``load``."""
+    schema = read_yaml(SCHEMA)
+    validator = jsonschema.Draft202012Validator({"$defs": schema["$defs"], "$ref": "#/$defs/variant"})
+    if errors := sorted(validator.iter_errors(dict(keys)), key=lambda error: len(error.path), reverse=True):
+        error = errors[0]
+        raise UserError(f"{place}: {_explain(error)}")
+
+
 def _merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in overrides.items():

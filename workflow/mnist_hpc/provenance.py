@@ -23,6 +23,8 @@ STAGES = {
     "convert": "datasets",
     "train": "training",
     "evaluate": "evaluation",
+    "sweep": "sweep",
+    "rank": "ranking",
     "tabulate": "tables",
 }
 

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mnist_hpc import config
+from mnist_hpc import config, grids
 from mnist_hpc.datasets import BUILT_IN, RAW
 from mnist_hpc.errors import UserError
 from mnist_hpc.provenance import specification_hash
@@ -19,7 +19,7 @@ DEFAULTS = {"loss": "CategoricalCrossentropy", "threads": 1, "runtime": 60, "mem
 # Time limit of an evaluation on a cluster.
 EVALUATION_MINUTES = 20
 # The keys of a variant that decide its numbers; the others say where, how often and with which limits it runs.
-TRAINING_KEYS = ("layers", "loss", "optimizer", "batch_size", "steps", "epochs", "threads")
+TRAINING_KEYS = ("layers", "loss", "optimizer", "batch_size", "steps", "epochs", "l2", "initial_scale", "threads")
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,53 @@ class Variant:
         return specification_hash(self.specification)
 
 
+@dataclass(frozen=True)
+class Sweep:
+    """A grid of hyper-parameters over one variant.
+
+    Attributes:
+        name: of the sweep.
+        variant: that everything comes from which the grid does not name; with the sweep's own threads and limits.
+        grid: values to try, by key.
+        seeds: of each point.
+        jobs: how many share it.
+        pack_mb: memory that points trained together may take, MB.
+    """
+
+    name: str
+    variant: Variant
+    grid: Mapping[str, list[Any]]
+    seeds: int
+    jobs: int
+    pack_mb: int
+
+    @property
+    def folder(self) -> str:
+        """Where its results lie, from the folder ``results``."""
+        return f"{self.variant.dataset}/sweeps/{self.name}"
+
+    @property
+    def parts(self) -> list[str]:
+        """The points of each job, from the folder ``results``."""
+        return [f"{self.folder}/part-{part}-of-{self.jobs}.csv" for part in range(1, self.jobs + 1)]
+
+    @cached_property
+    def json(self) -> str:
+        """What decides its numbers, as one JSON string with sorted keys; the order of grid keys is that of points."""
+        grid = list(self.grid.items())
+        content = {"specification": self.variant.specification, "grid": grid, "seeds": self.seeds}
+        return json.dumps(content | {"pack_mb": self.pack_mb}, sort_keys=True)
+
+
 class Study:
-    """A whole study: data sets, variants, blocks.
+    """A whole study: data sets, variants, blocks, sweeps.
 
     Attributes:
         dataset: name of the study's data set.
         entries: IDX data sets of the config by name.
         search_path: folders that may hold their files.
         variants: by name, in the order of the config.
+        sweeps: by name, in the order of the config.
         overrides: what the command line changed in the config, as JSON.
     """
 
@@ -89,6 +128,7 @@ class Study:
         try:
             self._check_datasets()
             self.variants = {name: self._resolve(name, content) for name in content["variants"]}
+            self.sweeps = {name: self._sweep(name, content) for name in content.get("sweeps", {})}
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
 
@@ -110,7 +150,9 @@ class Study:
     def files(self) -> list[str]:
         """Every result that a person may look at or delete, from the folder ``results``."""
         names = ("models.h5", "history.csv", "metrics.csv", "predictions.h5")
-        return [*(f"{block.folder}/{name}" for block in self.blocks for name in names), *self.tables]
+        runs = [f"{block.folder}/{name}" for block in self.blocks for name in names]
+        sweeps = [f"{sweep.folder}/{name}" for sweep in self.sweeps.values() for name in ("points.csv", "best.json")]
+        return [*runs, *sweeps, *self.tables]
 
     @property
     def tables(self) -> list[str]:
@@ -166,6 +208,27 @@ class Study:
         self._check_training(place, keys, dataset)
         seeds = min(keys.get("seeds", content["seeds"]), content.get("max_seeds", 2**31))
         return Variant(name, dataset, seeds, keys)
+
+    def _sweep(self, name: str, content: Mapping[str, Any]) -> Sweep:
+        """Return a sweep, after a look at each value of its grid; their combinations are checked as points."""
+        place, keys = f"sweeps.{name}", content["sweeps"][name]
+        _check_name(f"{place}.variant", keys["variant"], self.variants)
+        own = {key: keys[key] for key in ("threads", "runtime", "mem_mb") if key in keys}
+        variant = self.variants[keys["variant"]]
+        variant = replace(variant, keys={**variant.keys, **own})
+        hidden = [layer for layer in variant.keys["layers"][:-1] if "Dense" in layer]
+        if "width" in keys["grid"] and not hidden:
+            raise UserError(
+                f"{place}.grid.width: {variant.name} has no Dense layer but the last, whose units are fixed"
+            )
+        for key, values in keys["grid"].items():
+            for value in values:
+                changed = grids.with_value(variant.specification, key, value)
+                checked = {part: changed[part] for part in TRAINING_KEYS if part in changed}
+                config.check_variant(f"{place}.grid.{key}", checked)
+                self._check_training(f"{place}.grid.{key}", checked, variant.dataset)
+        seeds = min(keys.get("seeds", content["seeds"]), content.get("max_seeds", 2**31))
+        return Sweep(name, variant, keys["grid"], seeds, keys.get("jobs", 1), keys.get("pack_mb", 1000))
 
     def _check_training(self, place: str, keys: Mapping[str, Any], dataset: str) -> None:
         """Check what a variant asks for against its data."""

@@ -148,6 +148,67 @@ def tabulate(config: Path, overrides: dict[str, Any], results: Path) -> None:
     print(shown.to_string(index=False, na_rep="–"))
 
 
+def sweep(
+    data: Path,
+    name: str,
+    variant: str,
+    sweep: dict[str, Any],
+    part: tuple[int, int],
+    points: Path,
+    state: Path,
+    checkpoint_seconds: float,
+    threads: int,
+    require_gpu: int,
+) -> None:
+    """Train the points of a sweep, or the part of them that one of several jobs has."""
+    from mnist_hpc import device, grids, metrics, provenance, ranking, storage
+
+    with storage.reading(data) as file:
+        attributes = dict(file.attrs)
+        train, validation = (storage.read_split(file[part]) for part in ("train", "validation"))
+    hashes = {
+        "spec_hash": provenance.specification_hash(sweep),
+        "data_hash": str(attributes["data_hash"]),
+        "code_hash": provenance.code_hash("sweep"),
+    }
+    hardware = device.prepare(threads, bool(require_gpu))
+    grid = dict(sweep["grid"])
+    found = grids.points(sweep["specification"], grid)
+
+    from mnist_hpc import sweep as module
+    from mnist_hpc.models import input_shape
+
+    units = module.units(found, sweep["seeds"], input_shape(train), sweep["pack_mb"] * 10**6)
+    number, parts = part
+    own = units[number - 1 :: parts]
+    trained = sum(len(unit.settings) for unit in own)
+    say(f"{name}: {trained} trainings in {len(own)} packs on {hardware}, {threads} threads")
+    folder = state / name / provenance.specification_hash(hashes)
+    rows = module.train(
+        own, train, validation, folder, lambda line: say(f"{name}: {line}"), _stop_on_signals(), checkpoint_seconds
+    )
+    keys = {"dataset": str(attributes["dataset"]), "sweep": name, "variant": variant, **hashes}
+    places = {id(point): index for index, point in enumerate(found)}
+    metrics.write(
+        points, ranking.columns(list(grid)), [keys | row | {"point": places[id(row.pop("of"))]} for row in rows]
+    )
+
+
+def rank(parts: list[Path], sweep: dict[str, Any], points: Path, best: Path, state: Path) -> None:
+    """Put the parts of a sweep together, and choose the point with the lowest validation loss."""
+    import shutil
+
+    from mnist_hpc import ranking, storage
+
+    chosen = ranking.choose(parts, points, best, dict(sweep["grid"]))
+    shutil.rmtree(state, ignore_errors=True)
+    storage.remove_empty(state.parent, levels=2)
+    values = ", ".join(f"{key} {value}" for key, value in chosen["values"].items())
+    say(f"best of {chosen['points']} points: {values}; mean validation loss {chosen['validation_loss_mean']:.4f}")
+    if chosen["at_the_edge"]:
+        say(f"at the edge of the grid: {', '.join(chosen['at_the_edge'])}; there may be better values beyond")
+
+
 def _stop_on_signals() -> Callable[[], bool]:
     """Return a function that says whether a signal told this process to stop."""
     received: list[int] = []

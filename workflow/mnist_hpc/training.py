@@ -6,7 +6,7 @@ epoch after the other, as the lecture's ``next_batch`` does. The order depends o
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -34,6 +34,12 @@ Row = dict[str, Any]
 def history_steps(steps: int) -> list[int]:
     """Return the steps after which a run is validated: about 20, evenly spaced, the last step among them."""
     return sorted({math.ceil(steps * point / HISTORY_POINTS) for point in range(1, HISTORY_POINTS + 1)})
+
+
+def steps_of(specification: Mapping[str, Any], examples: int) -> int:
+    """Return how many steps a training takes; an epoch ends with the last whole batch of all its passes."""
+    batch = examples if specification["batch_size"] == "full" else specification["batch_size"]
+    return specification.get("steps") or specification["epochs"] * examples // batch
 
 
 def batch_indices(seed: int, examples: int, batch: int, first: int, last: int) -> np.ndarray:
@@ -64,7 +70,12 @@ class Trainer:
     """
 
     def __init__(
-        self, specification: Mapping[str, Any], train: Split, validation: Split, origin: Mapping[str, Any] | None = None
+        self,
+        specification: Mapping[str, Any],
+        train: Split,
+        validation: Split,
+        origin: Mapping[str, Any] | None = None,
+        read_at: Iterable[int] = (),
     ) -> None:
         """Build and compile.
 
@@ -74,6 +85,7 @@ class Trainer:
             validation: validation examples.
             origin: facts that every run of this process shares, as device and versions; "job" is its number in
                 the batch system.
+            read_at: steps after which to validate beside the usual ones.
         """
         self._origin = dict(origin or {})
         self._job = self._origin.pop("job", "")
@@ -81,7 +93,10 @@ class Trainer:
         self._shape = models.input_shape(train)
         self._examples = len(train.labels)
         self.batch = self._examples if specification["batch_size"] == "full" else specification["batch_size"]
-        self.steps = specification.get("steps") or specification["epochs"] * self._examples // self.batch
+        self.steps = steps_of(specification, self._examples)
+        self._validated = sorted({*history_steps(self.steps), *read_at})
+        self._l2 = specification.get("l2", 0.0)
+        self._scale = specification.get("initial_scale", 1.0)
         self._model = models.build(self._layers, self._shape, seed=0)
         ((name, arguments),) = specification["optimizer"].items()
         self._optimizer = getattr(keras.optimizers, name)(**arguments)
@@ -115,7 +130,8 @@ class Trainer:
                 with tf.GradientTape() as tape:
                     logits = model(images, training=True)
                     loss = tf.reduce_mean(self._loss(targets, logits))
-                gradients = tape.gradient(loss, model.trainable_variables)
+                    objective = loss + self._penalty() if self._l2 else loss
+                gradients = tape.gradient(objective, model.trainable_variables)
                 optimizer.apply(gradients, model.trainable_variables)
                 losses = losses.write(step, loss)
                 accuracies = accuracies.write(step, tf.reduce_mean(_hits(targets, logits)))
@@ -130,11 +146,16 @@ class Trainer:
         self._validate_batch = validate
         return run
 
+    def _penalty(self) -> tf.Tensor:
+        """Return L2 times the sum of the squares of all kernels, as Keras' regulariser of that name."""
+        kernels = (variable for variable in self._model.trainable_variables if is_kernel(variable))
+        return self._l2 * tf.add_n([tf.reduce_sum(tf.square(kernel)) for kernel in kernels])
+
     def _start(self, seed: int) -> None:
         """Give model and optimizer the state in which a run of this seed begins."""
         fresh = models.build(self._layers, self._shape, seed)
         for variable, other in zip(self._model.variables, fresh.variables, strict=True):
-            variable.assign(other)
+            variable.assign(other * self._scale if is_kernel(variable) and self._scale != 1.0 else other)
         for variable, value in zip(self._optimizer.variables, self._fresh_optimizer, strict=True):
             variable.assign(value)
 
@@ -175,7 +196,7 @@ class Trainer:
             Interrupted: ``stop`` said so; what was done is saved if there is a checkpoint.
         """
         run = self._resume(seed, report, checkpoint)
-        pending = [step for step in history_steps(self.steps) if step > run.step]
+        pending = [step for step in self._validated if step > run.step]
         saved = time.perf_counter()
         while pending and run.failed_step is None:
             losses = self._advance(run, pending[0], seed)
@@ -312,6 +333,11 @@ class _Run:
     rows: list[Row] = field(default_factory=list)
     failed_step: int | None = None
     started: str = field(default_factory=lambda: _now())
+
+
+def is_kernel(variable: keras.Variable) -> bool:
+    """Return whether a weight is one of products or convolutions: not a bias, not a scale, not a mean."""
+    return variable.trainable and variable.name.endswith("kernel")
 
 
 def _now() -> str:

@@ -1,0 +1,170 @@
+"""Sweeps: each point is the variant trained alone, however points are packed, cut off or shared among jobs."""
+
+import numpy as np
+import pytest
+
+from conftest import copy_project, snakemake, specification
+from mnist_hpc import grids, ranking
+from mnist_hpc.errors import Interrupted, UserError
+
+HIDDEN = [{"Flatten": {}}, {"Dense": {"units": 16, "activation": "relu"}}, {"Dense": {"units": 10}}]
+NOISY = [
+    {"Dropout": {"rate": 0.1}},
+    {"Flatten": {}},
+    {"Dense": {"units": 12}},
+    {"GaussianNoise": {"stddev": 0.5}},
+    {"ReLU": {}},
+    {"Dropout": {"rate": 0.5}},
+    {"Dense": {"units": 8, "activation": "tanh", "use_bias": False}},
+    {"Dense": {"units": 10}},
+]
+CNN = [{"Conv2D": {"filters": 2, "kernel_size": 5}}, {"Flatten": {}}, {"Dense": {"units": 10}}]
+RATES = [0.1, 0.3]
+
+
+def trained(splits, folder, points, seeds=2, memory=10**9, **options):
+    """Return validation loss and accuracy by values and seed."""
+    from mnist_hpc import sweep
+
+    found = sweep.units(points, seeds, (28, 28, 1), memory)
+    rows = sweep.train(found, *splits, folder, lambda _: None, options.pop("stop", lambda: False), **options)
+    assert len(rows) == len(points) * seeds
+    return {(*row["of"].values.values(), row["seed"]): row for row in rows}
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(
+    ("changes", "grid"),
+    [
+        ({}, {"learning_rate": RATES, "steps": [30, 60], "batch_size": [20, 100]}),
+        ({"layers": HIDDEN}, {"learning_rate": RATES, "momentum": [0.0, 0.9], "width": [4, 8]}),
+        ({"layers": HIDDEN, "optimizer": {"SGD": {"nesterov": True}}}, {"momentum": [0.5, 0.9], "l2": [0.0, 0.01]}),
+        ({"layers": HIDDEN, "optimizer": {"Adam": {}}}, {"learning_rate": [0.001, 0.01], "initial_scale": [0.1, 1.0]}),
+        ({"layers": NOISY, "optimizer": {"RMSprop": {}}}, {"learning_rate": [0.001, 0.01], "epochs": [2, 4]}),
+        ({"layers": HIDDEN, "optimizer": {"AdamW": {}}}, {"learning_rate": [0.001, 0.01]}),
+        ({"layers": CNN}, {"learning_rate": [0.01, 0.1], "steps": [7, 20]}),
+    ],
+    ids=["regression", "width", "nesterov", "adam", "noisy", "not packed: adamw", "not packed: cnn"],
+)
+def test_each_point_equals_the_variant_trained_alone(digit_splits, tmp_path, changes, grid):
+    from mnist_hpc import training
+
+    points = grids.points(specification(**changes), grid)
+    rows = trained(digit_splits, tmp_path, points)
+    for point in points:
+        trainer = training.Trainer(point.specification, *digit_splits)
+        for seed in (0, 1):
+            model, _ = trainer.train(seed, lambda _: None)
+            row = rows[(*point.values.values(), seed)]
+            assert row["status"] == "ok"
+            assert row["steps"] == trainer.steps
+            # Other orders of the same float32 sums, over all the steps.
+            assert row["validation_loss"] == pytest.approx(model.facts["validation_loss"], rel=2e-3)
+            assert row["validation_accuracy"] == pytest.approx(model.facts["validation_accuracy"], abs=0.012)
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("layers", [HIDDEN, NOISY, CNN], ids=["hidden", "noisy", "cnn"])
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
+def test_an_interrupted_sweep_ends_in_the_same_numbers(digit_splits, tmp_path, layers, optimizer):
+    changed = specification(layers=layers, optimizer={optimizer: {"learning_rate": 0.01}})
+    points = grids.points(changed, {"learning_rate": [0.001, 0.01], "steps": [20, 60]})
+    whole = trained(digit_splits, tmp_path / "whole", points)
+    interruptions = 0
+    for _ in range(100):
+        answers = iter([False, True])  # a little progress each time
+        try:
+            parts = trained(digit_splits, tmp_path / "parts", points, stop=lambda a=answers: next(a, True))
+            break
+        except Interrupted:
+            interruptions += 1
+    assert interruptions > 2
+    for key, row in whole.items():
+        assert {**row, "of": None} == {**parts[key], "of": None}
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_a_sweep_is_cut_into_packs_that_fit_the_memory():
+    from mnist_hpc import packed, sweep
+
+    points = grids.points(specification(), {"learning_rate": np.linspace(0.01, 1, 64).tolist(), "steps": [10, 20]})
+    (pack,) = sweep.units(points, 1, (28, 28, 1), 10**9)
+    assert len(pack.settings) == 64
+    one = packed.bytes_a_setting(specification(), (28, 28, 1))
+    sizes = [len(unit.settings) for unit in sweep.units(points, 1, (28, 28, 1), 10 * one)]
+    assert sum(sizes) == 64
+    assert max(sizes) <= 10
+    assert len(sweep.units(points, 1, (28, 28, 1), 1)) == 64
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_a_point_that_explodes_fails_alone(digit_splits, tmp_path):
+    squared = specification(layers=HIDDEN, optimizer={"SGD": {"momentum": 0.9}})
+    rows = trained(digit_splits, tmp_path, grids.points(squared, {"learning_rate": [0.1, 1e9]}), seeds=1)
+    assert rows[0.1, 0]["status"] == "ok"
+    assert rows[1e9, 0]["status"] == "failed"
+    alone = trained(digit_splits, tmp_path / "alone", grids.points(squared, {"learning_rate": [0.1]}), seeds=1)
+    assert rows[0.1, 0]["validation_loss"] == pytest.approx(alone[0.1, 0]["validation_loss"], rel=2e-3)
+
+
+def row(point, seed, loss, status="ok"):
+    return {"point": point, "seed": seed, "status": status, "validation_loss": loss, "validation_accuracy": 0.5}
+
+
+def test_points_rank_by_mean_validation_loss_and_those_with_a_failed_seed_last():
+    rows = [row(0, 0, 0.5), row(0, 1, 0.3), row(1, 0, 0.1), row(1, 1, "", "failed"), row(2, 0, 0.2), row(2, 1, 0.4)]
+    assert [found["point"] for found in ranking.rank(rows)] == [2, 0, 1]
+    assert ranking.rank(rows)[0]["validation_loss_mean"] == pytest.approx(0.3)
+
+
+SWEEP = """
+dataset: digits
+seeds: 2
+variants:
+  regression:
+    layers: [Flatten, {Dense: {units: 10}}]
+    optimizer: {SGD: {learning_rate: 0.5}}
+    batch_size: 100
+    steps: 40
+sweeps:
+  rates:
+    variant: regression
+    grid: {learning_rate: [0.001, 0.01, 0.1], steps: [10, 20], batch_size: [20, 100]}
+    jobs: 1
+"""
+
+
+def test_jobs_that_share_a_sweep_give_the_same_table(tmp_path):
+    project = copy_project(tmp_path / "study", SWEEP)
+    best = "results/digits/sweeps/rates/best.json"
+    tables = []
+    for jobs in (1, 4):
+        (project / "config.yaml").write_text(SWEEP.replace("jobs: 1", f"jobs: {jobs}"))
+        result = snakemake(project, best)
+        assert result.returncode == 0, result.stdout
+        assert "at the edge of the grid: learning_rate" in (project / "logs/digits/sweeps/rates/rank.log").read_text()
+        tables.append((project / "results/digits/sweeps/rates/points.csv").read_bytes())
+    assert tables[0] == tables[1]
+    assert not (project / "results/state").exists()
+    assert "Nothing to be done" in snakemake(project, best).stdout
+
+
+@pytest.mark.parametrize(
+    ("grid", "said"),
+    [
+        ("{learning_rat: [1]}", "sweeps.rates.grid.learning_rat: optimizer.SGD: found the unknown key 'learning_rat'"),
+        ("{learning_rate: [-1]}", "optimizer.SGD.learning_rate: found -1 (a whole number), expected more than 0"),
+        ("{batch_size: [2000]}", "found 2000, expected at most the 1257 training examples of digits"),
+        ("{width: [10]}", "sweeps.rates.grid.width: regression has no Dense layer but the last"),
+        ("{}", "sweeps.rates.grid: found nothing"),
+        ("{steps: []}", "sweeps.rates.grid.steps: found []"),
+    ],
+)
+def test_a_grid_that_cannot_be_is_refused(tmp_path, grid, said):
+    from mnist_hpc.specification import Study
+
+    path = tmp_path / "config.yaml"
+    path.write_text(SWEEP.replace("{learning_rate: [0.001, 0.01, 0.1], steps: [10, 20], batch_size: [20, 100]}", grid))
+    with pytest.raises(UserError) as caught:
+        Study(path)
+    assert said in str(caught.value)

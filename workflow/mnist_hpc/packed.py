@@ -1,0 +1,293 @@
+"""Train many settings of one dense model at once: all see the same batches, as one wide product.
+
+The K settings may differ in learning rate, momentum, L2 and scale of the initial weights. The first Dense layer of
+all of them is one matrix [inputs, K × units], so a step costs two large products instead of 2 K small ones; the
+layers behind it are batched products [K, inputs, units]. Each setting ends where it would alone, to rounding.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mnist_hpc import models, training
+from mnist_hpc.checkpoint import Checkpoint
+from mnist_hpc.errors import Interrupted
+from mnist_hpc.losses import LOSSES, one_hot
+from mnist_hpc.storage import Split
+
+# In which keys the settings of a pack may differ. Steps are read off the curve of the longest.
+PACKABLE = ("learning_rate", "momentum", "l2", "initial_scale", "steps", "epochs")
+# Layers that may stand before the first Dense layer, where all settings share their inputs, and after it.
+BEFORE = {"Flatten", "Reshape", "Dropout", "GaussianNoise", "Activation", "ReLU", "LeakyReLU", "ELU", "Dense"}
+AFTER = BEFORE - {"Flatten", "Reshape"}
+# AdamW decays the weights by the one learning rate it knows.
+OPTIMIZERS = {"SGD", "RMSprop", "Adagrad", "Adam"}
+# Weights, gradients and the averages of the optimiser.
+COPIES = 5
+
+Row = dict[str, Any]
+
+
+def packable(specification: Mapping[str, Any]) -> bool:
+    """Return whether a variant's settings can be trained as one pack; otherwise each is trained alone."""
+    names = [name for layer in specification["layers"] for name in layer]
+    first = names.index("Dense")
+    return (
+        set(names[:first]) <= BEFORE
+        and set(names[first:]) <= AFTER
+        and next(iter(specification["optimizer"])) in OPTIMIZERS
+    )
+
+
+def bytes_a_setting(specification: Mapping[str, Any], shape: tuple[int, ...]) -> int:
+    """Return about how much memory one setting of a pack takes.
+
+    Args:
+        specification: of the variant.
+        shape: of one example.
+    """
+    widths = [layer["Dense"]["units"] for layer in specification["layers"] if "Dense" in layer]
+    weights = sum((inputs + 1) * units for inputs, units in zip([math.prod(shape), *widths], widths, strict=False))
+    batch = specification["batch_size"] if specification["batch_size"] != "full" else 60_000
+    return 4 * (COPIES * weights + 3 * max(batch, models.PREDICTION_BATCH) * sum(widths))
+
+
+class Pack:
+    """The compiled training of K settings."""
+
+    def __init__(self, specifications: Sequence[Mapping[str, Any]], train: Split, validation: Split) -> None:
+        """Build.
+
+        Args:
+            specifications: of K settings that differ in ``PACKABLE`` keys alone.
+            train: training examples.
+            validation: validation examples.
+        """
+        first = specifications[0]
+        self._layers, self._shape = first["layers"], models.input_shape(train)
+        self._examples, self._validation = len(train.labels), validation
+        self._batch = self._examples if first["batch_size"] == "full" else first["batch_size"]
+        self._inputs, self._labels = tf.constant(train.inputs), tf.constant(train.labels)
+        self._loss = LOSSES[first["loss"]]
+        self._count = len(specifications)
+        optimizers = [_optimizer(specification) for specification in specifications]
+        self._optimizer = optimizers[0]
+        rates = [float(optimizer.learning_rate.numpy()) for optimizer in optimizers]
+        momenta = [getattr(optimizer, "momentum", 0.0) for optimizer in optimizers]
+        self._model = models.build(self._layers, self._shape, seed=0)
+        self._scales = [specification.get("initial_scale", 1.0) for specification in specifications]
+        self._weights = [
+            keras.Variable(self._stacked(variable.numpy(), first=index < self._first_weights))
+            for index, variable in enumerate(self._model.trainable_variables)
+        ]
+        decays = [specification.get("l2", 0.0) for specification in specifications]
+        self._rates, self._momenta, self._decays = (
+            [self._per_weight(np.array(values, np.float32), index) for index in range(len(self._weights))]
+            for values in (rates, momenta, decays)
+        )
+        self._decaying = any(decays)
+        self._sgd = isinstance(self._optimizer, keras.optimizers.SGD)
+        self._velocities = [keras.Variable(tf.zeros_like(weight)) for weight in self._weights] if self._sgd else []
+        self._optimizer.build(self._weights)
+        self._fresh = [variable.numpy() for variable in self._optimizer.variables]
+        self._run, self._validate_batch = self._compile()
+        self._steps_a_call = training.FIRST_CALL
+
+    @property
+    def _first_weights(self) -> int:
+        """How many weights the first Dense layer has: kernel, and perhaps bias."""
+        layer = next(layer for layer in self._model.layers if isinstance(layer, keras.layers.Dense))
+        return len(layer.trainable_weights)
+
+    def _stacked(self, value: np.ndarray, first: bool) -> np.ndarray:
+        """Return a weight for all settings: [inputs, K × units] of the first layer, else [K, ...]."""
+        if value.ndim == 2:
+            scaled = [value * np.float32(scale) for scale in self._scales]
+            return np.concatenate(scaled, axis=1) if first else np.stack(scaled)
+        return np.stack([value] * self._count)
+
+    def _per_weight(self, values: np.ndarray, index: int) -> tf.Tensor:
+        """Return a number for each setting in a shape that goes with a weight."""
+        variable = self._model.trainable_variables[index]
+        if index < self._first_weights and len(variable.shape) == 2:
+            return tf.constant(np.repeat(values, variable.shape[1])[np.newaxis])
+        return tf.constant(values.reshape(-1, *[1] * len(variable.shape)))
+
+    def _logits(self, values: tf.Tensor, learning: bool) -> tf.Tensor:
+        """Return float32 (K, batch, classes) for examples (batch, ...)."""
+        weights = iter(self._weights)
+        hidden, packed = values, False
+        for layer in self._model.layers:
+            if isinstance(layer, keras.layers.Dense):
+                product = tf.matmul(hidden, next(weights))
+                if not packed:
+                    product = tf.reshape(product, [-1, self._count, layer.units])
+                    product = tf.transpose(product, [1, 0, 2])
+                packed = True
+                hidden = layer.activation(product + next(weights)[:, tf.newaxis] if layer.use_bias else product)
+            elif packed and isinstance(layer, keras.layers.Dropout):
+                hidden *= layer(tf.ones_like(hidden[0]), training=learning)  # all settings lose the same units
+            elif packed and isinstance(layer, keras.layers.GaussianNoise):
+                hidden += layer(tf.zeros_like(hidden[0]), training=learning)
+            else:
+                hidden = layer(hidden, training=learning)
+        return hidden
+
+    def _losses(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Return float32 (K, batch)."""
+        return self._loss(tf.broadcast_to(one_hot(labels, logits.shape[-1]), tf.shape(logits)), logits)
+
+    def _compile(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        """Return functions for steps, losses (steps, K), and for sums over validation examples, two of (K,)."""
+
+        @tf.function(input_signature=[tf.TensorSpec([None, self._batch], tf.int32)])
+        def run(indices: tf.Tensor) -> tf.Tensor:
+            steps = tf.shape(indices)[0]
+            losses = tf.TensorArray(tf.float32, steps, element_shape=[self._count])
+            for step in tf.range(steps):
+                values = models.inputs(tf.gather(self._inputs, indices[step]))
+                labels = tf.gather(self._labels, indices[step])
+                with tf.GradientTape() as tape:
+                    loss = tf.reduce_mean(self._losses(labels, self._logits(values, True)), axis=1)
+                    total = tf.reduce_sum(loss)
+                self._apply(tape.gradient(total, [weight.value for weight in self._weights]))
+                losses = losses.write(step, loss)
+            return losses.stack()
+
+        @tf.function(reduce_retracing=True)
+        def validate(values: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            logits = self._logits(models.inputs(values), False)
+            hits = tf.equal(tf.argmax(logits, axis=-1), tf.cast(labels, tf.int64))
+            return (
+                tf.reduce_sum(self._losses(labels, logits), axis=1),
+                tf.reduce_sum(tf.cast(hits, tf.float32), axis=1),
+            )
+
+        return run, validate
+
+    def _apply(self, gradients: list[tf.Tensor]) -> None:
+        """Change the weights as the optimiser would change those of each setting alone."""
+        for index, (weight, gradient) in enumerate(zip(self._weights, gradients, strict=True)):
+            if self._decaying and len(self._model.trainable_variables[index].shape) == 2:
+                gradient += 2 * self._decays[index] * weight
+            if not self._sgd:
+                self._optimizer.update_step(gradient, weight, self._rates[index])
+                continue
+            # Keras' SGD knows one momentum; this is its formula.
+            change = -self._rates[index] * gradient
+            if any(np.ravel(self._momenta[index])):
+                velocity, momentum = self._velocities[index], self._momenta[index]
+                velocity.assign(velocity * momentum + change)
+                change = velocity * momentum + change if self._optimizer.nesterov else velocity
+            weight.assign(weight + change)
+        self._optimizer.iterations.assign_add(1)
+
+    def _start(self, seed: int) -> None:
+        fresh = models.build(self._layers, self._shape, seed)
+        for index, (weight, variable) in enumerate(zip(self._weights, fresh.trainable_variables, strict=True)):
+            weight.assign(self._stacked(variable.numpy(), first=index < self._first_weights))
+        for variable, other in zip(self._model.non_trainable_variables, fresh.non_trainable_variables, strict=True):
+            variable.assign(other)
+        for variable, value in zip(self._optimizer.variables, self._fresh, strict=True):
+            variable.assign(value)
+        for velocity in self._velocities:
+            velocity.assign(tf.zeros_like(velocity))
+
+    def train(
+        self,
+        seed: int,
+        reads: Sequence[Sequence[int]],
+        report: Callable[[str], None],
+        checkpoint: Checkpoint,
+        stop: Callable[[], bool],
+    ) -> list[Row]:
+        """Train all settings with one seed.
+
+        Args:
+            seed: decides initial weights, batch order and dropout, the same for all settings.
+            reads: after which steps each setting is validated, the last being its end.
+            report: receives a line of progress now and then.
+            checkpoint: where to look for an earlier, cut off run of this seed, and to save this one.
+            stop: asked about every second; True ends the training.
+
+        Returns:
+            A row for each setting and step read: ``setting`` (its place), ``steps``, ``status`` ("ok", or "failed"
+            where the loss exploded before), ``validation_loss`` and ``validation_accuracy`` (if "ok").
+
+        Raises:
+            Interrupted: ``stop`` said so; what was done is saved.
+        """
+        self._start(seed)
+        record: dict[str, Any] = {"step": 0, "limits": None, "failed": {}, "rows": []}
+        if (saved := checkpoint.load()) is not None:
+            record, arrays = saved
+            if not arrays:
+                return record["rows"]
+            for name, variable in self._variables():
+                variable.assign(arrays[name])
+            report(f"seed {seed}: goes on at step {record['step']}")
+        pending = [step for step in sorted({step for steps in reads for step in steps}) if step > record["step"]]
+        saved_at = time.perf_counter()
+        while pending:
+            self._advance(record, pending[0], seed)
+            if record["step"] == pending[0]:
+                record["rows"] += self._read(record, pending.pop(0), reads)
+                report(f"seed {seed}: step {record['step']}, {len(record['failed'])} of {self._count} settings failed")
+            stopping = stop()
+            if stopping or time.perf_counter() - saved_at > checkpoint.seconds:
+                checkpoint.save(record, {name: variable.numpy() for name, variable in self._variables()})
+                saved_at = time.perf_counter()
+            if stopping:
+                raise Interrupted(f"seed {seed}: step {record['step']} of {pending[-1] if pending else 'all'}, saved")
+        checkpoint.save(record, {})
+        return record["rows"]
+
+    def _variables(self) -> list[tuple[str, keras.Variable]]:
+        kinds = (self._weights, self._optimizer.variables, self._velocities, self._model.non_trainable_variables)
+        return [(f"{kind}/{i}", variable) for kind, found in enumerate(kinds) for i, variable in enumerate(found)]
+
+    def _advance(self, record: dict[str, Any], upto: int, seed: int) -> None:
+        """Train for about a second, at most up to a step, and note which settings exploded."""
+        step = record["step"]
+        upto = min(upto, step + self._steps_a_call)
+        indices = training.batch_indices(seed, self._examples, self._batch, step, upto)
+        begin = time.perf_counter()
+        losses = self._run(indices).numpy()
+        if time.perf_counter() - begin < training.CALL_SECONDS / 2:
+            self._steps_a_call *= 2
+        if step == 0:
+            record["limits"] = (training.EXPLODED * np.maximum(1.0, losses[0])).tolist()
+        over = ~(losses <= np.array(record["limits"], np.float32))
+        for setting in np.flatnonzero(over.any(axis=0)):
+            record["failed"].setdefault(str(setting), step + int(over[:, setting].argmax()) + 1)
+        record["step"] = upto
+
+    def _read(self, record: dict[str, Any], step: int, reads: Sequence[Sequence[int]]) -> list[Row]:
+        """Return the rows of the settings that are read after this step."""
+        sums = np.zeros((2, self._count))
+        size = len(self._validation.labels)
+        for begin in range(0, size, models.PREDICTION_BATCH):
+            part = slice(begin, begin + models.PREDICTION_BATCH)
+            sums += self._validate_batch(
+                tf.constant(self._validation.inputs[part]), tf.constant(self._validation.labels[part])
+            )
+        rows = []
+        for setting, steps in enumerate(reads):
+            if step not in steps:
+                continue
+            row: Row = {"setting": setting, "steps": step, "status": "failed"}
+            if str(setting) not in record["failed"] and math.isfinite(sums[0, setting]):
+                loss, accuracy = (sums[:, setting] / size).tolist()
+                row |= {"status": "ok", "validation_loss": loss, "validation_accuracy": accuracy}
+            rows.append(row)
+        return rows
+
+
+def _optimizer(specification: Mapping[str, Any]) -> keras.optimizers.Optimizer:
+    ((name, arguments),) = specification["optimizer"].items()
+    return getattr(keras.optimizers, name)(**arguments)

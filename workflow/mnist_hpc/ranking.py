@@ -1,0 +1,82 @@
+"""Which point of a sweep is best: the lowest validation loss, mean over seeds. Imports nothing heavy."""
+
+import csv
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mnist_hpc import metrics, storage
+from mnist_hpc.errors import UserError
+
+KEYS = ("dataset", "sweep", "variant")
+RESULTS = ("seed", "status", "steps", "validation_accuracy", "validation_loss")
+HASHES = ("spec_hash", "data_hash", "code_hash")
+
+Row = dict[str, Any]
+
+
+def columns(grid: Sequence[str]) -> list[str]:
+    """Return the columns of points.csv for a grid with these keys."""
+    return list(dict.fromkeys(["point", *KEYS, *grid, *RESULTS, *HASHES]))
+
+
+def read(path: Path) -> list[Row]:
+    """Return the rows of a part or of points.csv."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def rank(rows: Sequence[Row]) -> list[Row]:
+    """Return the points, best first: ``point``, ``n`` and means over seeds of loss and accuracy in validation.
+
+    A point with a failed seed is worse than all without; among equals the first of the grid wins.
+    """
+    found = []
+    for point in dict.fromkeys(row["point"] for row in rows):
+        of_point = [row for row in rows if row["point"] == point]
+        good = [row for row in of_point if row["status"] == "ok"]
+        means = {
+            f"{name}_mean": sum(float(row[name]) for row in good) / len(good) if good else math.nan
+            for name in ("validation_loss", "validation_accuracy")
+        }
+        found.append({"point": int(point), "n": len(good), "failed": len(of_point) - len(good), **means})
+    return sorted(found, key=lambda row: (row["failed"] > 0, row["validation_loss_mean"], row["point"]))
+
+
+def choose(parts: Sequence[Path], points: Path, best: Path, grid: dict[str, list[Any]]) -> Row:
+    """Write all points of a sweep as one table, and the best as JSON; return the latter.
+
+    Args:
+        parts: tables of the jobs.
+        points: to write; rows by point and seed, whichever job they came from.
+        best: to write: the values of the best point, how it ranks, the keys in which it is at the grid's edge.
+        grid: values tried, by key.
+
+    Raises:
+        UserError: every point failed.
+    """
+    rows = sorted((row for part in parts for row in read(part)), key=lambda row: (int(row["point"]), int(row["seed"])))
+    first, *_ = ranked = rank(rows)
+    if first["failed"]:
+        raise UserError(f"{points}: in every point of the sweep a training failed; try smaller learning rates")
+    index, values = first["point"], {}
+    for key in reversed(grid):
+        index, place = divmod(index, len(grid[key]))
+        values[key] = grid[key][place]
+    values = {key: values[key] for key in grid}
+    edges = [
+        key
+        for key, tried in grid.items()
+        if len(tried) > 2
+        and all(isinstance(value, int | float) for value in tried)
+        and values[key] in (min(tried), max(tried))
+    ]
+    of_best = next(row for row in rows if int(row["point"]) == first["point"])
+    content = {key: of_best[key] for key in (*KEYS, *HASHES)} | {"values": values, **first}
+    content |= {"points": len(ranked), "at_the_edge": edges, "criterion": "lowest mean validation loss"}
+    metrics.write(points, columns(list(grid)), rows)
+    with storage.atomic(best) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+    return content

@@ -1,0 +1,128 @@
+"""Train all points of a sweep, packed as far as that pays, and rank them by validation loss."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnist_hpc import packed, training
+from mnist_hpc.checkpoint import Checkpoint
+from mnist_hpc.grids import Point, shared
+from mnist_hpc.provenance import specification_hash
+from mnist_hpc.storage import Split
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is trained at once: some points with one seed.
+
+    Attributes:
+        settings: the points, grouped: those of a group differ in their steps alone.
+        seed: of all of them.
+    """
+
+    settings: tuple[tuple[Point, ...], ...]
+    seed: int
+
+
+def units(points: Sequence[Point], seeds: int, shape: tuple[int, ...], memory: int) -> list[Unit]:
+    """Return how a sweep is cut, in an order that depends on nothing else: the same however many jobs share it.
+
+    Args:
+        points: of the grid.
+        seeds: how many, counted from 0.
+        shape: of one example.
+        memory: that a unit may take, bytes; at least one setting is trained at once.
+    """
+    groups: dict[str, dict[str, list[Point]]] = {}
+    for point in points:
+        settings = shared(
+            point.specification, packed.PACKABLE if packed.packable(point.specification) else ("steps", "epochs")
+        )
+        groups.setdefault(settings, {}).setdefault(shared(point.specification, ("steps", "epochs")), []).append(point)
+    found = []
+    for group in groups.values():
+        settings = [tuple(same) for same in group.values()]
+        size = max(1, memory // packed.bytes_a_setting(settings[0][0].specification, shape))
+        parts = -(-len(settings) // size)
+        size = -(-len(settings) // parts)  # parts of equal size
+        for begin in range(0, len(settings), size):
+            together = tuple(settings[begin : begin + size])
+            found += [Unit(together, seed) for seed in range(seeds)]
+    return found
+
+
+def train(
+    found: Sequence[Unit],
+    train: Split,
+    validation: Split,
+    folder: Path,
+    report: Callable[[str], None],
+    stop: Callable[[], bool],
+    checkpoint_seconds: float = 60.0,
+) -> list[Row]:
+    """Train units; return a row for each point (``of``) and seed with its values, steps, status and validation.
+
+    Args:
+        found: to train.
+        train: training examples.
+        validation: validation examples.
+        folder: for checkpoints, of this sweep, data and code alone.
+        report: receives lines of progress.
+        stop: asked about every second; True ends the training.
+        checkpoint_seconds: how often to save.
+
+    Raises:
+        Interrupted: ``stop`` said so; what was done is saved.
+    """
+    pack, settings = None, None  # compiled once for all seeds of the same points
+    rows = []
+    for unit in found:
+        first = unit.settings[0][0].specification
+        name = specification_hash([[point.specification for point in same] for same in unit.settings])
+        checkpoint = Checkpoint(folder / f"{name}-seed-{unit.seed}.h5", checkpoint_seconds)
+        examples = len(train.labels)
+        reads = [[training.steps_of(point.specification, examples) for point in same] for same in unit.settings]
+        if packed.packable(first):
+            if pack is None or unit.settings is not settings:
+                settings = unit.settings
+                pack = packed.Pack([same[0].specification for same in settings], train, validation)
+            results = pack.train(unit.seed, reads, report, checkpoint, stop)
+        else:
+            results = _alone(unit, reads, train, validation, checkpoint, report, stop)
+        by_place = {(row["setting"], row["steps"]): row for row in results}
+        for setting, same in enumerate(unit.settings):
+            for point, step in zip(same, reads[setting], strict=True):
+                row = by_place[setting, step]
+                rows.append({**row, **point.values, "seed": unit.seed, "of": point})
+    return rows
+
+
+def _alone(
+    unit: Unit,
+    reads: list[list[int]],
+    train: Split,
+    validation: Split,
+    checkpoint: Checkpoint,
+    report: Callable[[str], None],
+    stop: Callable[[], bool],
+) -> list[Row]:
+    """Train the one setting of a unit as a variant is trained; arguments and rows as in ``Pack.train``."""
+    (same,) = unit.settings
+    longest = same[int(np.argmax(reads[0]))]
+    done = checkpoint.finished(report)
+    if done is None:
+        trainer = training.Trainer(longest.specification, train, validation, read_at=reads[0])
+        done = trainer.train(unit.seed, report, checkpoint, stop)
+    _, history = done
+    found = {row["step"]: row for row in history}
+    rows = []
+    for step in set(reads[0]):
+        row: Row = {"setting": 0, "steps": step, "status": "ok" if step in found else "failed"}
+        kept = ("validation_loss", "validation_accuracy") if step in found else ()
+        rows.append(row | {key: found[step][key] for key in kept})
+    return rows

@@ -1,0 +1,53 @@
+# Train the points of a sweep, in one or several jobs, and choose the best by validation loss.
+
+
+localrules:
+    rank,
+
+
+def sweep_record(wildcards) -> Path:
+    """Where the tries of a sweep's job are recorded."""
+    part = f"part-{wildcards.part}-of-{wildcards.parts}.json"
+    return Path("results/state") / wildcards.dataset / f"sweep-{wildcards.sweep}" / part
+
+
+rule sweep:
+    input:
+        "results/{dataset}/data/train.h5",
+    output:
+        "results/{dataset}/sweeps/{sweep}/part-{part}-of-{parts}.csv",
+    log:
+        "logs/{dataset}/sweeps/{sweep}/part-{part}-of-{parts}.log",
+    threads: lambda wildcards: study.sweeps[wildcards.sweep].variant.keys["threads"]
+    resources:
+        runtime=lambda wildcards: study.sweeps[wildcards.sweep].variant.keys["runtime"],
+        mem_mb=lambda wildcards: attempts.memory(
+            sweep_record(wildcards), study.sweeps[wildcards.sweep].variant.keys["mem_mb"]
+        ),
+        require_gpu=0,
+    params:
+        code=code_hash("sweep"),
+        sweep=lambda wildcards: study.sweeps[wildcards.sweep].json,
+        variant=lambda wildcards: study.sweeps[wildcards.sweep].variant.name,
+    shell:
+        "{PYTHON} -m mnist_hpc sweep --data {input} --name {wildcards.sweep} --variant {params.variant}"
+        " --sweep {params.sweep:q} --part {wildcards.part}/{wildcards.parts} --points {output}"
+        " --state results/state/{wildcards.dataset}/sweep-{wildcards.sweep}"
+        " --attempts results/state/{wildcards.dataset}/sweep-{wildcards.sweep}/part-{wildcards.part}-of-{wildcards.parts}.json"
+        " --mem-mb {resources.mem_mb} --threads {threads} --require-gpu {resources.require_gpu} > {log} 2>&1"
+
+
+rule rank:
+    input:
+        lambda wildcards: [f"results/{part}" for part in study.sweeps[wildcards.sweep].parts],
+    output:
+        points="results/{dataset}/sweeps/{sweep}/points.csv",
+        best="results/{dataset}/sweeps/{sweep}/best.json",
+    log:
+        "logs/{dataset}/sweeps/{sweep}/rank.log",
+    params:
+        code=code_hash("rank"),
+        sweep=lambda wildcards: study.sweeps[wildcards.sweep].json,
+    shell:
+        "python -m mnist_hpc rank --parts {input} --sweep {params.sweep:q} --points {output.points}"
+        " --best {output.best} --state results/state/{wildcards.dataset}/sweep-{wildcards.sweep} > {log} 2>&1"
