@@ -6,6 +6,7 @@ import pytest
 
 from mnist_hpc import attempts, slurm
 from mnist_hpc.errors import Interrupted, UserError
+from mnist_hpc.jobs import Block
 
 LONG_AGO = "2000-01-01T00:00:00+00:00"
 
@@ -13,7 +14,7 @@ LONG_AGO = "2000-01-01T00:00:00+00:00"
 @pytest.fixture
 def record(tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    return attempts.path(tmp_path, "mnist", "cnn", 0, 4)
+    return tmp_path / Block("mnist", "cnn", 0, 4).record
 
 
 def attempt(record, error=None, mem_mb=100):

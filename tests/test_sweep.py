@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from conftest import copy_project, snakemake, specification
+from conftest import copy_project, run, snakemake, specification
 from mnist_hpc import grids, ranking
 from mnist_hpc.errors import Interrupted, UserError
 
@@ -147,6 +147,16 @@ def test_jobs_that_share_a_sweep_give_the_same_table(tmp_path):
     assert tables[0] == tables[1]
     assert not (project / "results/state").exists()
     assert "Nothing to be done" in snakemake(project, best).stdout
+    assert "sweep rates: ok, best at learning_rate 0.1, steps 20, batch_size 100\n" in run("status", cwd=project).stdout
+    assert "part-1-of-1.csv" in run("clean", "--yes", cwd=project).stdout
+    assert len(list((project / "results/digits/sweeps/rates").glob("part-*"))) == 4
+
+    (project / "config.yaml").write_text(SWEEP.replace("0.001, 0.01", "0.002, 0.01"))
+    assert "sweep rates: stale" in run("status", cwd=project).stdout
+    (project / "config.yaml").write_text(SWEEP.replace("  rates:", "  others:"))
+    assert "sweep others: missing" in run("status", cwd=project).stdout
+    assert "results/digits/sweeps/rates" in run("clean", "--yes", cwd=project).stdout
+    assert not (project / "results/digits/sweeps").exists()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from mnist_hpc import metrics, storage, tables
 from mnist_hpc.errors import UserError
-from mnist_hpc.specification import Block
+from mnist_hpc.jobs import Block
 
 IDENTITY = {"spec_hash": "0000000000e1", "code_hash": "c"}
 

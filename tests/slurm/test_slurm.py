@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -77,7 +78,7 @@ def make(cluster, project, target, **variables):
         capture_output=True,
         text=True,
         cwd=project,
-        env={**os.environ, **cluster.environment},
+        env=os.environ | cluster.environment | {"PATH": f"{Path(sys.executable).parent}:{cluster.environment['PATH']}"},
         check=False,
     )
 
@@ -190,6 +191,28 @@ def test_a_cancelled_training_goes_on_in_a_new_job(cluster, project, whole):
     assert "seed 1: goes on at step" in run.log
 
 
+def test_the_jobs_of_a_sweep_give_the_table_of_one_machine_and_go_on_where_they_were(cluster, make_project, tmp_path):
+    grid = "sweeps: {rates: {variant: slow, grid: {learning_rate: [0.01, 0.1]}, jobs: 2}}\n"
+    project = make_project(SLOW + grid)
+    undisturbed = copy_project(tmp_path / "undisturbed", SLOW + grid)
+    best = "results/digits/sweeps/rates/best.json"
+    assert snakemake(undisturbed, best).returncode == 0
+    with workflow(cluster, project, best) as run:
+        log = project / "logs/digits/sweeps/rates/part-1-of-2.log"
+        cluster.wait_for(lambda: log.exists() and "seed 0: step" in log.read_text())
+        cluster.run("scancel", *cluster.run("squeue", "-h", "-o", "%i").split())
+        printed = run.ended()
+    assert "2 jobs: " in printed
+    points = "results/digits/sweeps/rates/points.csv"
+    assert (project / points).read_bytes() == (undisturbed / points).read_bytes()
+    costs = make(cluster, project, "resources")
+    assert costs.returncode == 0, costs.stderr
+    (row,) = table(project, "resources").itertuples()
+    assert (row.variant, row.completed) == ("sweep.rates", 2)
+    assert row.jobs > 2
+    assert "goes on at step" in log.read_text()
+
+
 def test_a_node_that_dies_is_left_for_another(cluster, project, whole):
     with workflow(cluster, project) as run:
         first = run.training()
@@ -206,8 +229,9 @@ def test_a_node_that_dies_is_left_for_another(cluster, project, whole):
     assert cluster.run("sacct", "-D", "-X", "-n", "-P", "-j", first, "-o", "State").splitlines()[0] == "NODE_FAIL"
 
 
-def test_a_training_goes_on_over_time_limits(cluster, make_project, tmp_path):
-    config = SLOW.replace("9000", "52000")
+def test_a_training_goes_on_over_time_limits(cluster, make_project, tmp_path, undisturbed):
+    steps = 70 * 9000 / undisturbed["train_seconds"].min()  # 70 s a seed on this machine: more than two windows
+    config = SLOW.replace("9000", f"{steps:.0f}")
     project = make_project(config)
     # Slurm looks every 30 s, and tells a job up to 30 s sooner than asked: after 25 to 55 of its 60 seconds here.
     edit(project, "TERM@120", "TERM@5")
@@ -277,7 +301,7 @@ def test_a_lost_main_process_is_resumed_as_asked(cluster, project, whole):
         assert snakemake(project, "--unlock", profile="slurm", **cluster.environment).returncode == 0
         again = snakemake(project, profile="slurm", **cluster.environment)
         assert again.returncode == 2
-        assert f"still at these blocks, as job {first} (running, n" in again.stdout
+        assert f"still at this work, as job {first} (running, n" in again.stdout
 
         resumed = make(cluster, project, "resume", ORPHANS="wait")
         assert resumed.returncode == 0, resumed.stdout + resumed.stderr

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from mnist_hpc import slurm
+from mnist_hpc import jobs, slurm
 from mnist_hpc.errors import UserError
 from mnist_hpc.specification import Study
 
@@ -20,18 +20,18 @@ COLUMNS = [
 UNITS = {"": 1e-6, "K": 1024 / 1e6, "M": 1024**2 / 1e6, "G": 1024**3 / 1e6, "T": 1024**4 / 1e6}
 
 
-def numbers(logs: Path) -> dict[str, slurm.Block]:
-    """Return the block of every job that left a log, by the job's number; its log names it in the first lines."""
+def numbers(logs: Path) -> dict[str, jobs.Work]:
+    """Return what every job that left a log worked on, by the job's number; its log names it in the first lines."""
     found = {}
     for path in sorted(logs.rglob("*.log")):
         with path.open(errors="replace") as file:
-            match = slurm.BLOCK.search(file.read(10_000))
-        if match:
-            found[path.stem] = (match[1], match[2], int(match[3]), int(match[4]))
+            work = jobs.find(file.read(10_000))
+        if work:
+            found[path.stem] = work
     return found
 
 
-def jobs(numbers: Iterable[str]) -> pd.DataFrame:
+def recorded(numbers: Iterable[str]) -> pd.DataFrame:
     """Return what accounting recorded of jobs, one row for each time one ran (a requeued job ran more than once).
 
     Columns: job, state, queue_seconds, wall_seconds, cpus, gpus, cpu_seconds (used), memory_mb (asked for, all CPUs
@@ -69,7 +69,7 @@ def _row(number: str, values: dict[str, str]) -> dict[str, Any]:
 
 
 def resources(study: Study, results: Path, logs: Path) -> pd.DataFrame:
-    """Return one row per variant of the study that had jobs.
+    """Return one row per variant and sweep (``sweep.<name>``) of the study that had jobs.
 
     Columns, as described in ``results/README.md``: dataset, variant; jobs and completed, counts; queue_seconds_mean
     and _max; wall_seconds, gpu_hours and cpu_hours (allocated), sums over the jobs; cpu_efficiency, CPU time used
@@ -80,15 +80,17 @@ def resources(study: Study, results: Path, logs: Path) -> pd.DataFrame:
     Raises:
         UserError: no log names a job of the study, or there is no accounting.
     """
-    blocks = {number: block for number, block in numbers(logs).items() if block[1] in study.variants}
-    if not blocks:
+    datasets = {name: variant.dataset for name, variant in study.variants.items()}
+    datasets |= {f"sweep.{name}": sweep.variant.dataset for name, sweep in study.sweeps.items()}
+    works = {number: work for number, work in numbers(logs).items() if work.name in datasets}
+    if not works:
         raise UserError(f"{logs}: no log of a Slurm job of this study; run it with a Slurm profile first")
-    table = jobs(blocks)
+    table = recorded(works)
     if table.empty:
         raise UserError(
-            f"sacct knows none of the {len(blocks)} jobs of {logs}; accounting may keep them for a time only"
+            f"sacct knows none of the {len(works)} jobs of {logs}; accounting may keep them for a time only"
         )
-    table["variant"] = [blocks[number][1] for number in table["job"]]
+    table["variant"] = [works[number].name for number in table["job"]]
     path = results / study.dataset / "tables" / "runs.csv"
     trained = pd.read_csv(path).groupby("variant")["train_seconds"].sum() if path.exists() else {}
     rows = []
@@ -97,7 +99,7 @@ def resources(study: Study, results: Path, logs: Path) -> pd.DataFrame:
         allocated = (wall * group["cpus"]).sum()
         rows.append(
             {
-                "dataset": study.variants[name].dataset,
+                "dataset": datasets[name],
                 "variant": name,
                 "jobs": group["job"].nunique(),
                 "completed": int((group["state"] == "COMPLETED").sum()),
@@ -113,7 +115,7 @@ def resources(study: Study, results: Path, logs: Path) -> pd.DataFrame:
                 "training_share": trained.get(name, float("nan")) / wall.sum() if wall.sum() else float("nan"),
             }
         )
-    order = {name: place for place, name in enumerate(study.variants)}
+    order = {name: place for place, name in enumerate(datasets)}
     return pd.DataFrame(sorted(rows, key=lambda row: order[row["variant"]]), columns=COLUMNS)
 
 

@@ -1,4 +1,4 @@
-"""How the tries of a block ended: one JSON file a block, beside its checkpoints.
+"""How the tries of a job ended: one JSON file a job (``jobs.Work.record``), beside its checkpoints.
 
 A cluster's jobs are tried again until they succeed: a training that met the time limit goes on where it was. This
 record tells whether another try can help, and how much memory it needs.
@@ -23,13 +23,8 @@ OUT_OF_MEMORY = "OUT_OF_MEMORY"
 KEPT = 100
 
 
-def path(results: Path, dataset: str, variant: str, first: int, last: int) -> Path:
-    """Return where the record of a block lies."""
-    return results / "state" / dataset / variant / f"seeds-{first}-{last}.json"
-
-
 def read(record: Path) -> list[Entry]:
-    """Return the tries of a block, oldest first; none if there is no record or it cannot be read.
+    """Return the tries of a job, oldest first; none if there is no record or it cannot be read.
 
     An entry holds ``stage``, ``job`` (its number in the batch system, empty outside of one), ``host``, ``started``
     (UTC), ``mem_mb`` (asked for; 0: none), and how it ended: ``end`` is "ok", "interrupted", "error" (one that a
@@ -69,7 +64,7 @@ def hopeless(record: Path, tries: int, since: str, state: Callable[[str], str]) 
     """Return why another try would end like the last one, or None if it may help.
 
     Args:
-        record: of the block.
+        record: of the job.
         tries: how many have ended so far in this run of the workflow.
         since: when this run of the workflow began, UTC; what was recorded before does not count.
         state: returns what the batch system says of a job, by its number; asked when the job was killed.
@@ -102,7 +97,7 @@ def memory(record: Path, mem_mb: int) -> int:
 
 
 def remove(record: Path) -> None:
-    """Remove the record of a block, and the folders that this leaves empty."""
+    """Remove the record of a job, and the folders that this leaves empty."""
     record.unlink(missing_ok=True)
     storage.remove_empty(record.parent, levels=3)  # variant, data set, state
 

@@ -1,4 +1,4 @@
-"""Results that no variant of the config claims any more."""
+"""Results that no variant and no sweep of the config claims any more."""
 
 import shutil
 from pathlib import Path
@@ -7,13 +7,15 @@ from mnist_hpc.specification import Study
 
 
 def unclaimed(study: Study, results: Path) -> list[Path]:
-    """Return the folders under ``results`` that today's config would not make, sorted.
+    """Return the folders and files under ``results`` that today's config would not make.
 
     In the data sets of the study that is every block that is not one of its blocks. In other data sets
     (``--config dataset=...``) it is what belongs to no variant of the config: the config does not say which seeds
     such a study had. Checkpoints go with their variant. Raw data and tables stay.
     """
     claimed = {results / block.folder for block in study.blocks}
+    parts = {results / file for sweep in study.sweeps.values() for part in sweep.parts for file in part.files}
+    names = {*study.variants, *(f"sweep.{name}" for name in study.sweeps)}
     found = []
     for folder in sorted(results.glob("*/runs/*/")):
         dataset = folder.parents[1].name
@@ -21,18 +23,26 @@ def unclaimed(study: Study, results: Path) -> list[Path]:
             found.append(folder)
         elif dataset in study.datasets:
             found += [block for block in sorted(folder.iterdir()) if block not in claimed]
-    found += [folder for folder in sorted(results.glob("state/*/*")) if folder.name not in study.variants]
+    for folder in sorted(results.glob("*/sweeps/*/")):
+        if folder.name not in study.sweeps:
+            found.append(folder)
+        elif folder.parents[1].name in study.datasets:
+            found += [part for part in sorted(folder.glob("part-*")) if part not in parts]
+    found += [folder for folder in sorted(results.glob("state/*/*")) if folder.name not in names]
     return found
 
 
 def size(path: Path) -> int:
-    """Return the bytes of all files in a folder."""
-    return sum(item.stat().st_size for item in path.rglob("*") if item.is_file())
+    """Return the bytes of a file, or of all files in a folder."""
+    return sum(item.stat().st_size for item in (path, *path.rglob("*")) if item.is_file())
 
 
 def remove(paths: list[Path]) -> None:
-    """Remove folders with all they hold; a folder that this leaves empty goes too."""
+    """Remove files, and folders with all they hold; a folder that this leaves empty goes too."""
     for path in paths:
-        shutil.rmtree(path)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
         if not any(path.parent.iterdir()):
             path.parent.rmdir()

@@ -15,13 +15,13 @@ def status(config: Path, overrides: dict[str, Any], results: Path) -> None:
 
 
 def clean(config: Path, overrides: dict[str, Any], results: Path, yes: bool) -> None:
-    """Show what no variant of the config claims any more, and remove it after a yes."""
+    """Show what no variant or sweep of the config claims any more, and remove it after a yes."""
     from mnist_hpc import cleaning
     from mnist_hpc.specification import Study
 
     paths = cleaning.unclaimed(Study(config, overrides), results)
     if not paths:
-        print("Nothing to remove: every result belongs to a variant of the config.")
+        print("Nothing to remove: every result belongs to a variant or sweep of the config.")
         return
     for path in paths:
         print(f"{cleaning.size(path) / 1e6:10.1f} MB  {path}")
@@ -63,7 +63,7 @@ def orphans(then: str | None, files: bool) -> None:
     folder = Path.cwd()
     left = slurm.jobs_of(folder)
     if files:
-        print(*(f"results/{name}" for job in left for name in job.files))
+        print(*(f"results/{name}" for job in left for name in job.work.files))
         return
     if process := slurm.main_process(folder):
         raise UserError(f"process {process} is running the workflow of this folder; leave it, or end it with Ctrl-C")

@@ -67,12 +67,19 @@ class Profile:
         return self._rules.get(rule, {})
 
     def requests(self, study: Study) -> dict[Request, list[str]]:
-        """Return what the jobs of a study ask for, with the names of their variants."""
+        """Return what the jobs of a study ask for, with the names of their variants and sweeps."""
         found: dict[Request, list[str]] = {}
+
+        def add(name: str, keys: Mapping[str, Any], rule: str, evaluation: int) -> None:
+            own = {"runtime": keys["runtime"], "mem_mb": keys["mem_mb"]} | self.of_rule(rule)
+            own["runtime"] += evaluation
+            found.setdefault(Request.of(self._defaults | own, keys["threads"]), []).append(name)
+
+        evaluation = self.of_rule("evaluate").get("runtime", EVALUATION_MINUTES)
         for name, variant in study.variants.items():
-            own = {"runtime": variant.keys["runtime"], "mem_mb": variant.keys["mem_mb"]} | self.of_rule("train")
-            own["runtime"] += self.of_rule("evaluate").get("runtime", EVALUATION_MINUTES)
-            found.setdefault(Request.of(self._defaults | own, variant.keys["threads"]), []).append(name)
+            add(name, variant.keys, "train", evaluation)
+        for name, sweep in study.sweeps.items():
+            add(name, sweep.variant.keys, "sweep", 0)
         return found
 
 
@@ -110,7 +117,7 @@ def examine(study: Study, folder: Path, results: Path, wait: int) -> Iterator[Fi
     for request, names in requests.items():
         reason = slurm.refusal(request)
         refused |= reason is not None
-        yield Finding("request", reason or f"{request} ({len(names)} variants)", problem=bool(reason))
+        yield Finding("request", reason or f"{request} ({len(names)} variants and sweeps)", problem=bool(reason))
     yield from _settings(profile)
     yield from _versions(bool(profile.of_rule("train").get("require_gpu")))
     yield from _room(results)

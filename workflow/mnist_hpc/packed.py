@@ -231,19 +231,25 @@ class Pack:
             for name, variable in self._variables():
                 variable.assign(arrays[name])
             report(f"seed {seed}: goes on at step {record['step']}")
-        pending = [step for step in sorted({step for steps in reads for step in steps}) if step > record["step"]]
+        read = {step for steps in reads for step in steps}
+        last = max(read)
+        pending = [step for step in sorted(read | {*training.history_steps(last)}) if step > record["step"]]
         saved_at = time.perf_counter()
         while pending:
             self._advance(record, pending[0], seed)
             if record["step"] == pending[0]:
-                record["rows"] += self._read(record, pending.pop(0), reads)
-                report(f"seed {seed}: step {record['step']}, {len(record['failed'])} of {self._count} settings failed")
+                if pending.pop(0) in read:
+                    record["rows"] += self._read(record, record["step"], reads)
+                report(
+                    f"seed {seed}: step {record['step']} of {last}, "
+                    f"{self._count} settings, {len(record['failed'])} failed"
+                )
             stopping = stop()
             if stopping or time.perf_counter() - saved_at > checkpoint.seconds:
                 checkpoint.save(record, {name: variable.numpy() for name, variable in self._variables()})
                 saved_at = time.perf_counter()
             if stopping:
-                raise Interrupted(f"seed {seed}: step {record['step']} of {pending[-1] if pending else 'all'}, saved")
+                raise Interrupted(f"seed {seed}: step {record['step']} of {last}, saved")
         checkpoint.save(record, {})
         return record["rows"]
 

@@ -7,27 +7,28 @@ from pathlib import Path
 
 from mnist_hpc import slurm
 from mnist_hpc.errors import UserError
-from mnist_hpc.slurm import Block, Request
+from mnist_hpc.jobs import Block, Work
+from mnist_hpc.slurm import Request
 
-Planned = tuple[Request, Block]
+Planned = tuple[Request, Work]
 
 
 def check(planned: Iterable[Planned], results: Path, folder: Path) -> str:
     """Return what the jobs are and what they cost, as text.
 
     Args:
-        planned: what each job asks for, and its data set, variant, first and last seed.
+        planned: what each job asks for, and what it works on.
         results: the folder ``results``.
         folder: that the workflow runs in.
 
     Raises:
-        UserError: Slurm would refuse or never start a job, or a job of an earlier main process is at the same block.
+        UserError: Slurm would refuse or never start a job, or a job of an earlier main process is at the same work.
     """
     planned = list(planned)
-    blocks = {block for _, block in planned}
-    if busy := [job for job in slurm.jobs_of(folder) if job.block in blocks]:
+    works = {work for _, work in planned}
+    if busy := [job for job in slurm.jobs_of(folder) if job.work in works]:
         raise UserError(
-            f"{len(busy)} jobs of an earlier main process are still at these blocks, as {busy[0]}; "
+            f"{len(busy)} jobs of an earlier main process are still at this work, as {busy[0]}; "
             "`make resume PROFILE=…` waits for them, cancels or adopts them"
         )
     requests = Counter(request for request, _ in planned)
@@ -37,18 +38,19 @@ def check(planned: Iterable[Planned], results: Path, folder: Path) -> str:
     lines = [f"{count} jobs: {request}" for request, count in requests.items()]
     gpu_hours = sum(request.gpus * request.runtime / 60 for request, _ in planned)
     cost = f"At most {gpu_hours:.1f} GPU-hours if every job needs its whole time limit, once"
-    known = [(request.gpus or 1, expected_seconds(block, results)) for request, block in planned]
+    known = [(request.gpus or 1, expected_seconds(work, results)) for request, work in planned]
     seconds = [gpus * value for gpus, value in known if value is not None]
     if seconds:
         cost += f"; expected {sum(seconds) / 3600:.2g}, by the recorded times of {len(seconds)} of {len(known)} jobs"
     return "\n".join([*lines, f"{cost}."])
 
 
-def expected_seconds(block: Block, results: Path) -> float | None:
+def expected_seconds(work: Work, results: Path) -> float | None:
     """Return how long a block will train by the recorded times of its variant, or None if there are none."""
-    dataset, variant, first, last = block
+    if not isinstance(work, Block):
+        return None
     recorded = []
-    for path in sorted((results / dataset / "runs" / variant).glob("*/metrics.csv")):
+    for path in sorted((results / work.dataset / "runs" / work.variant).glob("*/metrics.csv")):
         with path.open(newline="") as file:
             recorded += [float(row["train_seconds"]) for row in csv.DictReader(file) if row.get("train_seconds")]
-    return (last - first + 1) * sum(recorded) / len(recorded) if recorded else None
+    return len(work.seeds) * sum(recorded) / len(recorded) if recorded else None

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mnist_hpc import jobs
 from mnist_hpc.errors import UserError
 
-# A block in the command line of a job, as `train:dataset=mnist,variant=cnn,first=0,last=4`.
-BLOCK = re.compile(r"(?:train|evaluate):dataset=([\w-]+),variant=([\w-]+),first=(\d+),last=(\d+)")
-Block = tuple[str, str, int, int]
 WAIT_SECONDS = 5.0
 # Where the executor plugin writes the logs of jobs, a file each, by number.
 LOGS = Path("logs/slurm")
@@ -141,24 +139,16 @@ class Job:
         number: of the job.
         state: as RUNNING or PENDING.
         place: its nodes, or why it waits.
-        block: data set, variant, first and last seed.
+        work: what it works on.
     """
 
     number: str
     state: str
     place: str
-    block: Block
-
-    @property
-    def files(self) -> list[str]:
-        """What it writes, from the folder ``results``."""
-        dataset, variant, first, last = self.block
-        folder = f"{dataset}/runs/{variant}/seeds-{first}-{last}"
-        return [f"{folder}/{name}" for name in ("models.h5", "history.csv", "metrics.csv", "predictions.h5")]
+    work: jobs.Work
 
     def __str__(self) -> str:
-        name = "{} {} seeds {} to {}".format(*self.block)
-        return f"job {self.number} ({self.state.lower()}, {self.place}), {name}"
+        return f"job {self.number} ({self.state.lower()}, {self.place}), {self.work}"
 
 
 def jobs_of(folder: Path) -> list[Job]:
@@ -172,8 +162,8 @@ def jobs_of(folder: Path) -> list[Job]:
             script = ask("scontrol", "write", "batch_script", number, "-")
         except UserError:
             continue  # ended meanwhile
-        if match := BLOCK.search(script):
-            found.append(Job(number, state, place, (match[1], match[2], int(match[3]), int(match[4]))))
+        if work := jobs.find(script):
+            found.append(Job(number, state, place, work))
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from mnist_hpc import config, grids
 from mnist_hpc.datasets import BUILT_IN, RAW
 from mnist_hpc.errors import UserError
+from mnist_hpc.jobs import Block, Part
 from mnist_hpc.provenance import specification_hash
 from mnist_hpc.shapes import output_shape
 
@@ -20,26 +21,6 @@ DEFAULTS = {"loss": "CategoricalCrossentropy", "threads": 1, "runtime": 60, "mem
 EVALUATION_MINUTES = 20
 # The keys of a variant that decide its numbers; the others say where, how often and with which limits it runs.
 TRAINING_KEYS = ("layers", "loss", "optimizer", "batch_size", "steps", "epochs", "l2", "initial_scale", "threads")
-
-
-@dataclass(frozen=True)
-class Block:
-    """The seeds ``first`` to ``last`` of one variant: what one job trains."""
-
-    dataset: str
-    variant: str
-    first: int
-    last: int
-
-    @property
-    def seeds(self) -> range:
-        """The seeds of the block."""
-        return range(self.first, self.last + 1)
-
-    @property
-    def folder(self) -> str:
-        """Where its results lie, from the folder ``results``."""
-        return f"{self.dataset}/runs/{self.variant}/seeds-{self.first}-{self.last}"
 
 
 @dataclass(frozen=True)
@@ -93,9 +74,9 @@ class Sweep:
         return f"{self.variant.dataset}/sweeps/{self.name}"
 
     @property
-    def parts(self) -> list[str]:
-        """The points of each job, from the folder ``results``."""
-        return [f"{self.folder}/part-{part}-of-{self.jobs}.csv" for part in range(1, self.jobs + 1)]
+    def parts(self) -> list[Part]:
+        """What each of its jobs trains."""
+        return [Part(self.variant.dataset, self.name, number, self.jobs) for number in range(1, self.jobs + 1)]
 
     @cached_property
     def json(self) -> str:
@@ -149,8 +130,7 @@ class Study:
     @property
     def files(self) -> list[str]:
         """Every result that a person may look at or delete, from the folder ``results``."""
-        names = ("models.h5", "history.csv", "metrics.csv", "predictions.h5")
-        runs = [f"{block.folder}/{name}" for block in self.blocks for name in names]
+        runs = [file for block in self.blocks for file in block.files]
         sweeps = [f"{sweep.folder}/{name}" for sweep in self.sweeps.values() for name in ("points.csv", "best.json")]
         return [*runs, *sweeps, *self.tables]
 

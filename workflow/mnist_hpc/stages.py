@@ -3,7 +3,6 @@
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +142,7 @@ def tabulate(config: Path, overrides: dict[str, Any], results: Path) -> None:
         checkpoint.remove(results, row.dataset, row.variant, row.seed)
     for block in study.blocks:
         if set(block.seeds) <= set(done.loc[done["variant"] == block.variant, "seed"]):
-            attempts.remove(attempts.path(results, *astuple(block)))
+            attempts.remove(results / block.record)
     shown = variants[["variant", "status", "n", "test_accuracy_mean", "test_accuracy_sd", "train_seconds_mean"]]
     print(shown.to_string(index=False, na_rep="–"))
 

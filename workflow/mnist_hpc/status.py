@@ -1,14 +1,15 @@
 """The study at a glance: what is done, stale, failed, missing, and how long the rest will take. Runs nothing."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import astuple
 from pathlib import Path
 
 import pandas as pd
 
 from mnist_hpc import attempts, checkpoint, storage, tables
-from mnist_hpc.provenance import specification_hash
-from mnist_hpc.specification import Study
+from mnist_hpc.errors import UserError
+from mnist_hpc.provenance import code_hash, specification_hash
+from mnist_hpc.specification import Study, Sweep
 
 
 def overview(study: Study, results: Path) -> pd.DataFrame:
@@ -78,7 +79,9 @@ def describe(study: Study, results: Path) -> str:
     todo = table[["trained", "under way", "missing", "stale"]].sum(axis=1)
     unknown = int((left.isna() & (todo > 0)).sum())
     lines = [table.drop(columns="seconds_left").to_string(index=False), ""]
-    if not todo.any():
+    swept = {name: _sweep(sweep, results) for name, sweep in study.sweeps.items()}
+    lines += [*(f"sweep {name}: {text}" for name, text in swept.items()), *([""] if swept else [])]
+    if not todo.any() and all(text.startswith("ok") for text in swept.values()):
         lines.append("Everything is there.")
     else:
         lines.append(f"{todo.sum()} of {sum(len(block.seeds) for block in study.blocks)} runs are left to do.")
@@ -100,15 +103,30 @@ def describe(study: Study, results: Path) -> str:
     return "\n".join(lines)
 
 
+def _sweep(sweep: Sweep, results: Path) -> str:
+    """Return the status of a sweep (ok, stale or missing), and the best point if there is one."""
+    try:
+        best = json.loads((results / sweep.folder / "best.json").read_text())
+        with storage.reading(results / sweep.variant.dataset / "data" / "train.h5") as file:
+            data = str(file.attrs["data_hash"])
+        values = ", ".join(f"{key} {value}" for key, value in best["values"].items())
+        found = [best[key] for key in ("spec_hash", "data_hash", "code_hash")]
+    except (OSError, ValueError, KeyError, UserError):
+        return "missing"
+    current = found == [specification_hash(json.loads(sweep.json)), data, code_hash("sweep")]
+    return f"{'ok' if current else 'stale'}, best at {values}"
+
+
 def _errors(study: Study, results: Path) -> list[str]:
-    """Return how the last try of each block ended, where it was an error."""
+    """Return how the last try of each job ended, where it was an error."""
     found = []
-    for block in study.blocks:
-        entries = attempts.read(attempts.path(results, *astuple(block)))
+    parts = [part for sweep in study.sweeps.values() for part in sweep.parts]
+    for work in (*study.blocks, *parts):
+        entries = attempts.read(results / work.record)
         if entries and entries[-1]["end"] in ("error", "failed"):
             last = entries[-1]
             where = f"{last['host']}, job {last['job']}" if last["job"] else last["host"]
-            found.append(f"{block.variant}, seeds {block.first} to {block.last}: {last['reason']} ({where})")
+            found.append(f"{work}: {last['reason']} ({where})")
     return ["Errors of the last tries:", *found] if found else []
 
 

@@ -10,9 +10,10 @@ from scipy import stats
 
 from mnist_hpc import storage
 from mnist_hpc.errors import UserError, reason
+from mnist_hpc.jobs import Block
 from mnist_hpc.metrics import RUN_COLUMNS
 from mnist_hpc.provenance import code_hash, file_hash
-from mnist_hpc.specification import Block, Study
+from mnist_hpc.specification import Study
 
 CLASS_COLUMNS = ["dataset", "variant", "seed", "class", "precision", "recall", "images"]
 CONFUSION_COLUMNS = ["dataset", "variant", "seed", "label", "predicted", "images"]

@@ -1,7 +1,7 @@
 # What the main process does on a cluster: look before it submits, and give up what another try would not mend.
 from snakemake.jobs import Job
 
-from mnist_hpc import attempts, preflight, slurm
+from mnist_hpc import attempts, jobs, preflight, slurm
 from mnist_hpc.provenance import now
 
 BEGIN = now()
@@ -21,17 +21,10 @@ def restart_times(job) -> int:
 
 
 def planned() -> list[preflight.Planned]:
-    """What each job that is to be submitted asks for, and its block."""
+    """What each job that is to be submitted asks for, and what it works on."""
     units = {workflow.dag.get_job_group(job) or job: job for job in workflow.dag.needrun_jobs() if not job.is_local}
     return [
-        (
-            slurm.Request.of(unit.resources, unit.threads),
-            (
-                *(job.wildcards[key] for key in ("dataset", "variant")),
-                int(job.wildcards.first),
-                int(job.wildcards.last),
-            ),
-        )
+        (slurm.Request.of(unit.resources, unit.threads), jobs.of_wildcards(dict(job.wildcards.items())))
         for unit, job in units.items()
     ]
 
@@ -55,8 +48,8 @@ onstart:
         # Snakemake has one number of retries for a rule, whatever ended the job.
         Job.restart_times = property(restart_times)
         try:
-            if jobs := planned():
-                print(preflight.check(jobs, Path("results"), Path.cwd()), file=sys.stderr)
+            if submitted := planned():
+                print(preflight.check(submitted, Path("results"), Path.cwd()), file=sys.stderr)
         except UserError as error:
             print(f"mnist_hpc: error: {error}", file=sys.stderr)
             sys.exit(2)

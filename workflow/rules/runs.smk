@@ -1,11 +1,11 @@
 # Train and evaluate one block of seeds of one variant.
-from mnist_hpc import attempts
+from mnist_hpc import attempts, jobs
 from mnist_hpc.specification import EVALUATION_MINUTES
 
 
 def record(wildcards) -> Path:
-    """Where the tries of a block are recorded."""
-    return attempts.path(Path("results"), *(wildcards[key] for key in ("dataset", "variant", "first", "last")))
+    """Where the tries of a block, or of a part of a sweep, are recorded."""
+    return Path("results") / jobs.of_wildcards(dict(wildcards.items())).record
 
 
 def memory(wildcards) -> int:

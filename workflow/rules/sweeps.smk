@@ -5,10 +5,9 @@ localrules:
     rank,
 
 
-def sweep_record(wildcards) -> Path:
-    """Where the tries of a sweep's job are recorded."""
-    part = f"part-{wildcards.part}-of-{wildcards.parts}.json"
-    return Path("results/state") / wildcards.dataset / f"sweep-{wildcards.sweep}" / part
+def swept(wildcards) -> dict:
+    """The keys of the variant that a sweep is about, with the sweep's own threads and limits."""
+    return study.sweeps[wildcards.sweep].variant.keys
 
 
 rule sweep:
@@ -18,12 +17,10 @@ rule sweep:
         "results/{dataset}/sweeps/{sweep}/part-{part}-of-{parts}.csv",
     log:
         "logs/{dataset}/sweeps/{sweep}/part-{part}-of-{parts}.log",
-    threads: lambda wildcards: study.sweeps[wildcards.sweep].variant.keys["threads"]
+    threads: lambda wildcards: swept(wildcards)["threads"]
     resources:
-        runtime=lambda wildcards: study.sweeps[wildcards.sweep].variant.keys["runtime"],
-        mem_mb=lambda wildcards: attempts.memory(
-            sweep_record(wildcards), study.sweeps[wildcards.sweep].variant.keys["mem_mb"]
-        ),
+        runtime=lambda wildcards: swept(wildcards)["runtime"],
+        mem_mb=lambda wildcards: attempts.memory(record(wildcards), swept(wildcards)["mem_mb"]),
         require_gpu=0,
     params:
         code=code_hash("sweep"),
@@ -32,14 +29,14 @@ rule sweep:
     shell:
         "{PYTHON} -m mnist_hpc sweep --data {input} --name {wildcards.sweep} --variant {params.variant}"
         " --sweep {params.sweep:q} --part {wildcards.part}/{wildcards.parts} --points {output}"
-        " --state results/state/{wildcards.dataset}/sweep-{wildcards.sweep}"
-        " --attempts results/state/{wildcards.dataset}/sweep-{wildcards.sweep}/part-{wildcards.part}-of-{wildcards.parts}.json"
+        " --state results/state/{wildcards.dataset}/sweep.{wildcards.sweep}"
+        " --attempts results/state/{wildcards.dataset}/sweep.{wildcards.sweep}/part-{wildcards.part}-of-{wildcards.parts}.json"
         " --mem-mb {resources.mem_mb} --threads {threads} --require-gpu {resources.require_gpu} > {log} 2>&1"
 
 
 rule rank:
     input:
-        lambda wildcards: [f"results/{part}" for part in study.sweeps[wildcards.sweep].parts],
+        lambda wildcards: [f"results/{file}" for part in study.sweeps[wildcards.sweep].parts for file in part.files],
     output:
         points="results/{dataset}/sweeps/{sweep}/points.csv",
         best="results/{dataset}/sweeps/{sweep}/best.json",
@@ -50,4 +47,4 @@ rule rank:
         sweep=lambda wildcards: study.sweeps[wildcards.sweep].json,
     shell:
         "python -m mnist_hpc rank --parts {input} --sweep {params.sweep:q} --points {output.points}"
-        " --best {output.best} --state results/state/{wildcards.dataset}/sweep-{wildcards.sweep} > {log} 2>&1"
+        " --best {output.best} --state results/state/{wildcards.dataset}/sweep.{wildcards.sweep} > {log} 2>&1"
