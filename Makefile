@@ -8,7 +8,7 @@ PROFILE := profiles/slurm
 ON_CLUSTER = snakemake --profile $(PROFILE) $(if $(CONFIG),--config $(CONFIG))
 SET = $(if $(CONFIG),--set $(CONFIG))
 
-.PHONY: env env-gpu demo run status clean doctor resume resources test slurm-playground lint lock
+.PHONY: env env-gpu demo run status clean doctor resume resources bench test slurm-playground lint lock
 .DEFAULT_GOAL := demo
 
 demo: $(ENV)
@@ -38,6 +38,10 @@ endif
 resources: $(ENV)
 	python -m mnist_hpc resources $(SET)
 
+bench: $(ENV) .venv-peers/.done
+	$(SNAKEMAKE) --config dataset=mnist -- results/mnist/data/train.h5
+	python tests/benchmarks/bench.py $(if $(ONLY),--only $(ONLY))
+
 env: .venv/.cpu
 
 env-gpu: .venv/.gpu
@@ -57,6 +61,11 @@ lock: $(ENV)
 	$(LOCK) pyproject.toml --extra cpu --extra dev -o requirements/cpu.lock
 	$(LOCK) pyproject.toml --extra gpu --extra dev -o requirements/gpu.lock
 	grep '^uv==' requirements/cpu.lock | cut -d' ' -f1 | $(LOCK) - -o requirements/uv.lock
+
+.venv-peers/.done: requirements/peers.lock $(ENV)
+	python -m venv --clear .venv-peers
+	.venv-peers/bin/python -m pip install --quiet -r requirements/peers.lock
+	touch $@
 
 .venv/.%: requirements/%.lock requirements/uv.lock requirements/install.sh pyproject.toml
 	@requirements/install.sh $*

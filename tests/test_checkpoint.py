@@ -33,6 +33,8 @@ NETS = {
     "dense": {"layers": DENSE, "optimizer": {"SGD": {"learning_rate": 0.1}}},
     "adam": {"layers": DENSE, "optimizer": ADAM},
     "cnn": {"layers": CNN, "optimizer": ADAM},
+    "cnn in bfloat16": {"layers": CNN, "optimizer": ADAM, "dtype_policy": "mixed_bfloat16"},
+    "dense by XLA": {"layers": DENSE, "optimizer": ADAM, "threads": 2},
 }
 TIMES = {"train_seconds"}
 
@@ -53,10 +55,10 @@ def test_a_run_stopped_after_any_step_goes_on_to_the_same_bits(net, digit_splits
     from mnist_hpc import training
 
     wanted = specification(**NETS[net], steps=30)
-    undisturbed = training.Trainer(wanted, *digit_splits).train(0, report=lambda _: None)
+    undisturbed = training.Trainer(wanted, *digit_splits, wanted["threads"]).train(0, report=lambda _: None)
     monkeypatch.setattr(training, "FIRST_CALL", 1)
     monkeypatch.setattr(training, "CALL_SECONDS", 1e-9)  # one step a call: every moment is a moment to stop
-    trainer = training.Trainer(wanted, *digit_splits)
+    trainer = training.Trainer(wanted, *digit_splits, wanted["threads"])
     draw = random.Random(0)
     lines = []
     while True:
@@ -227,7 +229,7 @@ def test_a_training_with_a_damaged_checkpoint_starts_anew(saved, digit_splits):
 
     flip_a_bit(saved.path)
     lines = []
-    trainer = training.Trainer(specification(), *digit_splits)
+    trainer = training.Trainer(specification(), *digit_splits, threads=1)
     same(trainer.train(0, lines.append, saved), trainer.train(0, lines.append))
     assert "warning: " in lines[0]
     assert "damaged checkpoint discarded" in lines[0]

@@ -56,7 +56,7 @@ def test_what_is_no_digit_is_refused(tmp_path, name, message):
 def test_predict_reads_a_digit_from_a_picture(digit_splits, tmp_path):
     from mnist_hpc import training
 
-    trainer = training.Trainer(specification(steps=300), *digit_splits)
+    trainer = training.Trainer(specification(steps=300), *digit_splits, threads=1)
     model, _ = trainer.train(0, report=lambda _: None)
     facts = specification(input_shape=[28, 28, 1], dataset="digits")
     storage.write_models(tmp_path / "models.h5", facts, {0: model})

@@ -52,7 +52,7 @@ def test_each_point_equals_the_variant_trained_alone(digit_splits, tmp_path, cha
     points = grids.points(specification(**changes), grid)
     rows = trained(digit_splits, tmp_path, points)
     for point in points:
-        trainer = training.Trainer(point.specification, *digit_splits)
+        trainer = training.Trainer(point.specification, *digit_splits, threads=1)
         for seed in (0, 1):
             model, _ = trainer.train(seed, lambda _: None)
             row = rows[(*point.values.values(), seed)]

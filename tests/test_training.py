@@ -20,7 +20,7 @@ def train(splits, seeds=(0,), **changes):
     """Return (model, rows) by seed."""
     from mnist_hpc import training
 
-    trainer = training.Trainer(specification(**changes), *splits)
+    trainer = training.Trainer(specification(**changes), *splits, threads=1)
     return {seed: trainer.train(seed, report=lambda _: None) for seed in seeds}
 
 
@@ -34,12 +34,12 @@ def without_times(rows):
 
 def test_the_lectures_loop_in_numpy_gives_the_same_weights(digit_splits):
     """Softmax regression from zeros by plain gradient descent, written out, sees the same batches."""
-    from mnist_hpc import training
+    from mnist_hpc import loop
 
     ((model, _),) = train(digit_splits).values()
     images, labels = digit_splits[0].inputs.reshape(-1, 784) / 255.0, np.eye(10)[digit_splits[0].labels]
     kernel, bias = np.zeros((784, 10)), np.zeros(10)
-    for batch in training.batch_indices(0, len(labels), 100, 0, 60):
+    for batch in loop.batch_indices(0, len(labels), 100, 0, 60):
         exponentials = np.exp(images[batch] @ kernel + bias)
         slope = (exponentials / exponentials.sum(axis=1, keepdims=True) - labels[batch]) / 100
         kernel -= 0.5 * images[batch].T @ slope
@@ -47,24 +47,6 @@ def test_the_lectures_loop_in_numpy_gives_the_same_weights(digit_splits):
     # float32 against float64 over 60 steps
     assert model.weights["02_dense/kernel"] == pytest.approx(kernel, abs=1e-5)
     assert model.weights["02_dense/bias"] == pytest.approx(bias, abs=1e-5)
-
-
-def test_every_image_is_seen_once_an_epoch_in_an_order_of_its_own():
-    from mnist_hpc import training
-
-    stream = training.batch_indices(0, 10, 4, 0, 5).ravel()
-    assert sorted(stream[:10]) == sorted(stream[10:]) == list(range(10))
-    assert list(stream[:10]) != list(stream[10:])
-    assert not np.array_equal(stream, training.batch_indices(1, 10, 4, 0, 5).ravel())
-
-
-@pytest.mark.parametrize("cut", [1, 2, 3, 7])
-def test_batches_do_not_depend_on_where_the_loop_is_cut(cut):
-    from mnist_hpc import training
-
-    whole = training.batch_indices(3, 10, 4, 0, 8)
-    parts = [training.batch_indices(3, 10, 4, 0, cut), training.batch_indices(3, 10, 4, cut, 8)]
-    assert np.array_equal(np.concatenate(parts), whole)
 
 
 @pytest.mark.parametrize("layers", [specification()["layers"], CNN], ids=["dense", "cnn"])
@@ -143,11 +125,11 @@ def test_a_run_that_explodes_is_failed_with_its_step_and_the_next_seed_goes_on(d
 
 
 def test_a_nan_in_the_data_fails_at_the_step_that_meets_it():
-    from mnist_hpc import training
+    from mnist_hpc import loop
 
     random = np.random.default_rng(0)
     train_split = storage.Split(random.normal(size=(1000, 2)).astype(np.float32), np.arange(1000, dtype=np.uint8) % 2)
-    train_split.inputs[training.batch_indices(0, 1000, 100, 4, 5)[0, 0]] = np.nan
+    train_split.inputs[loop.batch_indices(0, 1000, 100, 4, 5)[0, 0]] = np.nan
     ((model, _),) = train(
         (train_split, train_split), layers=[{"Dense": {"units": 2}}], optimizer={"SGD": {"learning_rate": 0.1}}
     ).values()

@@ -57,15 +57,35 @@ def prepare(threads: int, require_gpu: bool = False) -> str:
     return f"CPU {processor()}"
 
 
+def has_gpu() -> bool:
+    """Return whether TensorFlow computes on a GPU; call it after ``prepare``."""
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def computes_in_bfloat16() -> bool:
+    """Return whether the device has instructions for bfloat16, so that it is faster; call it after ``prepare``."""
+    import tensorflow as tf
+
+    if gpus := tf.config.list_physical_devices("GPU"):
+        return tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0)) >= (8, 0)
+    flags = _processor_facts().get("flags", "").split()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
 def processor() -> str:
     """Return the model name of this machine's processor."""
+    return _processor_facts().get("model name") or platform.processor() or platform.machine()
+
+
+def _processor_facts() -> dict[str, str]:
+    """Return what the kernel says of the processor; nothing where it is not Linux."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        pairs = (line.partition(":") for line in Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines())
+        return {name.strip(): value.strip() for name, _, value in pairs}
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        return {}
 
 
 def versions() -> dict[str, str]:

@@ -23,13 +23,17 @@ def inputs(values: np.ndarray | tf.Tensor) -> tf.Tensor:
     return tf.convert_to_tensor(values)
 
 
-def build(layers: list[dict[str, dict[str, Any]]], input_shape: tuple[int, ...], seed: int) -> keras.Sequential:
+def build(
+    layers: list[dict[str, dict[str, Any]]], input_shape: tuple[int, ...], seed: int, dtype_policy: str = "float32"
+) -> keras.Sequential:
     """Return a Keras model with fresh weights.
 
     Args:
         layers: Keras layer names with Keras' arguments, as ``[{"Flatten": {}}, {"Dense": {"units": 10}}]``.
         input_shape: of one example, as (28, 28, 1).
         seed: decides the initial weights and the random numbers of dropout and noise.
+        dtype_policy: Keras' name of the precision that all layers but the last compute in; weights and logits are
+            float32 in any case.
     """
     # Keras draws the seeds of initialisers, dropout and noise from here. keras.utils.set_random_seed would also seed
     # TensorFlow's generator, which nothing uses, and thereby make it optimise every graph anew: 40 ms a run.
@@ -37,7 +41,8 @@ def build(layers: list[dict[str, dict[str, Any]]], input_shape: tuple[int, ...],
     model = keras.Sequential([keras.Input(input_shape)])
     for index, layer in enumerate(layers, start=1):
         ((name, arguments),) = layer.items()
-        model.add(getattr(keras.layers, name)(**arguments, name=f"{index:02d}_{name.lower()}"))
+        dtype = dtype_policy if index < len(layers) else "float32"
+        model.add(getattr(keras.layers, name)(**arguments, name=f"{index:02d}_{name.lower()}", dtype=dtype))
     return model
 
 

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mnist_hpc import models, training
+from mnist_hpc import loop, models, training
 from mnist_hpc.checkpoint import Checkpoint
 from mnist_hpc.errors import Interrupted
 from mnist_hpc.losses import LOSSES, one_hot
@@ -34,7 +34,10 @@ Row = dict[str, Any]
 
 
 def packable(specification: Mapping[str, Any]) -> bool:
-    """Return whether a variant's settings can be trained as one pack; otherwise each is trained alone."""
+    """Return whether a variant's settings can be trained as one pack; otherwise each is trained alone.
+
+    Convolutions do not pay: with filters of its own for each setting TensorFlow does one setting after the other.
+    """
     names = [name for layer in specification["layers"] for name in layer]
     first = names.index("Dense")
     return (
@@ -261,7 +264,7 @@ class Pack:
         """Train for about a second, at most up to a step, and note which settings exploded."""
         step = record["step"]
         upto = min(upto, step + self._steps_a_call)
-        indices = training.batch_indices(seed, self._examples, self._batch, step, upto)
+        indices = loop.batch_indices(seed, self._examples, self._batch, step, upto)
         begin = time.perf_counter()
         losses = self._run(indices).numpy()
         if time.perf_counter() - begin < training.CALL_SECONDS / 2:

@@ -20,7 +20,8 @@ DEFAULTS = {"loss": "CategoricalCrossentropy", "threads": 1, "runtime": 60, "mem
 # Time limit of an evaluation on a cluster.
 EVALUATION_MINUTES = 20
 # The keys of a variant that decide its numbers; the others say where, how often and with which limits it runs.
-TRAINING_KEYS = ("layers", "loss", "optimizer", "batch_size", "steps", "epochs", "l2", "initial_scale", "threads")
+TRAINING_KEYS = ("layers", "loss", "optimizer", "batch_size", "steps", "epochs", "l2", "initial_scale")
+TRAINING_KEYS += ("dtype_policy", "threads")
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def train(
         if done:
             report(f"seed {seed}: finished by an earlier process, taken over")
         else:
-            trainer = trainer or training.Trainer(specification, train, validation, origin)
+            trainer = trainer or training.Trainer(specification, train, validation, threads, origin)
             done = trainer.train(seed, report, checkpoint, stop)
         runs[seed] = done
     header = {
@@ -184,7 +184,9 @@ def sweep(
     say(f"{name}: {trained} trainings in {len(own)} packs on {hardware}, {threads} threads")
     folder = state / name / provenance.specification_hash(hashes)
     rows = module.train(
-        own, train, validation, folder, lambda line: say(f"{name}: {line}"), _stop_on_signals(), checkpoint_seconds
+        *(own, train, validation, folder, lambda line: say(f"{name}: {line}"), _stop_on_signals()),
+        threads,
+        checkpoint_seconds,
     )
     keys = {"dataset": str(attributes["dataset"]), "sweep": name, "variant": variant, **hashes}
     places = {id(point): index for index, point in enumerate(found)}

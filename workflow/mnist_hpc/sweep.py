@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mnist_hpc import packed, training
+from mnist_hpc import loop, packed, training
 from mnist_hpc.checkpoint import Checkpoint
 from mnist_hpc.grids import Point, shared
 from mnist_hpc.provenance import specification_hash
@@ -63,6 +63,7 @@ def train(
     folder: Path,
     report: Callable[[str], None],
     stop: Callable[[], bool],
+    threads: int = 1,
     checkpoint_seconds: float = 60.0,
 ) -> list[Row]:
     """Train units; return a row for each point (``of``) and seed with its values, steps, status and validation.
@@ -74,6 +75,7 @@ def train(
         folder: for checkpoints, of this sweep, data and code alone.
         report: receives lines of progress.
         stop: asked about every second; True ends the training.
+        threads: CPU threads of the job.
         checkpoint_seconds: how often to save.
 
     Raises:
@@ -86,14 +88,14 @@ def train(
         name = specification_hash([[point.specification for point in same] for same in unit.settings])
         checkpoint = Checkpoint(folder / f"{name}-seed-{unit.seed}.h5", checkpoint_seconds)
         examples = len(train.labels)
-        reads = [[training.steps_of(point.specification, examples) for point in same] for same in unit.settings]
+        reads = [[loop.steps_of(point.specification, examples) for point in same] for same in unit.settings]
         if packed.packable(first):
             if pack is None or unit.settings is not settings:
                 settings = unit.settings
                 pack = packed.Pack([same[0].specification for same in settings], train, validation)
             results = pack.train(unit.seed, reads, report, checkpoint, stop)
         else:
-            results = _alone(unit, reads, train, validation, checkpoint, report, stop)
+            results = _alone(unit, reads, train, validation, threads, checkpoint, report, stop)
         by_place = {(row["setting"], row["steps"]): row for row in results}
         for setting, same in enumerate(unit.settings):
             for point, step in zip(same, reads[setting], strict=True):
@@ -107,6 +109,7 @@ def _alone(
     reads: list[list[int]],
     train: Split,
     validation: Split,
+    threads: int,
     checkpoint: Checkpoint,
     report: Callable[[str], None],
     stop: Callable[[], bool],
@@ -116,7 +119,7 @@ def _alone(
     longest = same[int(np.argmax(reads[0]))]
     done = checkpoint.finished(report)
     if done is None:
-        trainer = training.Trainer(longest.specification, train, validation, read_at=reads[0])
+        trainer = training.Trainer(longest.specification, train, validation, threads, read_at=reads[0])
         done = trainer.train(unit.seed, report, checkpoint, stop)
     _, history = done
     found = {row["step"]: row for row in history}

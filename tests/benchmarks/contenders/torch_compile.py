@@ -1,0 +1,9 @@
+"""PyTorch with ``torch.compile``."""
+
+from functools import partial
+
+from protocol import serve
+from torch_eager import prepare
+
+if __name__ == "__main__":
+    serve(partial(prepare, compiled=True))

@@ -1,0 +1,61 @@
+"""Studies of 100, 1,000 and 10,000 jobs: the dry run, and the tables."""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from processes import run
+
+from mnist_hpc import datasets, metrics, storage, tables
+from mnist_hpc.specification import Study
+
+JOBS = (100, 1_000, 10_000)
+VARIANTS = 50
+ROOT = Path(__file__).parents[2]
+
+
+def measure(_data: Path, _peers: Path, _threads: int) -> list[dict[str, Any]]:
+    """Return one row a process; the results that the tables are made of are generated."""
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name in ("workflow", "profiles"):
+            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "Snakefile", root)
+        datasets.convert("digits", None, root / "results/digits/data")
+        for jobs in JOBS:
+            variant = yaml.safe_load((ROOT / "config.yaml").read_text())["variants"]["regression"]
+            study = {"dataset": "digits", "seeds": jobs // 2 // VARIANTS, "seeds_per_job": 1}
+            study["variants"] = {f"variant-{number}": variant for number in range(VARIANTS)}
+            (root / "config.yaml").write_text(yaml.safe_dump(study))
+            snakemake = [str(Path(sys.executable).parent / "snakemake"), "--profile", "profiles/local"]
+            commands = {
+                "dry run": [*snakemake, "-n", "--quiet", "all"],
+                "tables": [sys.executable, "-m", "mnist_hpc", "tabulate"],
+            }
+            for name, command in commands.items():
+                if name == "tables":
+                    generate(Study(root / "config.yaml"), root / "results")
+                usage = run(command, cwd=root)
+                row = {"work": name, "jobs": jobs, "seconds": usage.seconds, "megabytes": usage.megabytes}
+                rows.append(row)
+                print(f"{name:8} {jobs:6} jobs: {usage.seconds:6.2f} s, {usage.megabytes:5.0f} MB", flush=True)
+            shutil.rmtree(root / "results/digits/runs")
+    return rows
+
+
+def generate(study: Study, results: Path) -> None:
+    """Write what the tables are made of, for every block of a study."""
+    identities = tables.identities(study, results)
+    for block in study.blocks:
+        keys = {"dataset": block.dataset, "variant": block.variant, **identities[block.variant]}
+        facts = {"status": "ok", "test_accuracy": 0.9, "test_loss": 0.3, "train_seconds": 1.0, "steps": 1000}
+        seeds = [keys | facts | {"seed": seed} for seed in block.seeds]
+        metrics.write(results / block.folder / "metrics.csv", metrics.RUN_COLUMNS, seeds)
+        with storage.writing(results / block.folder / "predictions.h5", {}) as file:
+            for seed in block.seeds:
+                file.create_dataset(f"seed-{seed}/confusion", data=np.full((10, 10), 3))

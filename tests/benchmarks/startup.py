@@ -1,0 +1,49 @@
+"""What a job and a command cost before they do anything: whole processes, on files that are in the system's cache."""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from processes import run
+
+from mnist_hpc.specification import Study
+
+ROUNDS = 5
+ROOT = Path(__file__).parents[2]
+
+
+def measure(data: Path, _peers: Path, threads: int) -> list[dict[str, Any]]:
+    """Return one row a process; the trainings do one step, so that is what they take to get to it, and to end."""
+    package = [sys.executable, "-m", "mnist_hpc"]
+    variants = Study(ROOT / "config.yaml").variants
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+
+        def stages(name: str) -> dict[str, list[str]]:
+            one = {key: value for key, value in variants[name].specification.items() if key not in ("steps", "epochs")}
+            models = f"{folder}/{name}.h5"
+            job = ["--threads", str(threads)]
+            train = [*package, "train", "--data", str(data / "train.h5"), "--variant", name, "--seeds", "0"]
+            train += ["--specification", json.dumps(one | {"steps": 1}), "--history", f"{folder}/history.csv"]
+            evaluate = [*package, "evaluate", "--data", str(data / "test.h5"), "--predictions", f"{folder}/p.h5"]
+            return {
+                f"train {name}, one step": [*train, "--models", models, *job],
+                f"evaluate {name}": [*evaluate, "--models", models, "--metrics", f"{folder}/metrics.csv", *job],
+            }
+
+        commands = {
+            **stages("regression"),
+            **stages("cnn"),
+            "--help": [*package, "--help"],
+            "status": [*package, "status"],
+            "clean": [*package, "clean"],
+            "snakemake -n": [str(Path(sys.executable).parent / "snakemake"), "-n", "--profile", "profiles/local"],
+        }
+        for round_ in range(ROUNDS):
+            for name, command in commands.items():
+                usage = run(command, cwd=ROOT)
+                rows.append({"command": name, "round": round_, "seconds": usage.seconds, "megabytes": usage.megabytes})
+                print(f"{name:28} {usage.seconds:6.2f} s, {usage.megabytes:5.0f} MB", flush=True)
+    return rows
