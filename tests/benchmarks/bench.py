@@ -21,6 +21,7 @@ from pathlib import Path
 import data
 import engines
 import gpu
+import job
 import scale
 import startup
 import sweeps
@@ -34,6 +35,7 @@ PARTS = {
     "startup": startup,
     "training": training,
     "engines": engines,
+    "job": job,
     "sweeps": sweeps,
     "scale": scale,
     "gpu": gpu,

@@ -30,6 +30,7 @@ def write(folder: Path) -> None:
         lines += ratios(training)
         draw(training, folder / "benchmarks.svg", json.loads((folder / "machine.json").read_text()))
     for name, keys, unit in (
+        ("job", ["variant", "piece"], "s"),
         ("sweeps", ["contender"], "s for all trainings"),
         ("startup", ["command"], "s"),
         ("data", ["work"], "s"),
