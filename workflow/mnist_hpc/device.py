@@ -1,5 +1,6 @@
 """Start TensorFlow for one job: threads, memory, and whether the GPU that was asked for is there."""
 
+import gc
 import os
 import platform
 import sys
@@ -32,12 +33,16 @@ def prepare(threads: int, require_gpu: bool = False) -> str:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     hidden = [name for name in HIDDEN if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None makes an import fail
+    # What an import makes stays: the collector need not look for garbage among a million objects, now or later.
+    gc.disable()
     try:
         import keras  # noqa: F401
         import tensorflow as tf
     finally:
         for name in hidden:
             del sys.modules[name]
+        gc.freeze()
+        gc.enable()
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
