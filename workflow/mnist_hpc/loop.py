@@ -154,8 +154,9 @@ class Loop:
 
     def start(self, seed: int) -> None:
         """Give model and optimiser the state in which a run of this seed begins."""
-        fresh = models.build(self._layers, self._shape, seed, self.engine.dtype_policy)
-        for variable, other in zip(self.model.variables, fresh.variables, strict=True):
+        layers = models.fresh_layers(self._layers, self._shape, seed, self.engine.dtype_policy)
+        fresh = [variable for layer in layers for variable in layer.variables]
+        for variable, other in zip(self.model.variables, fresh, strict=True):
             variable.assign(other * self._scale if is_kernel(variable) and self._scale != 1.0 else other)
         for variable, value in zip(self._optimizer.variables, self._fresh_optimizer, strict=True):
             variable.assign(value)
