@@ -4,13 +4,13 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from contenders.protocol import WORKLOADS
 from training import Contender, arrays
 
 # Forward and backward through the lecture's CNN, FLOP an image.
 FLOP = 83e6
 # Dense peaks in the precision used, TFLOP/s, by the makers' data sheets: bfloat16 with float32 sums; V100: float32.
 PEAKS = {"V100": 15.7, "A40": 150, "L40S": 362, "A100": 312, "H100": 989, "H200": 989, "GH200": 989}
-WORKLOADS = {"cnn batch 50": 3_000, "cnn batch 200": 4_000, "cnn batch 1000": 50_000}
 ROUNDS = 5
 
 
@@ -25,7 +25,8 @@ def measure(data: Path, peers: Path, threads: int) -> list[dict[str, Any]]:
     peak = next((value * 1e12 for name, value in PEAKS.items() if name in card), float("nan"))
     rows: list[dict[str, Any]] = []
     with arrays(data) as path:
-        for workload, images in WORKLOADS.items():
+        for workload in (name for name, one in WORKLOADS.items() if one.net == "cnn"):
+            images = WORKLOADS[workload].images
             contender = Contender("mnist-hpc", workload, path, peers, threads)
             contender.train()
             for _ in range(ROUNDS):

@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from contenders.protocol import WORKLOADS
 
 mpl.use("svg")
 import matplotlib.pyplot as plt
@@ -62,23 +63,22 @@ def draw(training: pd.DataFrame, path: Path, machine: dict[str, object]) -> None
     """Draw images a second of every contender, later calls; bars are medians, points single calls."""
     training = training[training["call"] == "later"]
     workloads = list(dict.fromkeys(training["workload"]))
-    images = {"regression": 100_000, "hidden-relu": 100_000, "cnn batch 50": 6000, "cnn batch 200": 8000}
     plt.rcParams.update({"font.size": 10, "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False})
     figure, panels = plt.subplots(1, len(workloads), figsize=(2.6 * len(workloads), 3.6), layout="constrained")
     for panel, workload in zip(np.atleast_1d(panels), workloads, strict=True):
         group = training[training["workload"] == workload]
         names = [name for name in COLOURS if name in set(group["contender"])]
         for place, name in enumerate(names):
-            speed = images[workload] / group.loc[group["contender"] == name, "seconds"]
+            speed = WORKLOADS[workload].images / group.loc[group["contender"] == name, "seconds"]
             panel.bar(place, speed.median(), color=COLOURS[name], width=0.7)
             panel.plot(np.full(len(speed), place), speed, ".", color="black", markersize=3, alpha=0.5)
         panel.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor")
         panel.set_title(workload, fontsize=10)
         panel.yaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k" if value >= 1000 else f"{value:g}")
     np.atleast_1d(panels)[0].set_ylabel("training, images/s")
-    calls = training.groupby(["workload", "contender"]).size().min()
+    calls = training.groupby(["workload", "contender"]).size().unique()
     where = f"{machine['cores']} cores, {machine['processor']}, {machine['date']}"
-    note = f"{where}; bars: medians of {calls} calls or more, made in turn"
+    note = f"{where}; bars: medians of {' or '.join(map(str, calls))} calls, made in turn"
     figure.supxlabel(note, fontsize=8)
     figure.savefig(path)
     plt.close(figure)

@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 import summary
 import training
+from contenders.protocol import WORKLOADS, order
 
 
 @pytest.mark.parametrize("name", [name for name, (_, where) in training.FILES.items() if where == "own"])
@@ -25,9 +26,6 @@ def test_a_contender_trains_when_told_to_and_learns(digits, name):
 
 
 def test_all_contenders_see_as_many_images():
-    sys.path.insert(0, str(training.CONTENDERS))
-    from protocol import WORKLOADS, order
-
     for workload in WORKLOADS.values():
         batches = order(workload, 1257, seed=0)
         assert batches.shape == (workload.steps, workload.batch)
