@@ -34,8 +34,8 @@ def test_comments_docstrings_and_layout_change_no_hash(package):
 
 
 def test_an_edit_changes_the_stages_that_use_the_module(package):
-    assert changed(package, "losses", "0.5 *", "0.25 *") == {"train", "evaluate"}
-    assert changed(package, "training", "HISTORY_POINTS = 20", "HISTORY_POINTS = 10") == {"train"}
+    assert changed(package, "losses", "0.5 *", "0.25 *") == {"train", "evaluate", "sweep"}
+    assert changed(package, "training", "HISTORY_POINTS = 20", "HISTORY_POINTS = 10") == {"train", "sweep"}
     assert changed(package, "evaluation", "HARDEST = 200", "HARDEST = 100") == {"evaluate"}
     assert changed(package, "tables", "0.975", "0.95") == {"tabulate"}
     assert changed(package, "idx", "0x08", "0x09") >= {"fetch", "convert"}
@@ -54,15 +54,16 @@ def test_a_new_import_and_a_renamed_module_are_noticed(package):
     assert changed(package, "losses", "import tensorflow as tf", "import tensorflow as tf\nimport mnist_hpc.extra") == {
         "train",
         "evaluate",
+        "sweep",
     }
-    assert changed(package, "extra", "1", "2") == {"train", "evaluate"}
+    assert changed(package, "extra", "1", "2") == {"train", "evaluate", "sweep"}
     before = hashes(package)
     (package / "losses.py").rename(package / "objectives.py")
-    for module in ("models", "training", "evaluation"):
+    for module in ("models", "loop", "packed", "evaluation"):
         path = package / f"{module}.py"
         path.write_text(path.read_text().replace("mnist_hpc.losses", "mnist_hpc.objectives"))
     after = hashes(package)
-    assert {stage for stage in before if before[stage] != after[stage]} == {"train", "evaluate"}
+    assert {stage for stage in before if before[stage] != after[stage]} == {"train", "evaluate", "sweep"}
     assert "objectives" in provenance.imported("training", package)
     assert "losses" not in provenance.imported("training", package)
 

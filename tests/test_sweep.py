@@ -41,10 +41,11 @@ def trained(splits, folder, points, seeds=2, memory=10**9, **options):
         ({"layers": HIDDEN, "optimizer": {"SGD": {"nesterov": True}}}, {"momentum": [0.5, 0.9], "l2": [0.0, 0.01]}),
         ({"layers": HIDDEN, "optimizer": {"Adam": {}}}, {"learning_rate": [0.001, 0.01], "initial_scale": [0.1, 1.0]}),
         ({"layers": NOISY, "optimizer": {"RMSprop": {}}}, {"learning_rate": [0.001, 0.01], "epochs": [2, 4]}),
+        ({"layers": HIDDEN, "optimizer": {"RMSprop": {"learning_rate": 0.001}}}, {"momentum": [0, 0.9]}),
         ({"layers": HIDDEN, "optimizer": {"AdamW": {}}}, {"learning_rate": [0.001, 0.01]}),
         ({"layers": CNN}, {"learning_rate": [0.01, 0.1], "steps": [7, 20]}),
     ],
-    ids=["regression", "width", "nesterov", "adam", "noisy", "not packed: adamw", "not packed: cnn"],
+    ids=["regression", "width", "nesterov", "adam", "noisy", "momenta apart", "not packed: adamw", "not packed: cnn"],
 )
 def test_each_point_equals_the_variant_trained_alone(digit_splits, tmp_path, changes, grid):
     from mnist_hpc import training
@@ -107,6 +108,15 @@ def test_a_point_that_explodes_fails_alone(digit_splits, tmp_path):
     assert rows[0.1, 0]["validation_loss"] == pytest.approx(alone[0.1, 0]["validation_loss"], rel=2e-3)
 
 
+@pytest.mark.usefixtures("tensorflow")
+def test_a_damaged_checkpoint_is_reported_and_its_pack_trained_anew(digit_splits, tmp_path):
+    points = grids.points(specification(), {"learning_rate": RATES})
+    whole = trained(digit_splits, tmp_path, points, seeds=1)
+    (saved,) = tmp_path.glob("*.h5")
+    saved.write_bytes(b"damaged")
+    assert trained(digit_splits, tmp_path, points, seeds=1).keys() == whole.keys()
+
+
 def row(point, seed, loss, status="ok"):
     return {"point": point, "seed": seed, "status": status, "validation_loss": loss, "validation_accuracy": 0.5}
 
@@ -162,10 +172,11 @@ def test_jobs_that_share_a_sweep_give_the_same_table(tmp_path):
 @pytest.mark.parametrize(
     ("grid", "said"),
     [
-        ("{learning_rat: [1]}", "sweeps.rates.grid.learning_rat: optimizer.SGD: found the unknown key 'learning_rat'"),
+        ("{learning_rat: [1]}", "sweeps.rates.grid: found 'learning_rat', expected one of batch_size, "),
         ("{learning_rate: [-1]}", "optimizer.SGD.learning_rate: found -1 (a whole number), expected more than 0"),
         ("{batch_size: [2000]}", "found 2000, expected at most the 1257 training examples of digits"),
         ("{width: [10]}", "sweeps.rates.grid.width: regression has no Dense layer but the last"),
+        ("{steps: [10], epochs: [1]}", "sweeps.rates.grid: found both steps and epochs"),
         ("{}", "sweeps.rates.grid: found nothing"),
         ("{steps: []}", "sweeps.rates.grid.steps: found []"),
     ],

@@ -74,13 +74,17 @@ class Checkpoint:
         except (UserError, ValueError):
             return None
 
-    def finished(self, report: Callable[[str], None]) -> tuple[storage.Model, list[Record]] | None:
-        """Return model and learning curve of a training that came to its end, or None; report a damaged file."""
+    def found(self, report: Callable[[str], None]) -> tuple[Record, Arrays] | None:
+        """Return what was saved, or None; report a damaged file."""
         try:
-            saved = self.load()
+            return self.load()
         except UserError as error:
             report(f"warning: {error}")
             return None
+
+    def finished(self, report: Callable[[str], None]) -> tuple[storage.Model, list[Record]] | None:
+        """Return model and learning curve of a training that came to its end, or None; report a damaged file."""
+        saved = self.found(report)
         if saved is None or "facts" not in saved[0]:
             return None
         record, weights = saved

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Hashable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, An
     if not isinstance(content, dict):
         raise UserError(f"{path}: found {_found(content)}, expected keys with values, as 'dataset: mnist'")
     config = _merge(content, overrides or {})
-    validator = jsonschema.Draft202012Validator(read_yaml(SCHEMA))
-    errors = list(validator.iter_errors(config))
+    errors = list(_validator().iter_errors(config))
     if errors:
         # A misspelt key usually also makes another one missing: name the slip, not its consequence.
         first = min(errors, key=lambda error: (error.validator != "additionalProperties", list(map(str, error.path))))
@@ -81,11 +81,26 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, An
 
 def check_variant(place: str, keys: Mapping[str, Any]) -> None:
     """Check the keys of a variant that were put together, not read; raises UserError as ``load``."""
-    schema = read_yaml(SCHEMA)
-    validator = jsonschema.Draft202012Validator({"$defs": schema["$defs"], "$ref": "#/$defs/variant"})
-    if errors := sorted(validator.iter_errors(dict(keys)), key=lambda error: len(error.path), reverse=True):
+    errors = _validator("variant").iter_errors(dict(keys))
+    if errors := sorted(errors, key=lambda error: len(error.path), reverse=True):
         error = errors[0]
         raise UserError(f"{place}: {_explain(error)}")
+
+
+def optimizer_arguments(name: str) -> list[str]:
+    """Return the arguments of an optimiser that the schema knows."""
+    definitions = _validator().schema["$defs"]
+    entry = definitions["optimizer"]["else"]["properties"][name]
+    return list(definitions.get(entry.get("$ref", "").rpartition("/")[2], entry)["properties"])
+
+
+@cache
+def _validator(definition: str | None = None) -> jsonschema.Draft202012Validator:
+    """Return the validator of the schema, or of one of its definitions."""
+    schema = read_yaml(SCHEMA)
+    return jsonschema.Draft202012Validator(
+        {"$defs": schema["$defs"], "$ref": f"#/$defs/{definition}"} if definition else schema
+    )
 
 
 def _merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

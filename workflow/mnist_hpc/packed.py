@@ -20,8 +20,9 @@ from mnist_hpc.errors import Interrupted
 from mnist_hpc.losses import LOSSES, one_hot
 from mnist_hpc.storage import Split
 
-# In which keys the settings of a pack may differ. Steps are read off the curve of the longest.
-PACKABLE = ("learning_rate", "momentum", "l2", "initial_scale", "steps", "epochs")
+# In which keys settings may differ that are trained at once: steps are read off the curve of the longest.
+READ_OFF = ("steps", "epochs")
+PACKABLE = (*READ_OFF, "learning_rate", "l2", "initial_scale")
 # Layers that may stand before the first Dense layer, where all settings share their inputs, and after it.
 BEFORE = {"Flatten", "Reshape", "Dropout", "GaussianNoise", "Activation", "ReLU", "LeakyReLU", "ELU", "Dense"}
 AFTER = BEFORE - {"Flatten", "Reshape"}
@@ -37,6 +38,7 @@ def packable(specification: Mapping[str, Any]) -> bool:
     """Return whether a variant's settings can be trained as one pack; otherwise each is trained alone.
 
     Convolutions do not pay: with filters of its own for each setting TensorFlow does one setting after the other.
+    Packs compute in float32.
     """
     names = [name for layer in specification["layers"] for name in layer]
     first = names.index("Dense")
@@ -44,7 +46,16 @@ def packable(specification: Mapping[str, Any]) -> bool:
         set(names[:first]) <= BEFORE
         and set(names[first:]) <= AFTER
         and next(iter(specification["optimizer"])) in OPTIMIZERS
+        and specification.get("dtype_policy", "float32") == "float32"
     )
+
+
+def free_keys(specification: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return in which keys settings may differ that are trained at once."""
+    if not packable(specification):
+        return READ_OFF
+    # The other optimisers know one momentum for all weights.
+    return (*PACKABLE, "momentum") if "SGD" in specification["optimizer"] else PACKABLE
 
 
 def bytes_a_setting(specification: Mapping[str, Any], shape: tuple[int, ...]) -> int:
@@ -67,18 +78,18 @@ class Pack:
         """Build.
 
         Args:
-            specifications: of K settings that differ in ``PACKABLE`` keys alone.
+            specifications: of K settings that differ in ``free_keys`` alone.
             train: training examples.
             validation: validation examples.
         """
         first = specifications[0]
         self._layers, self._shape = first["layers"], models.input_shape(train)
         self._examples, self._validation = len(train.labels), validation
-        self._batch = self._examples if first["batch_size"] == "full" else first["batch_size"]
+        self._batch = loop.batch_of(first, self._examples)
         self._inputs, self._labels = tf.constant(train.inputs), tf.constant(train.labels)
         self._loss = LOSSES[first["loss"]]
         self._count = len(specifications)
-        optimizers = [_optimizer(specification) for specification in specifications]
+        optimizers = [loop.optimizer(specification) for specification in specifications]
         self._optimizer = optimizers[0]
         rates = [float(optimizer.learning_rate.numpy()) for optimizer in optimizers]
         momenta = [getattr(optimizer, "momentum", 0.0) for optimizer in optimizers]
@@ -165,11 +176,8 @@ class Pack:
         @tf.function(reduce_retracing=True)
         def validate(values: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             logits = self._logits(models.inputs(values), False)
-            hits = tf.equal(tf.argmax(logits, axis=-1), tf.cast(labels, tf.int64))
-            return (
-                tf.reduce_sum(self._losses(labels, logits), axis=1),
-                tf.reduce_sum(tf.cast(hits, tf.float32), axis=1),
-            )
+            losses, hits = self._losses(labels, logits), loop.hits(labels, logits)
+            return tf.reduce_sum(losses, axis=1), tf.reduce_sum(hits, axis=1)
 
         return run, validate
 
@@ -227,7 +235,7 @@ class Pack:
         """
         self._start(seed)
         record: dict[str, Any] = {"step": 0, "limits": None, "failed": {}, "rows": []}
-        if (saved := checkpoint.load()) is not None:
+        if (saved := checkpoint.found(lambda line: report(f"seed {seed}: {line}"))) is not None:
             record, arrays = saved
             if not arrays:
                 return record["rows"]
@@ -295,8 +303,3 @@ class Pack:
                 row |= {"status": "ok", "validation_loss": loss, "validation_accuracy": accuracy}
             rows.append(row)
         return rows
-
-
-def _optimizer(specification: Mapping[str, Any]) -> keras.optimizers.Optimizer:
-    ((name, arguments),) = specification["optimizer"].items()
-    return getattr(keras.optimizers, name)(**arguments)

@@ -33,9 +33,11 @@ def rank(rows: Sequence[Row]) -> list[Row]:
 
     A point with a failed seed is worse than all without; among equals the first of the grid wins.
     """
+    points: dict[Any, list[Row]] = {}
+    for row in rows:
+        points.setdefault(row["point"], []).append(row)
     found = []
-    for point in dict.fromkeys(row["point"] for row in rows):
-        of_point = [row for row in rows if row["point"] == point]
+    for point, of_point in points.items():
         good = [row for row in of_point if row["status"] == "ok"]
         means = {
             f"{name}_mean": sum(float(row[name]) for row in good) / len(good) if good else math.nan
@@ -60,7 +62,9 @@ def choose(parts: Sequence[Path], points: Path, best: Path, grid: dict[str, list
     rows = sorted((row for part in parts for row in read(part)), key=lambda row: (int(row["point"]), int(row["seed"])))
     first, *_ = ranked = rank(rows)
     if first["failed"]:
-        raise UserError(f"{points}: in every point of the sweep a training failed; try smaller learning rates")
+        raise UserError(
+            f"in every point of the sweep a training failed ({', '.join(map(str, parts))}); try smaller learning rates"
+        )
     index, values = first["point"], {}
     for key in reversed(grid):
         index, place = divmod(index, len(grid[key]))

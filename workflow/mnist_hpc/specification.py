@@ -191,7 +191,7 @@ class Study:
         return Variant(name, dataset, seeds, keys)
 
     def _sweep(self, name: str, content: Mapping[str, Any]) -> Sweep:
-        """Return a sweep, after a look at each value of its grid; their combinations are checked as points."""
+        """Return a sweep, after a look at each value of its grid."""
         place, keys = f"sweeps.{name}", content["sweeps"][name]
         _check_name(f"{place}.variant", keys["variant"], self.variants)
         own = {key: keys[key] for key in ("threads", "runtime", "mem_mb") if key in keys}
@@ -202,13 +202,17 @@ class Study:
             raise UserError(
                 f"{place}.grid.width: {variant.name} has no Dense layer but the last, whose units are fixed"
             )
+        if {"steps", "epochs"} <= set(keys["grid"]):
+            raise UserError(f"{place}.grid: found both steps and epochs, expected one of the two")
+        known = [*grids.VARIED, "width", *config.optimizer_arguments(next(iter(variant.keys["optimizer"])))]
         for key, values in keys["grid"].items():
+            _check_name(f"{place}.grid", key, known)
             for value in values:
                 changed = grids.with_value(variant.specification, key, value)
-                checked = {part: changed[part] for part in TRAINING_KEYS if part in changed}
-                config.check_variant(f"{place}.grid.{key}", checked)
-                self._check_training(f"{place}.grid.{key}", checked, variant.dataset)
-        seeds = min(keys.get("seeds", content["seeds"]), content.get("max_seeds", 2**31))
+                config.check_variant(f"{place}.grid.{key}", changed)
+                self._check_training(f"{place}.grid.{key}", changed, variant.dataset)
+        # Whatever max_seeds says: with fewer a quick look would replace a whole sweep, which has no blocks of seeds.
+        seeds = keys.get("seeds", content["seeds"])
         return Sweep(name, variant, keys["grid"], seeds, keys.get("jobs", 1), keys.get("pack_mb", 1000))
 
     def _check_training(self, place: str, keys: Mapping[str, Any], dataset: str) -> None:

@@ -182,7 +182,7 @@ def sweep(
     own = units[number - 1 :: parts]
     trained = sum(len(unit.settings) for unit in own)
     say(f"{name}: {trained} trainings in {len(own)} packs on {hardware}, {threads} threads")
-    folder = state / name / provenance.specification_hash(hashes)
+    folder = state / provenance.specification_hash(hashes)
     rows = module.train(
         *(own, train, validation, folder, lambda line: say(f"{name}: {line}"), _stop_on_signals()),
         threads,

@@ -84,7 +84,8 @@ def describe(study: Study, results: Path) -> str:
     if not todo.any() and all(text.startswith("ok") for text in swept.values()):
         lines.append("Everything is there.")
     else:
-        lines.append(f"{todo.sum()} of {sum(len(block.seeds) for block in study.blocks)} runs are left to do.")
+        if todo.any():
+            lines.append(f"{todo.sum()} of {sum(len(block.seeds) for block in study.blocks)} runs are left to do.")
         if left.sum():
             lines.append(f"Training left, judged by recorded times: {_duration(left.sum())}, one job after the other.")
         if unknown:

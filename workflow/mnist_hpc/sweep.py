@@ -1,5 +1,6 @@
 """Train all points of a sweep, packed as far as that pays, and rank them by validation loss."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 
 from mnist_hpc import loop, packed, training
 from mnist_hpc.checkpoint import Checkpoint
+from mnist_hpc.errors import Interrupted
 from mnist_hpc.grids import Point, shared
 from mnist_hpc.provenance import specification_hash
 from mnist_hpc.storage import Split
@@ -40,10 +42,8 @@ def units(points: Sequence[Point], seeds: int, shape: tuple[int, ...], memory: i
     """
     groups: dict[str, dict[str, list[Point]]] = {}
     for point in points:
-        settings = shared(
-            point.specification, packed.PACKABLE if packed.packable(point.specification) else ("steps", "epochs")
-        )
-        groups.setdefault(settings, {}).setdefault(shared(point.specification, ("steps", "epochs")), []).append(point)
+        settings = shared(point.specification, packed.free_keys(point.specification))
+        groups.setdefault(settings, {}).setdefault(shared(point.specification, packed.READ_OFF), []).append(point)
     found = []
     for group in groups.values():
         settings = [tuple(same) for same in group.values()]
@@ -81,50 +81,46 @@ def train(
     Raises:
         Interrupted: ``stop`` said so; what was done is saved.
     """
-    pack, settings = None, None  # compiled once for all seeds of the same points
+    compiled: packed.Pack | training.Trainer | None = None
     rows = []
-    for unit in found:
+    for number, unit in enumerate(found, start=1):
+        if number == 1 or unit.settings is not found[number - 2].settings:
+            compiled = None  # it serves all seeds of the same points
+        label = f"pack {number} of {len(found)}"
+
+        def tell(line: str, label: str = label) -> None:
+            report(f"{label}, {line}")
+
         first = unit.settings[0][0].specification
         name = specification_hash([[point.specification for point in same] for same in unit.settings])
         checkpoint = Checkpoint(folder / f"{name}-seed-{unit.seed}.h5", checkpoint_seconds)
         examples = len(train.labels)
         reads = [[loop.steps_of(point.specification, examples) for point in same] for same in unit.settings]
-        if packed.packable(first):
-            if pack is None or unit.settings is not settings:
-                settings = unit.settings
-                pack = packed.Pack([same[0].specification for same in settings], train, validation)
-            results = pack.train(unit.seed, reads, report, checkpoint, stop)
-        else:
-            results = _alone(unit, reads, train, validation, threads, checkpoint, report, stop)
+        try:
+            if packed.packable(first):
+                compiled = compiled or packed.Pack([same[0].specification for same in unit.settings], train, validation)
+                results = compiled.train(unit.seed, reads, tell, checkpoint, stop)
+            else:
+                done = checkpoint.finished(tell)
+                if done is None:
+                    longest = unit.settings[0][int(np.argmax(reads[0]))].specification
+                    compiled = compiled or training.Trainer(longest, train, validation, threads, read_at=reads[0])
+                    done = compiled.train(unit.seed, tell, checkpoint, stop)
+                results = _alone(done[1], reads[0])
+        except Interrupted as interruption:
+            raise Interrupted(f"{label}, {interruption}") from None
         by_place = {(row["setting"], row["steps"]): row for row in results}
         for setting, same in enumerate(unit.settings):
             for point, step in zip(same, reads[setting], strict=True):
-                row = by_place[setting, step]
-                rows.append({**row, **point.values, "seed": unit.seed, "of": point})
+                rows.append({**by_place[setting, step], **point.values, "seed": unit.seed, "of": point})
     return rows
 
 
-def _alone(
-    unit: Unit,
-    reads: list[list[int]],
-    train: Split,
-    validation: Split,
-    threads: int,
-    checkpoint: Checkpoint,
-    report: Callable[[str], None],
-    stop: Callable[[], bool],
-) -> list[Row]:
-    """Train the one setting of a unit as a variant is trained; arguments and rows as in ``Pack.train``."""
-    (same,) = unit.settings
-    longest = same[int(np.argmax(reads[0]))]
-    done = checkpoint.finished(report)
-    if done is None:
-        trainer = training.Trainer(longest.specification, train, validation, threads, read_at=reads[0])
-        done = trainer.train(unit.seed, report, checkpoint, stop)
-    _, history = done
-    found = {row["step"]: row for row in history}
+def _alone(history: Sequence[Row], reads: Sequence[int]) -> list[Row]:
+    """Return the rows of a setting that was trained alone, read off its learning curve; as ``Pack.train``."""
+    found = {row["step"]: row for row in history if math.isfinite(row["validation_loss"])}
     rows = []
-    for step in set(reads[0]):
+    for step in set(reads):
         row: Row = {"setting": 0, "steps": step, "status": "ok" if step in found else "failed"}
         kept = ("validation_loss", "validation_accuracy") if step in found else ()
         rows.append(row | {key: found[step][key] for key in kept})

@@ -11,7 +11,7 @@ import numpy as np
 
 from mnist_hpc import models
 from mnist_hpc.checkpoint import Checkpoint
-from mnist_hpc.errors import Interrupted, UserError
+from mnist_hpc.errors import Interrupted
 from mnist_hpc.loop import Loop, choose, steps_of
 from mnist_hpc.storage import Model, Split
 
@@ -125,11 +125,7 @@ class Trainer:
     def _resume(self, seed: int, report: Callable[[str], None], checkpoint: Checkpoint | None) -> "_Run":
         """Give model and optimizer the state in which the run of this seed was left, or in which it begins."""
         self.loop.start(seed)
-        saved = None
-        try:
-            saved = checkpoint.load() if checkpoint else None
-        except UserError as error:
-            report(f"seed {seed}: warning: {error}")
+        saved = checkpoint and checkpoint.found(lambda line: report(f"seed {seed}: {line}"))
         if saved is None:
             return _Run(self.steps, [self._job])
         record, arrays = saved
