@@ -1,5 +1,6 @@
 """Train all points of a sweep, packed as far as that pays, and rank them by validation loss."""
 
+import gc
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -86,6 +87,7 @@ def train(
     for number, unit in enumerate(found, start=1):
         if number == 1 or unit.settings is not found[number - 2].settings:
             compiled = None  # it serves all seeds of the same points
+            gc.collect()  # a compiled loop is a circle of references, and holds the data
         label = f"pack {number} of {len(found)}"
 
         def tell(line: str, label: str = label) -> None:
