@@ -43,17 +43,10 @@ def train(
     from mnist_hpc import attempts, device, metrics, provenance, storage
     from mnist_hpc.checkpoint import Checkpoint
 
-    with storage.reading(data) as file:
-        attributes = dict(file.attrs)
-        train, validation = (storage.read_split(file[part]) for part in ("train", "validation"))
+    attributes, train, validation = _read(data)
     keys = {"dataset": str(attributes["dataset"]), "variant": variant}
-    hashes = {
-        "spec_hash": provenance.specification_hash(specification),
-        "data_hash": str(attributes["data_hash"]),
-        "code_hash": provenance.code_hash("train"),
-    }
-    if threads < specification["threads"]:
-        say(f"{variant}: {threads} threads instead of {specification['threads']}: the last bits may differ")
+    hashes = _hashes("train", specification, attributes)
+    _say_fewer(variant, threads, specification["threads"])
     hardware = device.prepare(threads, bool(require_gpu))
     say(f"{variant}: seeds {seeds.start} to {seeds.stop - 1} on {hardware}, {threads} threads")
 
@@ -160,16 +153,11 @@ def sweep(
     require_gpu: int,
 ) -> None:
     """Train the points of a sweep, or the part of them that one of several jobs has."""
-    from mnist_hpc import device, grids, metrics, provenance, ranking, storage
+    from mnist_hpc import device, grids, metrics, provenance, ranking
 
-    with storage.reading(data) as file:
-        attributes = dict(file.attrs)
-        train, validation = (storage.read_split(file[part]) for part in ("train", "validation"))
-    hashes = {
-        "spec_hash": provenance.specification_hash(sweep),
-        "data_hash": str(attributes["data_hash"]),
-        "code_hash": provenance.code_hash("sweep"),
-    }
+    attributes, train, validation = _read(data)
+    hashes = _hashes("sweep", sweep, attributes)
+    _say_fewer(name, threads, sweep["specification"]["threads"])
     hardware = device.prepare(threads, bool(require_gpu))
     grid = dict(sweep["grid"])
     found = grids.points(sweep["specification"], grid)
@@ -208,6 +196,30 @@ def rank(parts: list[Path], sweep: dict[str, Any], points: Path, best: Path, sta
     say(f"best of {chosen['points']} points: {values}; mean validation loss {chosen['validation_loss_mean']:.4f}")
     if chosen["at_the_edge"]:
         say(f"at the edge of the grid: {', '.join(chosen['at_the_edge'])}; there may be better values beyond")
+
+
+def _read(data: Path) -> tuple[dict[str, Any], Any, Any]:
+    """Return the attributes of train.h5, and its training and validation examples."""
+    from mnist_hpc import storage
+
+    with storage.reading(data) as file:
+        return dict(file.attrs), storage.read_split(file["train"]), storage.read_split(file["validation"])
+
+
+def _hashes(stage: str, specification: Any, attributes: dict[str, Any]) -> dict[str, str]:
+    """Return what a result of a stage is bound to."""
+    from mnist_hpc import provenance
+
+    return {
+        "spec_hash": provenance.specification_hash(specification),
+        "data_hash": str(attributes["data_hash"]),
+        "code_hash": provenance.code_hash(stage),
+    }
+
+
+def _say_fewer(name: str, threads: int, wanted: int) -> None:
+    if threads < wanted:
+        say(f"{name}: {threads} threads instead of {wanted}: the last bits may differ")
 
 
 def _stop_on_signals() -> Callable[[], bool]:

@@ -48,7 +48,7 @@ def logits(net: str, weights, images, key=None):
     return hidden @ weights[3][0] + weights[3][1]
 
 
-def prepare(workload: Workload, data: Data, threads: int):  # noqa: ARG001  # XLA takes what processors it may use
+def prepare(workload: Workload, data: Data, threads: int):  # noqa: ARG001  XLA takes what it gets
     inputs, labels = jnp.asarray(data.inputs), jnp.asarray(data.labels.astype(np.int32))
     net, rate = workload.net, RATES[workload.net]
 
