@@ -7,7 +7,7 @@ What is compiled how was chosen by measurement (``make bench ONLY=engines``; 2 c
   all threads; those of the plain graph gain nothing from a second one.
 - convolutions: the plain graph. XLA's on a CPU are several times slower. With many weights their update is an XLA
   program of its own: one pass over them instead of a dozen.
-- bfloat16 makes convolutions 1.4 to 1.7 times faster where the processor has instructions for it, and dense nets
+- bfloat16 makes convolutions 1.3 to 1.9 times faster where the processor has instructions for it, and dense nets
   slower.
 
 On a GPU the same is done, and dense nets are compiled by XLA whatever the threads. That was never measured on one.
