@@ -95,7 +95,7 @@ def specification(**changes: object) -> dict[str, object]:
     """Return the specification of a softmax regression that takes a moment, with changes."""
     keys = {
         "layers": [{"Flatten": {}}, {"Dense": {"units": 10, "kernel_initializer": "zeros"}}],
-        "loss": "CategoricalCrossentropy",
+        "loss": {"CategoricalCrossentropy": {}},
         "optimizer": {"SGD": {"learning_rate": 0.5}},
         "batch_size": 100,
         "steps": 60,

@@ -61,7 +61,7 @@ def trained(tmp_path):
     from mnist_hpc import models
 
     model = models.build(CNN, (28, 28, 1), seed=5)
-    facts = {"layers": CNN, "input_shape": [28, 28, 1], "loss": "CategoricalCrossentropy", "dataset": "digits"}
+    facts = {"layers": CNN, "input_shape": [28, 28, 1], "loss": {"CategoricalCrossentropy": {}}, "dataset": "digits"}
     runs = {5: storage.Model({"status": "ok"}, models.weights(model)), 6: storage.Model({"status": "failed"}, {})}
     storage.write_models(tmp_path / "models.h5", facts, runs)
     return tmp_path / "models.h5", model

@@ -1,6 +1,9 @@
 """Sweeps: each point is the variant trained alone, however points are packed, cut off or shared among jobs."""
 
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from conftest import copy_project, run, snakemake, specification
@@ -172,11 +175,13 @@ def test_jobs_that_share_a_sweep_give_the_same_table(tmp_path):
 @pytest.mark.parametrize(
     ("grid", "said"),
     [
-        ("{learning_rat: [1]}", "sweeps.rates.grid: found 'learning_rat', expected one of batch_size, "),
+        ("{learning_rat: [1]}", "sweeps.rates.grid: found 'learning_rat', expected one of optimizer, batch_size, "),
         ("{learning_rate: [-1]}", "optimizer.SGD.learning_rate: found -1 (a whole number), expected more than 0"),
         ("{batch_size: [2000]}", "found 2000, expected at most the 1257 training examples of digits"),
         ("{width: [10]}", "sweeps.rates.grid.width: regression has no Dense layer but the last"),
         ("{steps: [10], epochs: [1]}", "sweeps.rates.grid: found both steps and epochs"),
+        ("{optimizer: [Sgd]}", "sweeps.rates.grid: optimizer: found the unknown key 'Sgd', expected one of SGD, "),
+        ("{optimizer: [SGD, Adam], momentum: [0.5]}", "sweeps.rates.grid: found 'momentum', expected one of"),
         ("{}", "sweeps.rates.grid: found nothing"),
         ("{steps: []}", "sweeps.rates.grid.steps: found []"),
     ],
@@ -189,3 +194,97 @@ def test_a_grid_that_cannot_be_is_refused(tmp_path, grid, said):
     with pytest.raises(UserError) as caught:
         Study(path)
     assert said in str(caught.value)
+
+
+TUNED = SWEEP.replace(
+    "sweeps:",
+    """  tuned:
+    base: regression
+    from_sweep: rates
+sweeps:""",
+)
+
+
+def test_a_variant_takes_over_what_a_sweep_found_and_runs_again_when_that_changes(tmp_path):
+    from mnist_hpc import storage
+
+    project = copy_project(tmp_path / "study", TUNED)
+    models = project / "results/digits/runs/tuned/seeds-0-1/models.h5"
+
+    def finished():
+        result = snakemake(project)
+        assert result.returncode == 0, result.stdout
+        specification, _ = storage.read_models(models)
+        return result.stdout, specification
+
+    _, specification = finished()
+    assert specification["optimizer"] == {"SGD": {"learning_rate": 0.1}}
+    assert (specification["steps"], specification["batch_size"]) == (20, 100)
+    tables = project / "results/digits/tables"
+    sweeps = pd.read_csv(tables / "sweeps.csv")
+    assert sweeps["rank"].tolist() == list(range(1, 13))
+    assert sweeps["validation_loss_mean"].is_monotonic_increasing
+    assert json.loads(sweeps.loc[0, "values"]) == {"learning_rate": 0.1, "steps": 20, "batch_size": 100}
+    comparisons = pd.read_csv(tables / "comparisons.csv").set_index(["variant", "relation"])
+    assert comparisons.loc[("tuned", "base"), ["reference", "n"]].tolist() == ["regression", 2]
+    assert "Everything is there" in run("status", cwd=project).stdout
+
+    (project / "config.yaml").write_text(TUNED.replace("0.01, 0.1]", "0.01, 0.2]"))
+    printed, specification = finished()
+    assert specification["optimizer"] == {"SGD": {"learning_rate": 0.2}}
+    assert "rule train" in printed
+    assert "variant=regression" not in printed
+    # Another choice from a smaller grid: fewer images than 20 × 100.
+    (project / "config.yaml").write_text(TUNED.replace("jobs: 1", "max_images: 1000"))
+    _, specification = finished()
+    assert specification["steps"] * specification["batch_size"] <= 1000
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("from_sweep: rates", "from_sweep: rate", "variants.tuned.from_sweep: found 'rate', expected rates (did you"),
+        ("variant: regression", "variant: tuned", "sweeps.rates.variant: tuned waits for a sweep itself"),
+        ("jobs: 1", "max_images: 100", "sweeps.rates.max_images: found 100, expected 200 or more"),
+        ("from_sweep: rates", "from_sweep: rates\n    dataset: circle", "variants.tuned"),
+    ],
+)
+def test_a_variant_that_cannot_take_over_is_refused(tmp_path, old, new, said):
+    from mnist_hpc.specification import Study
+
+    path = tmp_path / "config.yaml"
+    path.write_text(TUNED.replace(old, new))
+    with pytest.raises(UserError) as caught:
+        Study(path)
+    assert said in str(caught.value)
+
+
+def test_optimisers_are_values_of_a_grid_and_come_before_their_arguments():
+    grid = {"learning_rate": [0.1], "optimizer": ["Adam", {"SGD": {"momentum": 0.9}}]}
+    found = grids.points(specification(), grid)
+    assert [point.specification["optimizer"] for point in found] == [
+        {"Adam": {"learning_rate": 0.1}},
+        {"SGD": {"momentum": 0.9, "learning_rate": 0.1}},
+    ]
+    assert [grids.text(point.values["optimizer"]) for point in found] == ["Adam", '{"SGD": {"momentum": 0.9}}']
+
+
+def test_a_number_for_a_scheduled_rate_is_its_highest():
+    cycle = {"OneCycle": {"maximal_learning_rate": 1.0, "warmup": 0.1}}
+    changed = grids.with_value(specification(optimizer={"Adam": {"learning_rate": cycle}}), "learning_rate", 0.5)
+    assert changed["optimizer"]["Adam"]["learning_rate"] == {"OneCycle": {"maximal_learning_rate": 0.5, "warmup": 0.1}}
+
+
+def test_a_schedule_is_not_read_off_a_longer_one(digit_splits, tmp_path):
+    """Half of the way down a cosine is no training of half the length."""
+    from mnist_hpc import sweep
+
+    base = specification(optimizer={"SGD": {"learning_rate": {"CosineDecay": {"initial_learning_rate": 0.5}}}})
+    points = grids.points(base, {"steps": [10, 20]})
+    found = sweep.units(points, 1, (28, 28, 1), 10**9)
+    assert [len(unit.settings[0]) for unit in found] == [1, 1]
+    rows = sweep.train(found, *digit_splits, tmp_path, print, lambda: False)
+    alone = sweep.train(
+        sweep.units(points[:1], 1, (28, 28, 1), 10**9), *digit_splits, tmp_path / "alone", print, lambda: False
+    )
+    assert rows[0]["validation_loss"] == pytest.approx(alone[0]["validation_loss"], rel=1e-5)

@@ -73,7 +73,7 @@ def test_a_seed_gives_the_same_bits_in_any_company(digit_splits, layers, optimiz
 )
 @pytest.mark.parametrize("loss", ["CategoricalCrossentropy", "SquaredError"])
 def test_every_optimizer_learns_with_every_loss(digit_splits, optimizer, loss):
-    ((model, rows),) = train(digit_splits, optimizer=optimizer, loss=loss, steps=200).values()
+    ((model, rows),) = train(digit_splits, optimizer=optimizer, loss={loss: {}}, steps=200).values()
     assert model.facts["status"] == "ok"
     assert rows[-1]["train_loss"] < rows[0]["train_loss"]
     # Ten classes: chance is 0.1.

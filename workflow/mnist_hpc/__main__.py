@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument(
         "--specification", type=_json, required=True, metavar="JSON", help="layers, loss, optimizer, ..."
     )
+    added.add_argument("--choice", type=Path, nargs="?", help="best.json of a sweep, whose values replace its own")
     added.add_argument("--seeds", type=_seeds, required=True, metavar="FIRST-LAST", help="as 0-4")
     added.add_argument("--models", type=Path, required=True, help="models.h5 to write")
     added.add_argument("--history", type=Path, required=True, help="history.csv to write")

@@ -109,7 +109,7 @@ def predict(model: Path, seed: int | None, picture: Path) -> None:
     from mnist_hpc import models
 
     network = models.load(model, seed)
-    _, (outputs,) = models.predictor(network, header["loss"])(image[None])
+    _, (outputs,) = models.predictor(network, *header["loss"])(image[None])
     ranked = sorted(enumerate(outputs.numpy()), key=lambda pair: -pair[1])
     print(f"{ranked[0][0]}  ({', '.join(f'{digit}: {value:.3f}' for digit, value in ranked[:3])})")
 

@@ -129,8 +129,13 @@ def _explain(error: jsonschema.ValidationError) -> str:
             return f"{place}: found {found}, expected a whole number from 1 or {one_of(error.instance, 'full')}"
         case "type":
             names = [expected] if isinstance(expected, str) else expected
+            numeric = isinstance(error.instance, str) and re.fullmatch(
+                r"[+-]?[\d.]+(e[+-]?\d+)?", error.instance.lower()
+            )
+            if numeric:
+                names = [name for name in names if name in ("integer", "number")] or names
             text = f"{place}: found {found}, expected {' or '.join(EXPECTED_TYPES[name] for name in names)}"
-            if isinstance(error.instance, str) and re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", error.instance.lower()):
+            if numeric:
                 text += "; write it without quotes, and 1.0e-3 rather than 1e-3, which YAML takes for text"
             return text
         case "pattern" if error.schema.get("description"):

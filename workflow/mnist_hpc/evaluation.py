@@ -31,8 +31,8 @@ def evaluate(
         For SquaredError the probabilities are sigmoid outputs, each on its own.
     """
     model = models.build(specification["layers"], specification["input_shape"], seed=0)
-    predict = models.predictor(model, specification["loss"])
-    loss = LOSSES[specification["loss"]]
+    (name,) = specification["loss"]
+    predict, loss = models.predictor(model, name), LOSSES[name]
     results = {}
     for seed, run in trained.items():
         if not run.weights:

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 # Keys of a variant that a grid may vary, beside `width` and the arguments of its optimiser.
-VARIED = ("batch_size", "steps", "epochs", "l2", "initial_scale")
+VARIED = ("optimizer", "batch_size", "steps", "epochs", "l2", "initial_scale")
+# What a number for the learning rate means where it follows a schedule.
+RATES = {
+    "OneCycle": "maximal_learning_rate",
+    "CosineDecay": "initial_learning_rate",
+    "ExponentialDecay": "initial_learning_rate",
+}
 
 
 @dataclass(frozen=True)
@@ -31,12 +37,32 @@ def points(specification: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) 
         grid: values to try, by key: see ``with_value``.
     """
     found = []
-    for values in itertools.product(*grid.values()):
-        changed = specification
-        for key, value in zip(grid, values, strict=True):
-            changed = with_value(changed, key, value)
-        found.append(Point(dict(zip(grid, values, strict=True)), changed))
+    for combination in itertools.product(*grid.values()):
+        values = dict(zip(grid, combination, strict=True))
+        found.append(Point(values, with_values(specification, values)))
     return found
+
+
+def with_values(specification: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a specification with the values of a point; an optimiser comes before its arguments."""
+    changed = dict(specification)
+    for key in sorted(values, key=lambda key: key != "optimizer"):
+        changed = with_value(changed, key, values[key])
+    return changed
+
+
+def images_seen(specification: Mapping[str, Any], examples: int) -> int:
+    """Return how many training images a training sees, each as often as it sees it."""
+    batch = examples if specification["batch_size"] == "full" else specification["batch_size"]
+    return batch * specification["steps"] if "steps" in specification else specification["epochs"] * examples
+
+
+def text(value: Any) -> Any:
+    """Return a value of a grid as tables show it: an optimiser as its name, or as JSON with its arguments."""
+    if not isinstance(value, Mapping):
+        return value
+    ((name, arguments),) = value.items()
+    return json.dumps(value, sort_keys=True) if arguments else name
 
 
 def with_value(specification: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
@@ -50,7 +76,9 @@ def with_value(specification: Mapping[str, Any], key: str, value: Any) -> dict[s
     changed = dict(specification)
     if key in ("steps", "epochs"):
         changed.pop("steps", None), changed.pop("epochs", None)
-    if key in VARIED:
+    if key == "optimizer":
+        changed[key] = {value: {}} if isinstance(value, str) else value
+    elif key in VARIED:
         changed[key] = value
     elif key == "width":
         hidden, last = changed["layers"][:-1], changed["layers"][-1]
@@ -59,6 +87,10 @@ def with_value(specification: Mapping[str, Any], key: str, value: Any) -> dict[s
         ] + [last]
     else:
         ((name, arguments),) = changed["optimizer"].items()
+        schedule = arguments.get(key)
+        if isinstance(schedule, Mapping) and not isinstance(value, Mapping):
+            ((kind, rates),) = schedule.items()
+            value = {kind: rates | {RATES[kind]: value}}
         changed["optimizer"] = {name: arguments | {key: value}}
     return changed
 

@@ -13,6 +13,7 @@ What is compiled how was chosen by measurement (``make bench ONLY=engines``; 2 c
 On a GPU the same is done, and dense nets are compiled by XLA whatever the threads. That was never measured on one.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ import numpy as np
 import tensorflow as tf
 
 from mnist_hpc import device, models
-from mnist_hpc.losses import LOSSES, one_hot
+from mnist_hpc.augmentation import augment
+from mnist_hpc.losses import LOSSES, one_hot, smoothed
+from mnist_hpc.optimizers import is_kernel, optimizer
 from mnist_hpc.storage import Split
 
 # From so many weights on their update is worth a program of its own.
@@ -58,7 +61,7 @@ def choose(specification: Mapping[str, Any], threads: int) -> Engine:
     names = [name for layer in specification["layers"] for name in layer]
     dense = not any("Conv" in name for name in names)
     # XLA draws other random numbers: with dropout or noise, results would depend on the engine by more than rounding.
-    random = any(name in names for name in ("Dropout", "GaussianNoise"))
+    random = any(name in names for name in ("Dropout", "GaussianNoise")) or specification.get("augmentation")
     wanted = specification.get("dtype_policy", "float32")
     return Engine(
         whole=dense and not random and (device.has_gpu() or (threads > 1 and names.count("Dense") > 1)),
@@ -125,14 +128,20 @@ class Loop:
         self.examples = len(train.labels)
         self.batch = batch_of(specification, self.examples)
         self._layers, self._shape = specification["layers"], models.input_shape(train)
+        self._augmentation = specification.get("augmentation", [])
         self._l2 = specification.get("l2", 0.0)
         self._scale = specification.get("initial_scale", 1.0)
-        self.model = models.build(self._layers, self._shape, seed=0, dtype_policy=engine.dtype_policy)
-        self._optimizer = optimizer(specification)
+        self.model = models.build(self._layers, self._shape, 0, engine.dtype_policy, training=True)
+        self._optimizer = optimizer(specification, steps_of(specification, self.examples))
+        self._averaging = self._optimizer.use_ema
+        # As usual, and unlike Keras by itself: what is no kernel does not decay.
+        others = [variable for variable in self.model.trainable_variables if not is_kernel(variable)]
+        self._optimizer.exclude_from_weight_decay(var_list=others)
         self._optimizer.build(self.model.trainable_variables)
         self._fresh_optimizer = [variable.numpy() for variable in self._optimizer.variables]
         self.parameters = sum(math.prod(variable.shape) for variable in self.model.trainable_variables)
-        self._loss = LOSSES[specification["loss"]]
+        ((loss, arguments),) = specification["loss"].items()
+        self._loss, self._training_loss = LOSSES[loss], smoothed(loss, arguments)
         self._classes = self.model.output_shape[-1]
         self._inputs, self._labels = tf.constant(train.inputs), tf.constant(train.labels)
         self._update = self._compile_update()
@@ -143,7 +152,7 @@ class Loop:
             shape = [self._capacity, self.batch]
         else:
             shape = [None, self.batch]
-        signature = [tf.TensorSpec(shape, tf.int32), tf.TensorSpec([], tf.int32)]
+        signature = [tf.TensorSpec(shape, tf.int32), *[tf.TensorSpec([], tf.int32)] * 3]
         self._run = tf.function(
             self._steps, autograph=False, jit_compile=engine.whole or None, input_signature=signature
         )
@@ -168,7 +177,7 @@ class Loop:
         count = len(indices)
         if self.engine.whole:
             indices = np.pad(indices, ((0, self._capacity - count), (0, 0)))
-        losses, accuracies = self._run(indices, np.int32(count))
+        losses, accuracies = self._run(indices, np.int32(count), np.int32(seed), np.int32(first))
         return losses.numpy()[:count], accuracies.numpy()[:count]
 
     def validate(self, split: Split) -> tuple[float, float]:
@@ -179,6 +188,17 @@ class Loop:
             part = slice(begin, begin + models.PREDICTION_BATCH)
             sums += self._validate(tf.constant(split.inputs[part]), tf.constant(split.labels[part]))
         return float(sums[0] / size), float(sums[1] / size)
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Give the model the running average of its weights, where its optimiser keeps one, for a while."""
+        weights = self.model.trainable_variables
+        live = [weight.numpy() for weight in weights] if self._averaging else []
+        if self._averaging:
+            self._optimizer.finalize_variable_values(weights)
+        yield
+        for weight, value in zip(weights, live, strict=False):
+            weight.assign(value)
 
     def variables(self) -> Iterator[tuple[str, keras.Variable]]:
         """Yield everything that changes while training, by a name of its own."""
@@ -197,7 +217,9 @@ class Loop:
             return tf.function(update, autograph=False, jit_compile=True)
         return update
 
-    def _steps(self, indices: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _steps(
+        self, indices: tf.Tensor, count: tf.Tensor, seed: tf.Tensor, first: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Train one step for each of the first rows of indices: (loss, accuracy) of each."""
         size = indices.shape[0] or count
         arrays = [tf.TensorArray(tf.float32, size, element_shape=[]) for _ in range(2)]
@@ -205,18 +227,20 @@ class Loop:
         def step(
             number: tf.Tensor, losses: tf.TensorArray, accuracies: tf.TensorArray
         ) -> tuple[tf.Tensor, tf.TensorArray, tf.TensorArray]:
-            loss, accuracy = self._step(indices[number])
+            loss, accuracy = self._step(indices[number], seed, first + number)
             return number + 1, losses.write(number, loss), accuracies.write(number, accuracy)
 
         _, *arrays = tf.while_loop(lambda number, *_: number < count, step, (0, *arrays))
         return arrays[0].stack(), arrays[1].stack()
 
-    def _step(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _step(self, indices: tf.Tensor, seed: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         labels = tf.gather(self._labels, indices)
         images, targets = models.inputs(tf.gather(self._inputs, indices)), one_hot(labels, self._classes)
+        if self._augmentation:
+            images = augment(images, self._augmentation, seed, number)
         with tf.GradientTape() as tape:
             logits = self.model(images, training=True)
-            loss = tf.reduce_mean(self._loss(targets, logits))
+            loss = tf.reduce_mean(self._training_loss(targets, logits))
             objective = loss + self._penalty() if self._l2 else loss
         self._update(*tape.gradient(objective, self.model.trainable_variables))
         return loss, tf.reduce_mean(hits(labels, logits))
@@ -230,18 +254,6 @@ class Loop:
         logits = self.model(models.inputs(values), training=False)
         losses = self._loss(one_hot(labels, self._classes), logits)
         return tf.reduce_sum(losses), tf.reduce_sum(hits(labels, logits))
-
-
-def optimizer(specification: Mapping[str, Any]) -> keras.optimizers.Optimizer:
-    """Return the optimiser of a variant; whole numbers become what Keras insists on."""
-    ((name, arguments),) = specification["optimizer"].items()
-    floats = {key: float(value) if type(value) is int else value for key, value in arguments.items()}
-    return getattr(keras.optimizers, name)(**floats)
-
-
-def is_kernel(variable: keras.Variable) -> bool:
-    """Return whether a weight is one of products or convolutions: not a bias, not a scale, not a mean."""
-    return variable.trainable and variable.name.endswith("kernel")
 
 
 def hits(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -3,7 +3,8 @@
 Labels are one-hot float32 (batch, classes), logits float32 (batch, classes); a loss is float32 (batch,).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -30,6 +31,21 @@ LOSSES: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
     "CategoricalCrossentropy": categorical_crossentropy,
     "SquaredError": squared_error,
 }
+
+
+def smoothed(name: str, arguments: Mapping[str, Any]) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Return the loss that a training minimises.
+
+    Args:
+        name: of the loss.
+        arguments: ``label_smoothing`` s makes the labels (1 - s) T + s / classes, as Keras does (C. Szegedy et al.,
+            arXiv 1512.00567).
+    """
+    smoothing = arguments.get("label_smoothing", 0.0)
+    if not smoothing:
+        return LOSSES[name]
+    return lambda labels, logits: LOSSES[name](labels * (1 - smoothing) + smoothing / labels.shape[-1], logits)
+
 
 # What turns logits into outputs between 0 and 1. Sigmoid outputs each stand alone: they need not sum to 1.
 OUTPUTS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {

@@ -23,15 +23,44 @@ def inputs(values: np.ndarray | tf.Tensor) -> tf.Tensor:
     return tf.convert_to_tensor(values)
 
 
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """Keras' layer for training on images, as one operation of TensorFlow instead of a dozen: several times faster.
+
+    The running variance is unbiased (N - 1 in the denominator), as that operation gives it; Keras' is not.
+    """
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:
+        """Normalise; float32 or bfloat16 (batch, rows, columns, channels)."""
+        if not training or len(inputs.shape) != 4:
+            return super().call(inputs, training=training, mask=mask)
+        channels = inputs.shape[-1]
+        scale = self.gamma.value if self.scale else tf.ones([channels])
+        offset = self.beta.value if self.center else tf.zeros([channels])
+        result, mean, variance = tf.compat.v1.nn.fused_batch_norm(inputs, scale, offset, epsilon=self.epsilon)
+        for running, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            running.assign(running * self.momentum + value * (1 - self.momentum))
+        return result
+
+
 def build(
-    layers: list[dict[str, dict[str, Any]]], input_shape: tuple[int, ...], seed: int, dtype_policy: str = "float32"
+    layers: list[dict[str, dict[str, Any]]],
+    input_shape: tuple[int, ...],
+    seed: int,
+    dtype_policy: str = "float32",
+    training: bool = False,
 ) -> keras.Sequential:
     """Return a Keras model with fresh weights; arguments as for ``fresh_layers``."""
-    return keras.Sequential([keras.Input(input_shape), *fresh_layers(layers, input_shape, seed, dtype_policy)])
+    return keras.Sequential(
+        [keras.Input(input_shape), *fresh_layers(layers, input_shape, seed, dtype_policy, training)]
+    )
 
 
 def fresh_layers(
-    layers: list[dict[str, dict[str, Any]]], input_shape: tuple[int, ...], seed: int, dtype_policy: str = "float32"
+    layers: list[dict[str, dict[str, Any]]],
+    input_shape: tuple[int, ...],
+    seed: int,
+    dtype_policy: str = "float32",
+    training: bool = False,
 ) -> list[keras.Layer]:
     """Return Keras layers with fresh weights: what a model is made of, in half of its time.
 
@@ -41,6 +70,7 @@ def fresh_layers(
         seed: decides the initial weights and the random numbers of dropout and noise.
         dtype_policy: Keras' name of the precision that all layers but the last compute in; weights and logits are
             float32 in any case.
+        training: use layers that are faster in training, and that Keras by itself could not load again.
     """
     # Keras draws the seeds of initialisers, dropout and noise from here. keras.utils.set_random_seed would also seed
     # TensorFlow's generator, which nothing uses, and thereby make it optimise every graph anew: 40 ms a run.
@@ -50,10 +80,27 @@ def fresh_layers(
     for index, layer in enumerate(layers, start=1):
         ((name, arguments),) = layer.items()
         dtype = dtype_policy if index < len(layers) else "float32"
-        made.append(getattr(keras.layers, name)(**arguments, name=f"{index:02d}_{name.lower()}", dtype=dtype))
+        kind = FusedBatchNormalization if training and name == "BatchNormalization" else getattr(keras.layers, name)
+        made.append(kind(**arguments, name=f"{index:02d}_{name.lower()}", dtype=dtype))
         made[-1].build(shape)
         shape = made[-1].compute_output_shape(shape)
     return made
+
+
+def adapted(layers: list[dict[str, dict[str, Any]]], train: storage.Split) -> list[dict[str, dict[str, Any]]]:
+    """Return layers whose ``Normalization``, the first if there is one, knows mean and variance of the training data.
+
+    As Keras' ``adapt``: over all examples and pixels of a channel, or over all examples of a feature.
+    """
+    if "Normalization" not in layers[0]:
+        return layers
+    if train.inputs.dtype == np.uint8:
+        counts, levels = np.bincount(train.inputs.ravel(), minlength=256), np.arange(256) / 255
+        mean = np.average(levels, weights=counts)
+        facts = {"mean": float(mean), "variance": float(np.average((levels - mean) ** 2, weights=counts))}
+    else:
+        facts = {"mean": train.inputs.mean(axis=0).tolist(), "variance": train.inputs.var(axis=0).tolist()}
+    return [{"Normalization": facts}, *layers[1:]]
 
 
 def input_shape(split: storage.Split) -> tuple[int, ...]:

@@ -17,17 +17,20 @@ import tensorflow as tf
 from mnist_hpc import loop, models, training
 from mnist_hpc.checkpoint import Checkpoint
 from mnist_hpc.errors import Interrupted
-from mnist_hpc.losses import LOSSES, one_hot
+from mnist_hpc.losses import LOSSES, one_hot, smoothed
+from mnist_hpc.optimizers import optimizer
 from mnist_hpc.storage import Split
 
 # In which keys settings may differ that are trained at once: steps are read off the curve of the longest.
 READ_OFF = ("steps", "epochs")
 PACKABLE = (*READ_OFF, "learning_rate", "l2", "initial_scale")
 # Layers that may stand before the first Dense layer, where all settings share their inputs, and after it.
-BEFORE = {"Flatten", "Reshape", "Dropout", "GaussianNoise", "Activation", "ReLU", "LeakyReLU", "ELU", "Dense"}
-AFTER = BEFORE - {"Flatten", "Reshape"}
+AFTER = {"Dropout", "GaussianNoise", "Activation", "ReLU", "LeakyReLU", "ELU", "Dense"}
+BEFORE = {"Normalization", "Flatten", "Reshape", *AFTER}
 # AdamW decays the weights by the one learning rate it knows.
 OPTIMIZERS = {"SGD", "RMSprop", "Adagrad", "Adam"}
+# Arguments of an optimiser that a pack does not know.
+ALONE = ("weight_decay", "use_ema")
 # Weights, gradients and the averages of the optimiser.
 COPIES = 5
 
@@ -42,18 +45,32 @@ def packable(specification: Mapping[str, Any]) -> bool:
     """
     names = [name for layer in specification["layers"] for name in layer]
     first = names.index("Dense")
+    ((optimizer, arguments),) = specification["optimizer"].items()
     return (
         set(names[:first]) <= BEFORE
         and set(names[first:]) <= AFTER
-        and next(iter(specification["optimizer"])) in OPTIMIZERS
+        and optimizer in OPTIMIZERS
+        and not any(arguments.get(key) for key in ALONE)
+        and not scheduled(specification)
+        and not specification.get("augmentation")
         and specification.get("dtype_policy", "float32") == "float32"
     )
+
+
+def scheduled(specification: Mapping[str, Any]) -> bool:
+    """Return whether the learning rate follows a schedule."""
+    return any(isinstance(optimizer.get("learning_rate"), Mapping) for optimizer in specification["optimizer"].values())
+
+
+def read_off(specification: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return in which keys settings may differ that are points of one training: none if a schedule spans it."""
+    return () if scheduled(specification) else READ_OFF
 
 
 def free_keys(specification: Mapping[str, Any]) -> tuple[str, ...]:
     """Return in which keys settings may differ that are trained at once."""
     if not packable(specification):
-        return READ_OFF
+        return read_off(specification)
     # The other optimisers know one momentum for all weights.
     return (*PACKABLE, "momentum") if "SGD" in specification["optimizer"] else PACKABLE
 
@@ -87,9 +104,10 @@ class Pack:
         self._examples, self._validation = len(train.labels), validation
         self._batch = loop.batch_of(first, self._examples)
         self._inputs, self._labels = tf.constant(train.inputs), tf.constant(train.labels)
-        self._loss = LOSSES[first["loss"]]
+        ((loss, arguments),) = first["loss"].items()
+        self._loss, self._training_loss = LOSSES[loss], smoothed(loss, arguments)
         self._count = len(specifications)
-        optimizers = [loop.optimizer(specification) for specification in specifications]
+        optimizers = [optimizer(specification, steps=1) for specification in specifications]
         self._optimizer = optimizers[0]
         rates = [float(optimizer.learning_rate.numpy()) for optimizer in optimizers]
         momenta = [getattr(optimizer, "momentum", 0.0) for optimizer in optimizers]
@@ -152,9 +170,10 @@ class Pack:
                 hidden = layer(hidden, training=learning)
         return hidden
 
-    def _losses(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        """Return float32 (K, batch)."""
-        return self._loss(tf.broadcast_to(one_hot(labels, logits.shape[-1]), tf.shape(logits)), logits)
+    @staticmethod
+    def _targets(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Return one-hot labels for all settings, float32 (K, batch, classes)."""
+        return tf.broadcast_to(one_hot(labels, logits.shape[-1]), tf.shape(logits))
 
     def _compile(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """Return functions for steps, losses (steps, K), and for sums over validation examples, two of (K,)."""
@@ -167,7 +186,8 @@ class Pack:
                 values = models.inputs(tf.gather(self._inputs, indices[step]))
                 labels = tf.gather(self._labels, indices[step])
                 with tf.GradientTape() as tape:
-                    loss = tf.reduce_mean(self._losses(labels, self._logits(values, True)), axis=1)
+                    logits = self._logits(values, True)
+                    loss = tf.reduce_mean(self._training_loss(self._targets(labels, logits), logits), axis=1)
                     total = tf.reduce_sum(loss)
                 self._apply(tape.gradient(total, [weight.value for weight in self._weights]))
                 losses = losses.write(step, loss)
@@ -176,7 +196,7 @@ class Pack:
         @tf.function(reduce_retracing=True)
         def validate(values: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             logits = self._logits(models.inputs(values), False)
-            losses, hits = self._losses(labels, logits), loop.hits(labels, logits)
+            losses, hits = self._loss(self._targets(labels, logits), logits), loop.hits(labels, logits)
             return tf.reduce_sum(losses, axis=1), tf.reduce_sum(hits, axis=1)
 
         return run, validate

@@ -17,15 +17,15 @@ from mnist_hpc import __version__, storage
 PACKAGE = Path(__file__).parent
 HASH_DIGITS = 12
 
-# The module a stage starts from; the modules it imports, and those they import, are found by following them.
+# The modules a stage starts from; the modules they import, and so on, are found by following them.
 STAGES = {
-    "fetch": "download",
-    "convert": "datasets",
-    "train": "training",
-    "evaluate": "evaluation",
-    "sweep": "sweep",
-    "rank": "ranking",
-    "tabulate": "tables",
+    "fetch": ("download",),
+    "convert": ("datasets",),
+    "train": ("training",),
+    "evaluate": ("evaluation",),
+    "sweep": ("sweep",),
+    "rank": ("ranking",),
+    "tabulate": ("tables", "comparisons", "ensembles"),
 }
 
 
@@ -42,7 +42,7 @@ def code_hash(stage: str, package: Path = PACKAGE) -> str:
     inside functions. Versions of libraries are not part of it.
     """
     digest = hashlib.sha256()
-    for module in sorted(imported(STAGES[stage], package)):
+    for module in sorted(set().union(*(imported(start, package) for start in STAGES[stage]))):
         digest.update(module.encode())
         digest.update(ast.dump(_syntax_tree(module, package)).encode())
     return digest.hexdigest()[:HASH_DIGITS]

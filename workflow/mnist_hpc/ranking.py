@@ -3,12 +3,14 @@
 import csv
 import json
 import math
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mnist_hpc import metrics, storage
-from mnist_hpc.errors import UserError
+from mnist_hpc.errors import UserError, reason
+from mnist_hpc.grids import with_values
 
 KEYS = ("dataset", "sweep", "variant")
 RESULTS = ("seed", "status", "steps", "validation_accuracy", "validation_loss")
@@ -29,7 +31,7 @@ def read(path: Path) -> list[Row]:
 
 
 def rank(rows: Sequence[Row]) -> list[Row]:
-    """Return the points, best first: ``point``, ``n`` and means over seeds of loss and accuracy in validation.
+    """Return the points, best first: ``point``, ``n`` mean and sd over seeds of loss and accuracy in validation.
 
     A point with a failed seed is worse than all without; among equals the first of the grid wins.
     """
@@ -39,12 +41,26 @@ def rank(rows: Sequence[Row]) -> list[Row]:
     found = []
     for point, of_point in points.items():
         good = [row for row in of_point if row["status"] == "ok"]
-        means = {
-            f"{name}_mean": sum(float(row[name]) for row in good) / len(good) if good else math.nan
-            for name in ("validation_loss", "validation_accuracy")
-        }
+        means = {}
+        for name in ("validation_loss", "validation_accuracy"):
+            values = [float(row[name]) for row in good]
+            means[f"{name}_mean"] = statistics.mean(values) if values else math.nan
+            means[f"{name}_sd"] = statistics.stdev(values) if len(values) > 1 else math.nan
         found.append({"point": int(point), "n": len(good), "failed": len(of_point) - len(good), **means})
     return sorted(found, key=lambda row: (row["failed"] > 0, row["validation_loss_mean"], row["point"]))
+
+
+def resolve(specification: Mapping[str, Any], best: Path) -> dict[str, Any]:
+    """Return the specification of a variant with the values that a sweep found.
+
+    Raises:
+        UserError: ``best`` is not what ``choose`` writes.
+    """
+    try:
+        values = json.loads(best.read_text())["values"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{best}: {reason(error)}; delete the file and run the workflow again") from None
+    return with_values(specification, values)
 
 
 def choose(parts: Sequence[Path], points: Path, best: Path, grid: dict[str, list[Any]]) -> Row:
@@ -78,7 +94,8 @@ def choose(parts: Sequence[Path], points: Path, best: Path, grid: dict[str, list
         and values[key] in (min(tried), max(tried))
     ]
     of_best = next(row for row in rows if int(row["point"]) == first["point"])
-    content = {key: of_best[key] for key in (*KEYS, *HASHES)} | {"values": values, **first}
+    content = {key: of_best[key] for key in (*KEYS, *HASHES)} | {"values": values}
+    content |= {key: None if value != value else value for key, value in first.items()}  # NaN is no JSON
     content |= {"points": len(ranked), "at_the_edge": edges, "criterion": "lowest mean validation loss"}
     metrics.write(points, columns(list(grid)), rows)
     with storage.atomic(best) as temporary:

@@ -12,6 +12,7 @@ Arguments = Mapping[str, Any]
 IMAGE_LAYERS = {
     *("Conv2D", "SeparableConv2D", "DepthwiseConv2D", "MaxPooling2D", "AveragePooling2D"),
     *("GlobalAveragePooling2D", "GlobalMaxPooling2D", "SpatialDropout2D"),
+    *("RandomTranslation", "RandomRotation", "RandomZoom", "RandomShear"),
 }
 
 

@@ -1,7 +1,7 @@
 """From a checked config to what runs: variants with every key resolved, and blocks of seeds."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ DEFAULTS = {"loss": "CategoricalCrossentropy", "threads": 1, "runtime": 60, "mem
 EVALUATION_MINUTES = 20
 # The keys of a variant that decide its numbers; the others say where, how often and with which limits it runs.
 TRAINING_KEYS = ("layers", "loss", "optimizer", "batch_size", "steps", "epochs", "l2", "initial_scale")
-TRAINING_KEYS += ("dtype_policy", "threads")
+TRAINING_KEYS += ("augmentation", "dtype_policy", "threads")
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,16 @@ class Variant:
     dataset: str
     seeds: int
     keys: Mapping[str, Any]
+    base: str | None = None
+
+    @property
+    def from_sweep(self) -> str | None:
+        """The sweep whose best point's values it takes over."""
+        return self.keys.get("from_sweep")
 
     @property
     def specification(self) -> dict[str, Any]:
-        """What decides the numbers of the variant."""
+        """What decides the numbers of the variant, but for what a sweep found."""
         return {key: self.keys[key] for key in TRAINING_KEYS if key in self.keys}
 
     @cached_property
@@ -57,6 +63,7 @@ class Sweep:
         name: of the sweep.
         variant: that everything comes from which the grid does not name; with the sweep's own threads and limits.
         grid: values to try, by key.
+        points: places in the grid that are tried.
         seeds: of each point.
         jobs: how many share it.
         pack_mb: memory that points trained together may take, MB.
@@ -65,6 +72,7 @@ class Sweep:
     name: str
     variant: Variant
     grid: Mapping[str, list[Any]]
+    points: list[int]
     seeds: int
     jobs: int
     pack_mb: int
@@ -84,6 +92,7 @@ class Sweep:
         """What decides its numbers, as one JSON string with sorted keys; the order of grid keys is that of points."""
         grid = list(self.grid.items())
         content = {"specification": self.variant.specification, "grid": grid, "seeds": self.seeds}
+        content["points"] = self.points
         return json.dumps(content | {"pack_mb": self.pack_mb}, sort_keys=True)
 
 
@@ -96,6 +105,7 @@ class Study:
         search_path: folders that may hold their files.
         variants: by name, in the order of the config.
         sweeps: by name, in the order of the config.
+        ensembles: by name, the variants whose seeds are its members.
         overrides: what the command line changed in the config, as JSON.
     """
 
@@ -111,6 +121,11 @@ class Study:
             self._check_datasets()
             self.variants = {name: self._resolve(name, content) for name in content["variants"]}
             self.sweeps = {name: self._sweep(name, content) for name in content.get("sweeps", {})}
+            for variant in filter(lambda variant: variant.from_sweep, self.variants.values()):
+                place = f"variants.{variant.name}.from_sweep"
+                _check_name(place, variant.from_sweep, self.sweeps)
+                self._check_grid(place, variant, self.sweeps[variant.from_sweep].grid)
+            self.ensembles = {name: self._ensemble(name, content) for name in content.get("ensembles", {})}
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
 
@@ -138,14 +153,23 @@ class Study:
     @property
     def tables(self) -> list[str]:
         """The tables with their provenance, from the folder ``results``."""
-        names = ("runs.csv", "variants.csv", "classes.csv", "confusions.csv", "provenance.json")
-        return [f"{self.dataset}/tables/{name}" for name in names]
+        names = ("runs", "variants", "comparisons", "ensembles", "sweeps", "classes", "confusions")
+        return [f"{self.dataset}/tables/{name}" for name in (*(f"{name}.csv" for name in names), "provenance.json")]
 
     @property
     def hash(self) -> str:
         """Hash of what the tables list: variants with their seeds and specifications, in whatever order."""
-        listed = {name: (variant.dataset, variant.seeds, variant.hash) for name, variant in self.variants.items()}
-        return specification_hash([self.dataset, self._seeds_per_job, listed])
+        listed = {
+            name: (variant.dataset, variant.seeds, variant.hash, variant.base, variant.from_sweep)
+            for name, variant in self.variants.items()
+        }
+        sweeps = {name: sweep.json for name, sweep in self.sweeps.items()}
+        return specification_hash([self.dataset, self._seeds_per_job, listed, sweeps, self.ensembles])
+
+    def choice(self, variant: str) -> list[str]:
+        """Return what a variant takes over from a sweep, from the folder ``results``: no file, or best.json."""
+        sweep = self.variants[variant].from_sweep
+        return [f"{self.sweeps[sweep].folder}/best.json"] if sweep else []
 
     def raw_files(self, dataset: str) -> list[str]:
         """Return the downloaded files of a data set, from the folder ``results``; none for a built-in one."""
@@ -185,10 +209,10 @@ class Study:
             found = "both steps and epochs" if "steps" in keys else "neither steps nor epochs"
             raise UserError(f"{place}: found {found}, expected one of the two")
         keys["layers"] = [_named(layer) for layer in keys["layers"]]
-        keys["optimizer"] = _named(keys["optimizer"])
+        keys["optimizer"], keys["loss"] = _named(keys["optimizer"]), _named(keys["loss"])
         self._check_training(place, keys, dataset)
         seeds = min(keys.get("seeds", content["seeds"]), content.get("max_seeds", 2**31))
-        return Variant(name, dataset, seeds, keys)
+        return Variant(name, dataset, seeds, keys, content["variants"][name].get("base"))
 
     def _sweep(self, name: str, content: Mapping[str, Any]) -> Sweep:
         """Return a sweep, after a look at each value of its grid."""
@@ -196,39 +220,70 @@ class Study:
         _check_name(f"{place}.variant", keys["variant"], self.variants)
         own = {key: keys[key] for key in ("threads", "runtime", "mem_mb") if key in keys}
         variant = self.variants[keys["variant"]]
+        if variant.from_sweep:
+            raise UserError(f"{place}.variant: {variant.name} waits for a sweep itself; choose one that does not")
         variant = replace(variant, keys={**variant.keys, **own})
-        hidden = [layer for layer in variant.keys["layers"][:-1] if "Dense" in layer]
-        if "width" in keys["grid"] and not hidden:
-            raise UserError(
-                f"{place}.grid.width: {variant.name} has no Dense layer but the last, whose units are fixed"
-            )
-        if {"steps", "epochs"} <= set(keys["grid"]):
-            raise UserError(f"{place}.grid: found both steps and epochs, expected one of the two")
-        known = [*grids.VARIED, "width", *config.optimizer_arguments(next(iter(variant.keys["optimizer"])))]
-        for key, values in keys["grid"].items():
-            _check_name(f"{place}.grid", key, known)
-            for value in values:
-                changed = grids.with_value(variant.specification, key, value)
-                config.check_variant(f"{place}.grid.{key}", changed)
-                self._check_training(f"{place}.grid.{key}", changed, variant.dataset)
+        self._check_grid(f"{place}.grid", variant, keys["grid"])
         # Whatever max_seeds says: with fewer a quick look would replace a whole sweep, which has no blocks of seeds.
         seeds = keys.get("seeds", content["seeds"])
-        return Sweep(name, variant, keys["grid"], seeds, keys.get("jobs", 1), keys.get("pack_mb", 1000))
+        points = self._affordable(place, variant, keys)
+        return Sweep(name, variant, keys["grid"], points, seeds, keys.get("jobs", 1), keys.get("pack_mb", 1000))
+
+    def _affordable(self, place: str, variant: Variant, keys: Mapping[str, Any]) -> list[int]:
+        """Return the places of the points of a sweep that see no more images than it allows."""
+        _, _, examples = self._facts(variant.dataset)
+        points = grids.points(variant.specification, keys["grid"])
+        seen = [grids.images_seen(point.specification, examples) for point in points]
+        found = [place for place, images in enumerate(seen) if images <= keys.get("max_images", images)]
+        if not found:
+            raise UserError(f"{place}.max_images: found {keys['max_images']}, expected {min(seen)} or more")
+        return found
+
+    def _check_grid(self, place: str, variant: Variant, grid: Mapping[str, Sequence[Any]]) -> None:
+        """Check each value of a grid for a variant."""
+        if "width" in grid and not any("Dense" in layer for layer in variant.keys["layers"][:-1]):
+            raise UserError(f"{place}.width: {variant.name} has no Dense layer but the last, whose units are fixed")
+        if {"steps", "epochs"} <= set(grid):
+            raise UserError(f"{place}: found both steps and epochs, expected one of the two")
+        # Arguments of the optimiser are checked with each of them.
+        for optimizer in grid.get("optimizer", [variant.keys["optimizer"]]):
+            specification = grids.with_value(variant.specification, "optimizer", optimizer)
+            config.check_variant(place, specification)
+            known = [*grids.VARIED, "width", *config.optimizer_arguments(next(iter(specification["optimizer"])))]
+            for key in grid:
+                _check_name(place, key, known)
+                for value in grid[key] if key != "optimizer" else ():
+                    changed = grids.with_value(specification, key, value)
+                    config.check_variant(f"{place}.{key}", changed)
+                    self._check_training(f"{place}.{key}", changed, variant.dataset)
+
+    def _ensemble(self, name: str, content: Mapping[str, Any]) -> list[str]:
+        place, members = f"ensembles.{name}", content["ensembles"][name]
+        for member in members:
+            _check_name(place, member, self.variants)
+        datasets = sorted({self.variants[member].dataset for member in members})
+        if len(datasets) > 1:
+            raise UserError(f"{place}: found variants of {' and '.join(datasets)}, expected those of one data set")
+        return members
 
     def _check_training(self, place: str, keys: Mapping[str, Any], dataset: str) -> None:
         """Check what a variant asks for against its data."""
-        classes, shape, examples = self._facts(dataset)
-        for index, layer in enumerate(keys["layers"]):
-            ((name, arguments),) = layer.items()
-            try:
-                shape = output_shape(name, arguments, shape)
-            except UserError as error:
-                raise UserError(f"{place}.layers[{index}].{name}: {error}") from None
+        classes, inputs, examples = self._facts(dataset)
+        for part in ("augmentation", "layers"):
+            shape = inputs
+            for index, layer in enumerate(keys.get(part, [])):
+                ((name, arguments),) = layer.items()
+                try:
+                    shape = output_shape(name, arguments, shape)
+                except UserError as error:
+                    raise UserError(f"{place}.{part}[{index}].{name}: {error}") from None
         if shape != (classes,) or name != "Dense" or arguments.get("activation", "linear") != "linear":
             raise UserError(
                 f"{place}.layers: found a last layer {name} {dict(arguments)} with output {shape}, expected one logit "
                 f"per class of {dataset}: a Dense layer of {classes} units without activation on flat inputs"
             )
+        if any("Normalization" in layer for layer in keys["layers"][1:]):
+            raise UserError(f"{place}.layers: found Normalization behind other layers, expected it as the first")
         batch = keys["batch_size"]
         if batch != "full" and batch > examples:
             raise UserError(

@@ -31,6 +31,7 @@ def train(
     data: Path,
     variant: str,
     specification: dict[str, Any],
+    choice: Path | None,
     seeds: range,
     models: Path,
     history: Path,
@@ -40,10 +41,12 @@ def train(
     require_gpu: int,
 ) -> None:
     """Train a block of seeds of one variant; go on where an earlier process was cut off."""
-    from mnist_hpc import attempts, device, metrics, provenance, storage
+    from mnist_hpc import attempts, device, metrics, provenance, ranking, storage
     from mnist_hpc.checkpoint import Checkpoint
 
     attributes, train, validation = _read(data)
+    if choice:
+        specification = ranking.resolve(specification, choice)
     keys = {"dataset": str(attributes["dataset"]), "variant": variant}
     hashes = _hashes("train", specification, attributes)
     _say_fewer(variant, threads, specification["threads"])
@@ -51,7 +54,9 @@ def train(
     say(f"{variant}: seeds {seeds.start} to {seeds.stop - 1} on {hardware}, {threads} threads")
 
     from mnist_hpc import training
-    from mnist_hpc.models import input_shape
+    from mnist_hpc.models import adapted, input_shape
+
+    specification = specification | {"layers": adapted(specification["layers"], train)}
 
     def report(line: str) -> None:
         say(f"{variant}: {line}")
@@ -109,6 +114,7 @@ def evaluate(models: Path, data: Path, metrics: Path, predictions: Path, threads
     with storage.writing(predictions, keys | {"classes": header["classes"]}) as file:
         evaluation.write_predictions(file, results, test)
     header["evaluation_code_hash"] = provenance.code_hash("evaluate")
+    (header["loss"],) = header["loss"]
     rows = [header | run.facts | {"seed": seed} | results.get(seed, {}) for seed, run in trained.items()]
     table.write(metrics, table.RUN_COLUMNS, rows)
     for row in rows:
@@ -117,14 +123,22 @@ def evaluate(models: Path, data: Path, metrics: Path, predictions: Path, threads
 
 def tabulate(config: Path, overrides: dict[str, Any], results: Path) -> None:
     """Aggregate the runs that are there into tables; what is missing or stale is named."""
-    from mnist_hpc import attempts, checkpoint, provenance, tables
+    from mnist_hpc import attempts, checkpoint, comparisons, ensembles, provenance, tables
     from mnist_hpc.specification import Study
 
     begin = provenance.now()
     study = Study(config, overrides)
     runs = tables.runs(study.blocks, results, tables.identities(study, results))
     variants, confusions = tables.variants(runs), tables.confusions(runs, study.blocks, results)
-    named = {"runs": runs, "variants": variants, "confusions": confusions, "classes": tables.classes(confusions)}
+    named = {
+        "runs": runs,
+        "variants": variants,
+        "comparisons": comparisons.table(study, results, runs),
+        "ensembles": ensembles.table(study, results, runs),
+        "sweeps": tables.sweeps(study, results),
+        "confusions": confusions,
+        "classes": tables.classes(confusions),
+    }
     folder = results / study.dataset / "tables"
     for name, table in named.items():
         tables.write(table, folder / f"{name}.csv")
@@ -159,11 +173,14 @@ def sweep(
     hashes = _hashes("sweep", sweep, attributes)
     _say_fewer(name, threads, sweep["specification"]["threads"])
     hardware = device.prepare(threads, bool(require_gpu))
-    grid = dict(sweep["grid"])
-    found = grids.points(sweep["specification"], grid)
 
     from mnist_hpc import sweep as module
-    from mnist_hpc.models import input_shape
+    from mnist_hpc.models import adapted, input_shape
+
+    specification = sweep["specification"] | {"layers": adapted(sweep["specification"]["layers"], train)}
+    grid = dict(sweep["grid"])
+    every = grids.points(specification, grid)
+    found = [every[place] for place in sweep["points"]]
 
     units = module.units(found, sweep["seeds"], input_shape(train), sweep["pack_mb"] * 10**6)
     number, parts = part
@@ -177,7 +194,7 @@ def sweep(
         checkpoint_seconds,
     )
     keys = {"dataset": str(attributes["dataset"]), "sweep": name, "variant": variant, **hashes}
-    places = {id(point): index for index, point in enumerate(found)}
+    places = {id(point): index for index, point in enumerate(every)}
     metrics.write(
         points, ranking.columns(list(grid)), [keys | row | {"point": places[id(row.pop("of"))]} for row in rows]
     )

@@ -12,7 +12,7 @@ import numpy as np
 from mnist_hpc import loop, packed, training
 from mnist_hpc.checkpoint import Checkpoint
 from mnist_hpc.errors import Interrupted
-from mnist_hpc.grids import Point, shared
+from mnist_hpc.grids import Point, shared, text
 from mnist_hpc.provenance import specification_hash
 from mnist_hpc.storage import Split
 
@@ -43,8 +43,9 @@ def units(points: Sequence[Point], seeds: int, shape: tuple[int, ...], memory: i
     """
     groups: dict[str, dict[str, list[Point]]] = {}
     for point in points:
-        settings = shared(point.specification, packed.free_keys(point.specification))
-        groups.setdefault(settings, {}).setdefault(shared(point.specification, packed.READ_OFF), []).append(point)
+        known = point.specification
+        together, same = shared(known, packed.free_keys(known)), shared(known, packed.read_off(known))
+        groups.setdefault(together, {}).setdefault(same, []).append(point)
     found = []
     for group in groups.values():
         settings = [tuple(same) for same in group.values()]
@@ -114,7 +115,8 @@ def train(
         by_place = {(row["setting"], row["steps"]): row for row in results}
         for setting, same in enumerate(unit.settings):
             for point, step in zip(same, reads[setting], strict=True):
-                rows.append({**by_place[setting, step], **point.values, "seed": unit.seed, "of": point})
+                values = {key: text(value) for key, value in point.values.items()}
+                rows.append({**by_place[setting, step], **values, "seed": unit.seed, "of": point})
     return rows
 
 

@@ -1,22 +1,27 @@
 """Aggregate the runs of a study into tables; a run that is missing or stale has a row that says so."""
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from mnist_hpc import storage
+from mnist_hpc import grids, ranking, storage
+from mnist_hpc.comparisons import interval
 from mnist_hpc.errors import UserError, reason
 from mnist_hpc.jobs import Block
 from mnist_hpc.metrics import RUN_COLUMNS
-from mnist_hpc.provenance import code_hash, file_hash
+from mnist_hpc.provenance import code_hash, file_hash, specification_hash
 from mnist_hpc.specification import Study
 
 CLASS_COLUMNS = ["dataset", "variant", "seed", "class", "precision", "recall", "images"]
 CONFUSION_COLUMNS = ["dataset", "variant", "seed", "label", "predicted", "images"]
+SWEEP_COLUMNS = [
+    *("dataset", "sweep", "variant", "rank", "point", "values", "n", "failed"),
+    *("validation_loss_mean", "validation_loss_sd", "validation_accuracy_mean", "validation_accuracy_sd"),
+]
 # What a row needs to say what it is; the other columns may come and go between versions.
 IDENTITY = ["dataset", "variant", "seed", "status", "spec_hash", "data_hash", "code_hash"]
 # From good to bad; a variant is as bad as the worst of its seeds.
@@ -32,10 +37,22 @@ def identities(study: Study, results: Path) -> dict[str, dict[str, str]]:
             with storage.reading(path) as file:
                 data[dataset] = {"data_hash": str(file.attrs["data_hash"])}
     code = {"code_hash": code_hash("train"), "evaluation_code_hash": code_hash("evaluate")}
-    return {
-        name: {"spec_hash": variant.hash, **data.get(variant.dataset, {}), **code}
-        for name, variant in study.variants.items()
-    }
+    found = {}
+    for name, variant in study.variants.items():
+        specification = resolved(study, name, results)
+        known = {"spec_hash": specification_hash(specification) if specification else "unknown"}
+        found[name] = known | data.get(variant.dataset, {}) | code
+    return found
+
+
+def resolved(study: Study, variant: str, results: Path) -> dict[str, Any] | None:
+    """Return the specification of a variant with what its sweep found; None while that is not known."""
+    specification = study.variants[variant].specification
+    for file in study.choice(variant):
+        if not (results / file).exists():
+            return None
+        specification = ranking.resolve(specification, results / file)
+    return specification
 
 
 def runs(blocks: Iterable[Block], results: Path, identities: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
@@ -119,12 +136,23 @@ def variant_status(statuses: pd.Series) -> str:
     return max(statuses, key=STATUSES.index)
 
 
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % confidence interval of the mean (Student's t), or NaN for fewer than two values."""
-    if len(values) < 2:
-        return float("nan"), float("nan")
-    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
-    return values.mean() - half, values.mean() + half
+def sweeps(study: Study, results: Path) -> pd.DataFrame:
+    """Return one row per point of each sweep, best first (columns: ``SWEEP_COLUMNS``); none for one that has not run.
+
+    ``values`` are those of the grid's keys, as JSON; ``rank`` 1 is the lowest validation loss, mean over seeds; the
+    point of rank 1 is what a variant with ``from_sweep`` takes over.
+    """
+    rows = []
+    for name, sweep in study.sweeps.items():
+        path = results / sweep.folder / "points.csv"
+        if not path.exists():
+            continue
+        points = grids.points(sweep.variant.specification, sweep.grid)
+        keys = {"dataset": sweep.variant.dataset, "sweep": name, "variant": sweep.variant.name}
+        for rank, row in enumerate(ranking.rank(ranking.read(path)), start=1):
+            values = {key: grids.text(value) for key, value in points[row["point"]].values.items()}
+            rows.append({**keys, "rank": rank, "values": json.dumps(values), **row})
+    return pd.DataFrame(rows, columns=SWEEP_COLUMNS)
 
 
 def confusions(runs: pd.DataFrame, blocks: Iterable[Block], results: Path) -> pd.DataFrame:
@@ -172,7 +200,7 @@ def provenance(study: Study, results: Path, runs: pd.DataFrame) -> dict[str, Any
     return {
         "dataset": study.dataset,
         "overrides": study.overrides,
-        "specifications": {name: variant.specification for name, variant in study.variants.items()},
+        "specifications": {name: resolved(study, name, results) for name in study.variants},
         "inputs": {
             f"{block.folder}/metrics.csv": file_hash(results / block.folder / "metrics.csv") for block in study.blocks
         },

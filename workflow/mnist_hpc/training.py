@@ -159,7 +159,8 @@ class Trainer:
 
     def _add_row(self, run: "_Run", seed: int) -> None:
         """Validate, and end an interval of the learning curve."""
-        loss, accuracy = self.loop.validate(self._validation)
+        with self.loop.averaged():
+            loss, accuracy = self.loop.validate(self._validation)
         row = {
             "seed": seed,
             "step": run.step,
@@ -191,7 +192,8 @@ class Trainer:
             return Model(facts | {"train_seconds": run.seconds}, {})
         facts |= {"status": "ok", "steps": run.step, "images_per_second": run.step * self.loop.batch / run.seconds}
         facts |= {name: run.rows[-1][name] for name in run.rows[-1] if name not in ("seed", "step", "epoch")}
-        return Model(facts, models.weights(self.loop.model))
+        with self.loop.averaged():
+            return Model(facts, models.weights(self.loop.model))
 
 
 @dataclass

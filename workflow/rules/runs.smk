@@ -15,7 +15,9 @@ def memory(wildcards) -> int:
 
 rule train:
     input:
-        "results/{dataset}/data/train.h5",
+        data="results/{dataset}/data/train.h5",
+        # Nothing, or what a sweep found.
+        choice=lambda wildcards: [f"results/{file}" for file in study.choice(wildcards.variant)],
     output:
         models="results/{dataset}/runs/{variant}/seeds-{first}-{last}/models.h5",
         history="results/{dataset}/runs/{variant}/seeds-{first}-{last}/history.csv",
@@ -31,8 +33,8 @@ rule train:
         code=code_hash("train"),
         specification=lambda wildcards: study.variants[wildcards.variant].json,
     shell:
-        "{PYTHON} -m mnist_hpc train --data {input} --variant {wildcards.variant}"
-        " --specification {params.specification:q} --seeds {wildcards.first}-{wildcards.last}"
+        "{PYTHON} -m mnist_hpc train --data {input.data} --variant {wildcards.variant}"
+        " --specification {params.specification:q} --choice {input.choice} --seeds {wildcards.first}-{wildcards.last}"
         " --models {output.models} --history {output.history} --state results/state/{wildcards.dataset}"
         " --attempts results/state/{wildcards.dataset}/{wildcards.variant}/seeds-{wildcards.first}-{wildcards.last}.json"
         " --mem-mb {resources.mem_mb} --threads {threads} --require-gpu {resources.require_gpu} > {log} 2>&1"

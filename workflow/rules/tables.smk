@@ -9,6 +9,9 @@ rule tabulate:
     input:
         metrics=[f"results/{block.folder}/metrics.csv" for block in study.blocks],
         predictions=[f"results/{block.folder}/predictions.h5" for block in study.blocks],
+        sweeps=[
+            f"results/{sweep.folder}/{name}" for sweep in study.sweeps.values() for name in ("points.csv", "best.json")
+        ],
     output:
         [f"results/{file}" for file in study.tables],
     log:

@@ -32,7 +32,7 @@ def prepare(workload: Workload, data: Data, threads: int, **chosen):
     train = storage.Split(data.images, data.labels)
     specification = {
         "layers": LAYERS[workload.net],
-        "loss": "CategoricalCrossentropy",
+        "loss": {"CategoricalCrossentropy": {}},
         "optimizer": {"Adam" if workload.net == "cnn" else "SGD": {"learning_rate": RATES[workload.net]}},
         "batch_size": workload.batch,
         "steps": workload.steps,
