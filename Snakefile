@@ -32,6 +32,7 @@ wildcard_constraints:
     dataset="|".join(study.datasets),
     variant="|".join(study.variants),
     sweep="|".join(study.sweeps) or "none",
+    figure=r"[a-z-]+",
     part=r"\d+",
     parts=r"\d+",
     first=r"\d+",
@@ -42,6 +43,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/runs.smk"
 include: "workflow/rules/sweeps.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/cluster.smk"
 
 

@@ -15,7 +15,8 @@ import yaml
 
 from conftest import ROOT, make_tiny, run, snakemake, tiny_entry
 
-TABULATE = {"tabulate"}
+DRAW = {"draw accuracy-time"}
+TABULATE = {"tabulate"} | DRAW
 REGRESSION = {"train regression 0-1", "evaluate regression 0-1"}
 CHILD = {"train child 0-1", "evaluate child 0-1"}
 CIRCLE = {"train circle 0-1", "evaluate circle 0-1"}
@@ -93,7 +94,7 @@ def jobs(root, *arguments, **environment):
         if "variant" in wildcards:
             found.add(f"{rule} {wildcards['variant']} {wildcards['first']}-{wildcards['last']}")
         elif rule != "all":
-            found.add(f"{rule} {wildcards['dataset']}" if wildcards else rule)
+            found.add(" ".join([rule, *wildcards.values()]))
     assert bool(found) != ("Nothing to be done" in result.stdout)
     return found
 
@@ -226,7 +227,8 @@ CODE_EDITS = {
     "a comment in every module": (None, set()),
     "a docstring": (("evaluation", '"""Return what each seed', '"""Return all that each seed'), set()),
     "evaluation": (("evaluation", "HARDEST = 200", "HARDEST = 100"), EVALUATIONS | TABULATE),
-    "tables": (("tables", "0.975", "0.95"), TABULATE),
+    "tables": (("comparisons", "0.975", "0.95"), TABULATE),
+    "figures": (("figures", "fontsize=8", "fontsize=9"), DRAW),
     "training": (("training", "HISTORY_POINTS = 20", "HISTORY_POINTS = 10"), ALL),
     "models": (("models", "PREDICTION_BATCH = 1000", "PREDICTION_BATCH = 500"), ALL),
     "download": (
@@ -260,6 +262,7 @@ def test_an_edit_of_the_code_reruns_the_stages_that_use_it(case, study):
         ("tiny/runs/regression/seeds-0-1/predictions.h5", {"evaluate regression 0-1"} | TABULATE),
         ("tiny/tables/variants.csv", TABULATE),
         ("tiny/tables/provenance.json", TABULATE),
+        ("tiny/figures/accuracy-time.svg", DRAW),
     ],
 )
 def test_a_deleted_result_is_made_again(study, name, expected):

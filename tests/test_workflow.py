@@ -13,6 +13,7 @@ import yaml
 
 from conftest import SMALL_STUDY, error_line, run, snakemake, tiny_entry
 
+TABLES = ("runs", "variants", "comparisons", "ensembles", "sweeps", "classes", "confusions")
 BLOCKS = ["digits/runs/regression/seeds-0-1", "circle/runs/circle/seeds-0-1"]
 
 
@@ -60,8 +61,8 @@ def test_a_study_ends_in_tables_and_running_it_again_does_nothing(project):
 
     made = {f"results/{block}/{name}" for block in BLOCKS for name in ("models.h5", "history.csv")}
     made |= {f"results/{block}/{name}" for block in BLOCKS for name in ("metrics.csv", "predictions.h5")}
-    made |= {f"results/digits/tables/{name}.csv" for name in ("runs", "variants", "classes", "confusions")}
-    made |= {"results/digits/tables/provenance.json"}
+    made |= {f"results/digits/tables/{name}.csv" for name in TABLES}
+    made |= {"results/digits/tables/provenance.json", "results/digits/figures/accuracy-time.svg"}
     made |= {f"results/{name}/data/{part}.h5" for name in ("digits", "circle") for part in ("train", "test")}
     left = {path for path in files(project) - before if not path.startswith((".snakemake/", "logs/"))}
     assert left == made

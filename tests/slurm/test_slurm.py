@@ -99,6 +99,7 @@ def whole(undisturbed):
 def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_job_with_a_gpu(cluster, make_project):
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     config["variants"] = {name: config["variants"][name] for name in DEMO}
+    del config["sweeps"], config["ensembles"]
     demo = make_project(yaml.safe_dump(config, sort_keys=False))
     few = ("--config", "dataset=digits", "max_seeds=1")
     result = snakemake(demo, *few)

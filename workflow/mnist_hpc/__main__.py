@@ -129,6 +129,11 @@ def _parser() -> argparse.ArgumentParser:
 
     added = command(stages.tabulate)
     of_results(added)
+    added = command(stages.draw)
+    added.add_argument("--variants", type=Path, required=True, help="variants.csv")
+    added.add_argument("--dataset", required=True, help="whose variants are drawn")
+    added.add_argument("--figure", required=True, help="which, as accuracy-time")
+    added.add_argument("--output", type=Path, required=True, help="SVG to write")
     added = command(commands.status)
     of_results(added)
     added = command(commands.clean)

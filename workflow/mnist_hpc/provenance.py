@@ -26,6 +26,7 @@ STAGES = {
     "sweep": ("sweep",),
     "rank": ("ranking",),
     "tabulate": ("tables", "comparisons", "ensembles"),
+    "draw": ("figures",),
 }
 
 

@@ -17,6 +17,7 @@ from mnist_hpc.shapes import output_shape
 # Folders of results that no data set may be named like.
 RESERVED = {"state", "benchmarks"}
 DEFAULTS = {"loss": "CategoricalCrossentropy", "threads": 1, "runtime": 60, "mem_mb": 4000}
+FIGURES = ("accuracy-time",)
 # Time limit of an evaluation on a cluster.
 EVALUATION_MINUTES = 20
 # The keys of a variant that decide its numbers; the others say where, how often and with which limits it runs.
@@ -148,7 +149,8 @@ class Study:
         """Every result that a person may look at or delete, from the folder ``results``."""
         runs = [file for block in self.blocks for file in block.files]
         sweeps = [f"{sweep.folder}/{name}" for sweep in self.sweeps.values() for name in ("points.csv", "best.json")]
-        return [*runs, *sweeps, *self.tables]
+        figures = [f"{self.dataset}/figures/{name}.svg" for name in FIGURES]
+        return [*runs, *sweeps, *self.tables, *figures]
 
     @property
     def tables(self) -> list[str]:

@@ -154,6 +154,17 @@ def tabulate(config: Path, overrides: dict[str, Any], results: Path) -> None:
     print(shown.to_string(index=False, na_rep="–"))
 
 
+def draw(variants: Path, dataset: str, figure: str, output: Path) -> None:
+    """Draw one figure of a study from its tables."""
+    import pandas as pd
+
+    from mnist_hpc import figures
+
+    if figure not in figures.FIGURES:
+        raise UserError(f"--figure: found {figure!r}, expected one of {', '.join(figures.FIGURES)}")
+    figures.FIGURES[figure](pd.read_csv(variants), dataset, output)
+
+
 def sweep(
     data: Path,
     name: str,
