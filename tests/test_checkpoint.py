@@ -34,6 +34,13 @@ NETS = {
     "adam": {"layers": DENSE, "optimizer": ADAM},
     "cnn": {"layers": CNN, "optimizer": ADAM},
     "cnn in bfloat16": {"layers": CNN, "optimizer": ADAM, "dtype_policy": "mixed_bfloat16"},
+    # A schedule, averaged weights and images moved at random: what depends on the number of the step.
+    "cnn recipe": {
+        "layers": [{"Normalization": {"mean": 0.13, "variance": 0.1}}, *CNN],
+        "loss": {"CategoricalCrossentropy": {"label_smoothing": 0.1}},
+        "optimizer": {"Adam": {"learning_rate": {"OneCycle": {"maximal_learning_rate": 0.01}}, "use_ema": True}},
+        "augmentation": [{"RandomRotation": {"factor": 0.1}}, {"RandomZoom": {"height_factor": 0.1}}],
+    },
     "dense by XLA": {"layers": DENSE, "optimizer": ADAM, "threads": 2},
 }
 TIMES = {"train_seconds"}
@@ -75,7 +82,7 @@ def test_a_run_stopped_after_any_step_goes_on_to_the_same_bits(net, digit_splits
 
 def command(folder, digits, net, *more):
     """Return the arguments of a training that takes seconds, saving as often as it can."""
-    wanted = specification(**NETS[net], steps=400 if net == "cnn" else 4000)
+    wanted = specification(**NETS[net], steps=400 if "cnn" in net else 4000)
     return [
         *("train", "--data", digits / "train.h5", "--variant", net, "--specification", json.dumps(wanted)),
         *("--seeds", "0-1", "--models", folder / "models.h5", "--history", folder / "history.csv"),

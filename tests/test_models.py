@@ -95,3 +95,40 @@ def test_export_refuses_what_it_cannot_do(trained, tmp_path):
     line = error_line(run("export", "--model", path, "--seed", "6", tmp_path / "out.keras"))
     assert "the training of seed 6 failed" in line
     assert "nowhere.h5: not found" in error_line(run("export", "--model", "nowhere.h5", tmp_path / "out.keras"))
+
+
+@pytest.mark.parametrize("center", [True, False])
+def test_batch_normalisation_in_training_is_that_of_keras(center):
+    import keras
+
+    from mnist_hpc import models
+
+    images = np.random.default_rng(0).normal(2, 3, (8, 6, 6, 5)).astype(np.float32)
+    arguments = {"momentum": 0.9, "epsilon": 0.01, "center": center, "scale": center}
+    plain, fused = keras.layers.BatchNormalization(**arguments), models.FusedBatchNormalization(**arguments)
+    outputs = [np.array(layer(images, training=True)) for layer in (plain, fused)]
+    # Other orders of float32 sums.
+    assert outputs[1] == pytest.approx(outputs[0], abs=1e-4)
+    assert fused.moving_mean.numpy() == pytest.approx(plain.moving_mean.numpy(), abs=1e-5)
+    # The unbiased variance, over 8 × 6 × 6 values, where Keras takes the biased one.
+    count = 8 * 6 * 6
+    of_batch = (plain.moving_variance.numpy() - 0.9) / 0.1
+    assert fused.moving_variance.numpy() == pytest.approx(0.9 + 0.1 * of_batch * count / (count - 1), rel=1e-4)
+    assert np.array(fused(images)) == pytest.approx(np.array(plain(images)), rel=1e-2, abs=1e-2)
+
+
+@pytest.mark.parametrize("kind", ["images", "features"])
+def test_normalisation_knows_the_training_data_alone(digit_splits, kind):
+    from mnist_hpc import models, storage
+
+    train = digit_splits[0] if kind == "images" else storage.Split(np.array([[1, 10], [3, 30]], np.float32), None)
+    layers = models.adapted([{"Normalization": {}}, {"Flatten": {}}], train)
+    model = models.build(layers, models.input_shape(train), seed=0)
+    outputs = np.array(model(models.inputs(train.inputs)))
+    if kind == "images":
+        # One mean and one deviation for all pixels, float32 over 1257 × 784 of them.
+        assert outputs.mean() == pytest.approx(0, abs=1e-4)
+        assert outputs.std() == pytest.approx(1, abs=1e-4)
+    else:
+        assert outputs == pytest.approx(np.array([[-1, -1], [1, 1]]), abs=1e-6)
+    assert models.adapted([{"Flatten": {}}], train) == [{"Flatten": {}}]

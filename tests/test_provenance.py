@@ -37,7 +37,7 @@ def test_an_edit_changes_the_stages_that_use_the_module(package):
     assert changed(package, "losses", "0.5 *", "0.25 *") == {"train", "evaluate", "sweep"}
     assert changed(package, "training", "HISTORY_POINTS = 20", "HISTORY_POINTS = 10") == {"train", "sweep"}
     assert changed(package, "evaluation", "HARDEST = 200", "HARDEST = 100") == {"evaluate"}
-    assert changed(package, "tables", "0.975", "0.95") == {"tabulate"}
+    assert changed(package, "comparisons", "0.975", "0.95") == {"tabulate"}
     assert changed(package, "idx", "0x08", "0x09") >= {"fetch", "convert"}
 
 

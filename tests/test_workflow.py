@@ -76,7 +76,7 @@ def test_a_study_ends_in_tables_and_running_it_again_does_nothing(project):
 def paste_every_command(project, printed, made):
     """Run every printed command by itself, from nothing, in an activated shell."""
     commands = re.findall(r"^Shell command: (python .+)$", printed, re.MULTILINE)
-    assert len(commands) == 2 + 2 + 2 + 1
+    assert len(commands) == 2 + 2 + 2 + 1 + 1
     order = ["convert", "train", "evaluate", "tabulate"]
     commands.sort(key=lambda command: order.index(command.split()[3]))
     for path in made:

@@ -42,6 +42,8 @@ def accuracy_time(variants: pd.DataFrame, dataset: str, path: Path) -> None:
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(7.5, max(4.0, 0.24 * len(shown) + 1)), layout="constrained")
         axes.set_xscale("log")
+        if len(shown):
+            axes.set_xlim(seconds.min() / 2, seconds.max() * 2)
         _errors_downwards(axes, [*errors, *([1 - LECTURE] if dataset == "mnist" else [])])
         axes.errorbar(
             *(seconds, errors),
