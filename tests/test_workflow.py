@@ -77,7 +77,7 @@ def paste_every_command(project, printed, made):
     """Run every printed command by itself, from nothing, in an activated shell."""
     commands = re.findall(r"^Shell command: (python .+)$", printed, re.MULTILINE)
     assert len(commands) == 2 + 2 + 2 + 1 + 1
-    order = ["convert", "train", "evaluate", "tabulate"]
+    order = ["convert", "train", "evaluate", "tabulate", "draw"]
     commands.sort(key=lambda command: order.index(command.split()[3]))
     for path in made:
         (project / path).unlink()
