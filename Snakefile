@@ -7,7 +7,7 @@ from shlex import quote
 from mnist_hpc import container
 from mnist_hpc.errors import UserError
 from mnist_hpc.provenance import code_hash
-from mnist_hpc.specification import Study
+from mnist_hpc.specification import FIGURES, Study
 
 # No `configfile:` directive: it would take the last of duplicate keys without a word. `config` holds what the
 # command line says (--config, --configfile), which changes what config.yaml says.
@@ -32,7 +32,7 @@ wildcard_constraints:
     dataset="|".join(study.datasets),
     variant="|".join(study.variants),
     sweep="|".join(study.sweeps) or "none",
-    figure=r"[a-z-]+",
+    figure="|".join(FIGURES),
     part=r"\d+",
     parts=r"\d+",
     first=r"\d+",

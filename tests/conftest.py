@@ -123,6 +123,31 @@ variants:
 """
 
 
+# A study with a sweep, and one with a variant that takes over what the sweep finds.
+SWEEP = """
+dataset: digits
+seeds: 2
+variants:
+  regression:
+    layers: [Flatten, {Dense: {units: 10}}]
+    optimizer: {SGD: {learning_rate: 0.5}}
+    batch_size: 100
+    steps: 40
+sweeps:
+  rates:
+    variant: regression
+    grid: {learning_rate: [0.001, 0.01, 0.1], steps: [10, 20], batch_size: [20, 100]}
+    jobs: 1
+"""
+TUNED = SWEEP.replace(
+    "sweeps:",
+    """  tuned:
+    base: regression
+    from_sweep: rates
+sweeps:""",
+)
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Return a copy of the workflow with a small study, in a folder whose name needs quoting."""

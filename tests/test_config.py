@@ -81,6 +81,27 @@ REFUSED = {
         {"variants.regression.layers": [{"Flatten": {}, "Dense": {"units": 10}}]},
         "variants.regression.layers[0]: found the keys",
     ),
+    "normalisation behind another layer": (
+        {"variants.regression.layers": ["Flatten", "Normalization", {"Dense": {"units": 10}}]},
+        "variants.regression.layers: found Normalization behind other layers, expected it as the first",
+    ),
+    "augmentation of points": (
+        {"variants.circle-3.augmentation": [{"RandomRotation": {"factor": 0.1}}]},
+        "variants.circle-3.augmentation[0].RandomRotation: found an input of shape (2,), expected (rows, columns, ",
+    ),
+    "a flip": (
+        {"variants.regression.augmentation": [{"RandomFlip": {}}]},
+        "variants.regression.augmentation[0]: found the unknown key 'RandomFlip', expected one of RandomTranslation, ",
+    ),
+    "unknown schedule": (
+        {"variants.regression.optimizer": {"SGD": {"learning_rate": {"OneCicle": {}}}}},
+        "found the unknown key 'OneCicle', expected one of OneCycle, CosineDecay, ExponentialDecay (did you mean",
+    ),
+    "ensemble of nothing known": ({"ensembles.all": ["cn"]}, "ensembles.all: found 'cn', expected one of"),
+    "ensemble of two data sets": (
+        {"ensembles.all": ["cnn", "circle-3"]},
+        "ensembles.all: found variants of circle and mnist, expected those of one data set",
+    ),
     "unknown optimiser": (
         {"variants.regression.optimizer": "adam"},
         "variants.regression.optimizer: found 'adam' (text), expected one of SGD, RMSprop, Adagrad, Adam, AdamW "

@@ -3,26 +3,8 @@
 import ast
 import re
 
-from conftest import ROOT, copy_project, snakemake
+from conftest import ROOT, TUNED, copy_project, snakemake
 
-STUDY = """
-dataset: digits
-seeds: 2
-seeds_per_job: 2
-variants:
-  regression:
-    layers: [Flatten, {Dense: {units: 10}}]
-    optimizer: {SGD: {learning_rate: 0.5}}
-    batch_size: 100
-    steps: 40
-  tuned:
-    base: regression
-    from_sweep: rates
-sweeps:
-  rates:
-    variant: regression
-    grid: {learning_rate: [0.001, 0.01, 0.1], steps: [10, 20]}
-"""
 RESULTS = "results/digits"
 DATA = (f"{RESULTS}/data/train.h5", f"{RESULTS}/data/test.h5")
 CHOSEN = (
@@ -40,7 +22,7 @@ def without_times(text):
 def test_training_sweeps_and_choice_are_the_same_without_a_test_file(tmp_path):
     found = []
     for case in ("whole", "absent", "unreadable"):
-        project = copy_project(tmp_path / case, STUDY)
+        project = copy_project(tmp_path / case, TUNED)
         assert snakemake(project, *DATA).returncode == 0
         test = project / DATA[1]
         if case == "absent":
@@ -59,7 +41,7 @@ def test_training_sweeps_and_choice_are_the_same_without_a_test_file(tmp_path):
 
 
 def test_no_rule_but_those_that_write_and_evaluate_it_names_the_test_file(tmp_path):
-    project = copy_project(tmp_path / "study", STUDY)
+    project = copy_project(tmp_path / "study", TUNED)
     printed = snakemake(project, "-n", "-p").stdout
     # Each job from its rule's line to the next one's, with its files and its command.
     jobs = re.findall(r"^(?:local)?rule (\w+):(.*?)(?=^(?:local)?rule |^Job stats)", printed, re.MULTILINE | re.DOTALL)

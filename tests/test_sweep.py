@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import copy_project, run, snakemake, specification
+from conftest import SWEEP, TUNED, copy_project, run, snakemake, specification
 from mnist_hpc import grids, ranking
 from mnist_hpc.errors import Interrupted, UserError
 
@@ -130,23 +130,6 @@ def test_points_rank_by_mean_validation_loss_and_those_with_a_failed_seed_last()
     assert ranking.rank(rows)[0]["validation_loss_mean"] == pytest.approx(0.3)
 
 
-SWEEP = """
-dataset: digits
-seeds: 2
-variants:
-  regression:
-    layers: [Flatten, {Dense: {units: 10}}]
-    optimizer: {SGD: {learning_rate: 0.5}}
-    batch_size: 100
-    steps: 40
-sweeps:
-  rates:
-    variant: regression
-    grid: {learning_rate: [0.001, 0.01, 0.1], steps: [10, 20], batch_size: [20, 100]}
-    jobs: 1
-"""
-
-
 def test_jobs_that_share_a_sweep_give_the_same_table(tmp_path):
     project = copy_project(tmp_path / "study", SWEEP)
     best = "results/digits/sweeps/rates/best.json"
@@ -194,15 +177,6 @@ def test_a_grid_that_cannot_be_is_refused(tmp_path, grid, said):
     with pytest.raises(UserError) as caught:
         Study(path)
     assert said in str(caught.value)
-
-
-TUNED = SWEEP.replace(
-    "sweeps:",
-    """  tuned:
-    base: regression
-    from_sweep: rates
-sweeps:""",
-)
 
 
 def test_a_variant_takes_over_what_a_sweep_found_and_runs_again_when_that_changes(tmp_path):
@@ -288,3 +262,11 @@ def test_a_schedule_is_not_read_off_a_longer_one(digit_splits, tmp_path):
         sweep.units(points[:1], 1, (28, 28, 1), 10**9), *digit_splits, tmp_path / "alone", print, lambda: False
     )
     assert rows[0]["validation_loss"] == pytest.approx(alone[0]["validation_loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}"])
+def test_a_damaged_choice_is_named(tmp_path, text):
+    best = tmp_path / "best.json"
+    best.write_text(text)
+    with pytest.raises(UserError, match=r"best\.json: .*; delete the file and run the workflow again"):
+        ranking.resolve(specification(), best)

@@ -57,6 +57,11 @@ def images_seen(specification: Mapping[str, Any], examples: int) -> int:
     return batch * specification["steps"] if "steps" in specification else specification["epochs"] * examples
 
 
+def named(item: str | dict[str, Any]) -> dict[str, Any]:
+    """Return the short form ``Flatten`` as ``{"Flatten": {}}``."""
+    return {item: {}} if isinstance(item, str) else item
+
+
 def text(value: Any) -> Any:
     """Return a value of a grid as tables show it: an optimiser as its name, or as JSON with its arguments."""
     if not isinstance(value, Mapping):
@@ -77,7 +82,7 @@ def with_value(specification: Mapping[str, Any], key: str, value: Any) -> dict[s
     if key in ("steps", "epochs"):
         changed.pop("steps", None), changed.pop("epochs", None)
     if key == "optimizer":
-        changed[key] = {value: {}} if isinstance(value, str) else value
+        changed[key] = named(value)
     elif key in VARIED:
         changed[key] = value
     elif key == "width":

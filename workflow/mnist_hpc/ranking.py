@@ -31,7 +31,7 @@ def read(path: Path) -> list[Row]:
 
 
 def rank(rows: Sequence[Row]) -> list[Row]:
-    """Return the points, best first: ``point``, ``n`` mean and sd over seeds of loss and accuracy in validation.
+    """Return the points, best first: ``point``, ``n``, mean and sd over seeds of loss and accuracy in validation.
 
     A point with a failed seed is worse than all without; among equals the first of the grid wins.
     """

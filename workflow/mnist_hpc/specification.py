@@ -210,8 +210,8 @@ class Study:
         if ("steps" in keys) == ("epochs" in keys):
             found = "both steps and epochs" if "steps" in keys else "neither steps nor epochs"
             raise UserError(f"{place}: found {found}, expected one of the two")
-        keys["layers"] = [_named(layer) for layer in keys["layers"]]
-        keys["optimizer"], keys["loss"] = _named(keys["optimizer"]), _named(keys["loss"])
+        keys["layers"] = [grids.named(layer) for layer in keys["layers"]]
+        keys["optimizer"], keys["loss"] = grids.named(keys["optimizer"]), grids.named(keys["loss"])
         self._check_training(place, keys, dataset)
         seeds = min(keys.get("seeds", content["seeds"]), content.get("max_seeds", 2**31))
         return Variant(name, dataset, seeds, keys, content["variants"][name].get("base"))
@@ -301,11 +301,6 @@ class Study:
         entry = self.entries[dataset]
         images, rows, columns = entry["files"]["train_images"]["shape"]
         return entry["classes"], (rows, columns, 1), images - entry["validation"]
-
-
-def _named(item: str | dict[str, Any]) -> dict[str, Any]:
-    """Return the short form ``Flatten`` as ``{"Flatten": {}}``."""
-    return {item: {}} if isinstance(item, str) else item
 
 
 def _check_name(place: str, name: str, known: Iterable[str]) -> None:
