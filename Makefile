@@ -6,16 +6,26 @@ SNAKEMAKE := snakemake --profile profiles/local
 
 PROFILE := profiles/slurm
 ON_CLUSTER = snakemake --profile $(PROFILE) $(if $(CONFIG),--config $(CONFIG))
-SET = $(if $(CONFIG),--set $(CONFIG))
+SET = $(if $(strip $(CONFIG)),--set $(CONFIG))
 
-.PHONY: env env-gpu demo run status clean doctor resume resources bench test slurm-playground lint lock
+.PHONY: env env-gpu demo run report status clean doctor resume resources bench test slurm-playground lint lock
 .DEFAULT_GOAL := demo
 
-demo: $(ENV)
-	$(SNAKEMAKE) --config dataset=digits max_seeds=1
+demo:
+	@$(MAKE) --no-print-directory run CONFIG="dataset=digits max_seeds=1"
 
+run: CONFIG += $(if $(SEEDS),max_seeds=$(SEEDS))
 run: $(ENV)
-	$(SNAKEMAKE) $(if $(SEEDS)$(CONFIG),--config $(CONFIG) $(if $(SEEDS),max_seeds=$(SEEDS)))
+	$(SNAKEMAKE) $(if $(strip $(CONFIG)),--config $(CONFIG))
+	@$(MAKE) --no-print-directory report CONFIG="$(CONFIG)"
+
+# Snakemake writes the report as it goes; under its name it is whole.
+report: $(ENV)
+	@files=`python -m mnist_hpc reported $(SET)` && set -- $$files && folder=$$1 && shift && \
+	if [ -z "`find $$folder/report.html 2>/dev/null`" ] || [ -n "`find workflow/report $$@ -newer $$folder/report.html`" ]; then \
+	    $(SNAKEMAKE) $(if $(strip $(CONFIG)),--config $(CONFIG)) --report $$folder/.report.html -- $$@ 2>logs/report.log \
+	    || { cat logs/report.log; exit 1; }; mv $$folder/.report.html $$folder/report.html; \
+	fi && echo "Report: $$folder/report.html"
 
 status: $(ENV)
 	python -m mnist_hpc status $(SET)

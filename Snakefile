@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 from shlex import quote
 
-from mnist_hpc import container
+from mnist_hpc import container, figures
 from mnist_hpc.errors import UserError
-from mnist_hpc.provenance import code_hash
-from mnist_hpc.specification import FIGURES, Study
+from mnist_hpc.provenance import code_hash, file_hash
+from mnist_hpc.specification import Study
 
 # No `configfile:` directive: it would take the last of duplicate keys without a word. `config` holds what the
 # command line says (--config, --configfile), which changes what config.yaml says.
@@ -32,7 +32,6 @@ wildcard_constraints:
     dataset="|".join(study.datasets),
     variant="|".join(study.variants),
     sweep="|".join(study.sweeps) or "none",
-    figure="|".join(FIGURES),
     part=r"\d+",
     parts=r"\d+",
     first=r"\d+",
@@ -44,10 +43,14 @@ include: "workflow/rules/runs.smk"
 include: "workflow/rules/sweeps.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/cluster.smk"
+include: "workflow/rules/progress.smk"
 
 
 rule all:
     default_target: True
     input:
         [f"results/{file}" for file in study.files],
+        rules.report_pages.output,
+        [file for name in FIGURES for file in getattr(rules, name).output],

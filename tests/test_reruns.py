@@ -15,7 +15,7 @@ import yaml
 
 from conftest import ROOT, make_tiny, run, snakemake, tiny_entry
 
-DRAW = {"draw accuracy-time"}
+DRAW = {"draw"}
 TABULATE = {"tabulate"} | DRAW
 REGRESSION = {"train regression 0-1", "evaluate regression 0-1"}
 CHILD = {"train child 0-1", "evaluate child 0-1"}
@@ -85,7 +85,12 @@ def git(root, *arguments):
 
 
 def jobs(root, *arguments, **environment):
-    """Return what a dry run would run, as ``train <variant> <first>-<last>`` or the name of the rule."""
+    """Return what a dry run would run: ``train <variant> <first>-<last>``, the name of the rule, or draw."""
+    return {"draw" if job.startswith(("draw", "report")) else job for job in every_job(root, *arguments, **environment)}
+
+
+def every_job(root, *arguments, **environment):
+    """Return the same with the name of each rule that draws, and of the one that writes the report's pages."""
     result = snakemake(root, "-n", *arguments, **environment)
     assert result.returncode == 0, result.stdout
     found = set()
@@ -228,7 +233,7 @@ CODE_EDITS = {
     "a docstring": (("evaluation", '"""Return what each seed', '"""Return all that each seed'), set()),
     "evaluation": (("evaluation", "HARDEST = 200", "HARDEST = 100"), EVALUATIONS | TABULATE),
     "tables": (("comparisons", "0.975", "0.95"), TABULATE),
-    "figures": (("figures", "fontsize=8", "fontsize=9"), DRAW),
+    "figures": (("figures/style", "WIDTH = 5.2", "WIDTH = 5.3"), DRAW),
     "training": (("training", "HISTORY_POINTS = 20", "HISTORY_POINTS = 10"), ALL),
     "models": (("models", "PREDICTION_BATCH = 1000", "PREDICTION_BATCH = 500"), ALL),
     "download": (
@@ -251,6 +256,20 @@ def test_an_edit_of_the_code_reruns_the_stages_that_use_it(case, study):
             stack.enter_context(edited(package / f"{module}.py", replaced(old, new)))
         assert jobs(study) == expected
     assert jobs(study) == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "expected"),
+    [
+        ("digits", "ROWS = 6, 5", "ROWS = 6, 4", {"draw_digits"}),
+        ("accuracy", "MOST = 100", "MOST = 99", {"draw_accuracy", "draw_accuracy_time", "draw_accuracy_parameters"}),
+        ("pages", "POINTS = 10", "POINTS = 9", set()),
+    ],
+)
+def test_an_edit_of_one_figures_code_draws_that_one_and_the_pages_that_show_it(study, module, old, new, expected):
+    with edited(study / f"workflow/mnist_hpc/figures/{module}.py", replaced(old, new)):
+        assert every_job(study) - {"report_pages"} == expected
+        assert ("report_pages" in every_job(study)) == (module != "digits")
 
 
 @pytest.mark.parametrize(
@@ -338,7 +357,15 @@ def test_blocks_of_another_size_and_another_directory_give_the_same_bits(study, 
         pd.read_csv(root / "results/tiny/tables/runs.csv").sort_values(["variant", "seed"], ignore_index=True)
         for root in (study, tmp_path)
     )
-    differ = ["train_seconds", "images_per_second", "compile_seconds", "started", "finished", "commit"]
+    differ = [
+        "train_seconds",
+        "images_per_second",
+        "startup_seconds",
+        "compile_seconds",
+        "started",
+        "finished",
+        "commit",
+    ]
     pd.testing.assert_frame_equal(ours.drop(columns=differ), theirs.drop(columns=differ))
     for seed in (0, 1):
         name = f"results/tiny/runs/regression/seeds-{seed}-{seed}/predictions.h5"

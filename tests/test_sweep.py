@@ -206,8 +206,8 @@ def test_a_variant_takes_over_what_a_sweep_found_and_runs_again_when_that_change
     (project / "config.yaml").write_text(TUNED.replace("0.01, 0.1]", "0.01, 0.2]"))
     printed, specification = finished()
     assert specification["optimizer"] == {"SGD": {"learning_rate": 0.2}}
-    assert "rule train" in printed
-    assert "variant=regression" not in printed
+    assert "started: train digits tuned seeds 0 to 1" in printed
+    assert "train digits regression" not in printed
     # Another choice from a smaller grid: fewer images than 20 × 100.
     (project / "config.yaml").write_text(TUNED.replace("jobs: 1", "max_images: 1000"))
     _, specification = finished()

@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from conftest import SMALL_STUDY, error_line, run, snakemake, tiny_entry
+from mnist_hpc import figures
+from mnist_hpc.specification import Study
 
 TABLES = ("runs", "variants", "comparisons", "ensembles", "sweeps", "classes", "confusions")
 BLOCKS = ["digits/runs/regression/seeds-0-1", "circle/runs/circle/seeds-0-1"]
@@ -62,7 +64,11 @@ def test_a_study_ends_in_tables_and_running_it_again_does_nothing(project):
     made = {f"results/{block}/{name}" for block in BLOCKS for name in ("models.h5", "history.csv")}
     made |= {f"results/{block}/{name}" for block in BLOCKS for name in ("metrics.csv", "predictions.h5")}
     made |= {f"results/digits/tables/{name}.csv" for name in TABLES}
-    made |= {"results/digits/tables/provenance.json", "results/digits/figures/accuracy-time.svg"}
+    study = Study(project / "config.yaml")
+    kinds = figures.kinds(study, project / "results")
+    made |= {f"results/{file}" for kind in kinds for file in figures.files(study, kind).values()}
+    made |= {f"results/{file}" for file in figures.page_files(study).values()}
+    made |= {"results/digits/tables/provenance.json"}
     made |= {f"results/{name}/data/{part}.h5" for name in ("digits", "circle") for part in ("train", "test")}
     left = {path for path in files(project) - before if not path.startswith((".snakemake/", "logs/"))}
     assert left == made
@@ -70,14 +76,14 @@ def test_a_study_ends_in_tables_and_running_it_again_does_nothing(project):
     assert "Nothing to be done" in snakemake(project).stdout
     assert "Nothing to be done" in snakemake(project, "-n").stdout
 
-    paste_every_command(project, first.stdout, made)
+    paste_every_command(project, first.stdout, made, drawn=len(kinds))
 
 
-def paste_every_command(project, printed, made):
+def paste_every_command(project, printed, made, drawn):
     """Run every printed command by itself, from nothing, in an activated shell."""
     commands = re.findall(r"^Shell command: (python .+)$", printed, re.MULTILINE)
-    assert len(commands) == 2 + 2 + 2 + 1 + 1
-    order = ["convert", "train", "evaluate", "tabulate", "draw"]
+    assert len(commands) == 2 + 2 + 2 + 1 + drawn + 1
+    order = ["convert", "train", "evaluate", "tabulate", "draw", "pages"]
     commands.sort(key=lambda command: order.index(command.split()[3]))
     for path in made:
         (project / path).unlink()

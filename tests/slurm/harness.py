@@ -13,9 +13,10 @@ from cluster import Cluster
 
 # What legitimately differs between two runs of one study.
 DIFFER = [
-    *("train_seconds", "images_per_second", "compile_seconds", "windows", "jobs", "started", "finished"),
-    *("host", "commit"),
+    *("train_seconds", "images_per_second", "startup_seconds", "compile_seconds", "windows", "jobs", "started"),
+    *("finished", "host", "commit"),
 ]
+TABLES = ("--until", "tabulate")
 
 
 def edit(project: Path, old: str, new: str) -> None:
@@ -31,7 +32,7 @@ def table(project: Path, name: str = "runs") -> pd.DataFrame:
 
 
 class Workflow:
-    """A main process in the background.
+    """A main process in the background; without arguments up to the tables, for figures are drawn on this machine.
 
     Attributes:
         output: file with what it prints.
@@ -42,7 +43,7 @@ class Workflow:
         self.output = project / "output.txt"
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [Path(sys.executable).parent / "snakemake", "--profile", "profiles/slurm", *arguments],
+                [Path(sys.executable).parent / "snakemake", "--profile", "profiles/slurm", *(arguments or TABLES)],
                 cwd=project,
                 env={**os.environ, **cluster.environment},
                 stdin=subprocess.DEVNULL,

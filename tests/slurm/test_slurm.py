@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 from cluster import missing, running
-from harness import DIFFER, edit, name, table, workflow
+from harness import DIFFER, TABLES, edit, name, table, workflow
 
 from conftest import copy_project, error_line, snakemake
 from conftest import run as run_command
@@ -66,7 +66,7 @@ def project(make_project):
 def undisturbed(tmp_path_factory):
     """Return runs.csv of the slow study on this machine, with nothing going wrong."""
     project = copy_project(tmp_path_factory.mktemp("undisturbed"), SLOW)
-    result = snakemake(project)
+    result = snakemake(project, *TABLES)
     assert result.returncode == 0, result.stdout
     return table(project)
 
@@ -114,12 +114,12 @@ def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_j
 
     assert sum(map(int, re.findall(r"^(\d+) jobs: ", printed, re.MULTILINE))) == len(runs)
     assert "GPU-hours if every job needs its whole time limit" in printed
-    jobs = cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "JobID,State,AllocTRES").splitlines()
-    assert len(jobs) == len(runs)
-    for job in jobs:
+    listed = cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "JobID,State,AllocTRES").splitlines()
+    assert len(listed) == len(runs)
+    for job in listed:
         assert "|COMPLETED|" in job
         assert "gres/gpu=1" in job
-    assert set(runs["jobs"]) == {job.partition("|")[0] for job in jobs}
+    assert set(runs["jobs"]) == {job.partition("|")[0] for job in listed}
     for row in runs.itertuples():
         log = (demo / f"logs/slurm/group_block_evaluate_train/{row.jobs}.log").read_text()
         assert f"train:dataset={row.dataset},variant={row.variant},first=0,last=0" in log
@@ -133,6 +133,12 @@ def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_j
     assert resources["training_share"].between(0, 1).all()
     assert resources["cpu_efficiency"].between(0.05, 1.2).all()  # sampled by Slurm
     assert resources["memory_peak_mb"].between(100, 4000).all()
+    jobs = table(demo, "jobs")
+    assert set(jobs["job"].astype(str)) == set(runs["jobs"])
+    assert jobs["gpu_hours"].sum() == pytest.approx(resources["gpu_hours"].sum())
+    drawn = snakemake(demo, *few)
+    assert drawn.returncode == 0, drawn.stdout
+    assert f"{len(runs)} Slurm jobs" in (demo / "results/digits/figures/slurm.svg").read_text()
 
 
 def test_a_job_that_sees_no_gpu_fails_once_with_the_reason(cluster, project):

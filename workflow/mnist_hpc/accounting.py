@@ -17,6 +17,10 @@ COLUMNS = [
     *("gpu_hours", "cpu_hours", "cpu_efficiency", "memory_peak_mb", "memory_efficiency", "train_seconds"),
     "training_share",
 ]
+JOB_COLUMNS = [
+    *("dataset", "variant", "job", "state", "queue_seconds", "wall_seconds", "cpus", "gpus", "gpu_hours"),
+    *("cpu_seconds", "memory_mb", "memory_peak_mb"),
+]
 UNITS = {"": 1e-6, "K": 1024 / 1e6, "M": 1024**2 / 1e6, "G": 1024**3 / 1e6, "T": 1024**4 / 1e6}
 
 
@@ -68,14 +72,8 @@ def _row(number: str, values: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def resources(study: Study, results: Path, logs: Path) -> pd.DataFrame:
-    """Return one row per variant and sweep (``sweep.<name>``) of the study that had jobs.
-
-    Columns, as described in ``results/README.md``: dataset, variant; jobs and completed, counts; queue_seconds_mean
-    and _max; wall_seconds, gpu_hours and cpu_hours (allocated), sums over the jobs; cpu_efficiency, CPU time used
-    over allocated; memory_peak_mb, of the largest job, and memory_efficiency, the largest share that a job used of
-    what it asked for; train_seconds, of the training loops alone, of the runs in runs.csv, and training_share, what
-    they are of wall_seconds.
+def starts(study: Study, logs: Path) -> pd.DataFrame:
+    """Return one row for each time that a job of the study ran (columns: ``JOB_COLUMNS``), in the study's order.
 
     Raises:
         UserError: no log names a job of the study, or there is no accounting.
@@ -91,22 +89,39 @@ def resources(study: Study, results: Path, logs: Path) -> pd.DataFrame:
             f"sacct knows none of the {len(works)} jobs of {logs}; accounting may keep them for a time only"
         )
     table["variant"] = [works[number].name for number in table["job"]]
-    path = results / study.dataset / "tables" / "runs.csv"
-    trained = pd.read_csv(path).groupby("variant")["train_seconds"].sum() if path.exists() else {}
+    table["dataset"] = table["variant"].map(datasets)
+    table["gpu_hours"] = table["wall_seconds"] * table["gpus"] / 3600
+    order = {name: place for place, name in enumerate(datasets)}
+    return table.sort_values("variant", key=lambda names: names.map(order), kind="stable")[JOB_COLUMNS]
+
+
+def resources(starts: pd.DataFrame, trained: pd.Series) -> pd.DataFrame:
+    """Return one row per variant and sweep (``sweep.<name>``) of the study that had jobs.
+
+    Args:
+        starts: of all jobs.
+        trained: seconds of the training loops alone, by variant.
+
+    Columns, as described in ``results/README.md``: dataset, variant; jobs and completed, counts; queue_seconds_mean
+    and _max; wall_seconds, gpu_hours and cpu_hours (allocated), sums over the jobs; cpu_efficiency, CPU time used
+    over allocated; memory_peak_mb, of the largest job, and memory_efficiency, the largest share that a job used of
+    what it asked for; train_seconds, of the training loops alone, of the runs in runs.csv, and training_share, what
+    they are of wall_seconds.
+    """
     rows = []
-    for name, group in table.groupby("variant", sort=False):
+    for (dataset, name), group in starts.groupby(["dataset", "variant"], sort=False):
         wall = group["wall_seconds"]
         allocated = (wall * group["cpus"]).sum()
         rows.append(
             {
-                "dataset": datasets[name],
+                "dataset": dataset,
                 "variant": name,
                 "jobs": group["job"].nunique(),
                 "completed": int((group["state"] == "COMPLETED").sum()),
                 "queue_seconds_mean": group["queue_seconds"].mean(),
                 "queue_seconds_max": group["queue_seconds"].max(),
                 "wall_seconds": wall.sum(),
-                "gpu_hours": (wall * group["gpus"]).sum() / 3600,
+                "gpu_hours": group["gpu_hours"].sum(),
                 "cpu_hours": allocated / 3600,
                 "cpu_efficiency": group["cpu_seconds"].sum() / allocated if allocated else float("nan"),
                 "memory_peak_mb": group["memory_peak_mb"].max(),
@@ -115,8 +130,7 @@ def resources(study: Study, results: Path, logs: Path) -> pd.DataFrame:
                 "training_share": trained.get(name, float("nan")) / wall.sum() if wall.sum() else float("nan"),
             }
         )
-    order = {name: place for place, name in enumerate(datasets)}
-    return pd.DataFrame(sorted(rows, key=lambda row: order[row["variant"]]), columns=COLUMNS)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def seconds(text: str) -> float:

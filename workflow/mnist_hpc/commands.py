@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_hpc.errors import UserError
+from mnist_hpc.stages import say
 
 
 def status(config: Path, overrides: dict[str, Any], results: Path) -> None:
@@ -83,16 +84,42 @@ def orphans(then: str | None, files: bool) -> None:
 
 
 def resources(config: Path, overrides: dict[str, Any], results: Path, logs: Path) -> None:
-    """Write resources.csv: what the jobs of each variant cost, from Slurm's accounting."""
+    """Write jobs.csv and resources.csv: what each job and the jobs of each variant cost, from Slurm's accounting."""
+    import pandas as pd
+
     from mnist_hpc import accounting, tables
     from mnist_hpc.specification import Study
 
     study = Study(config, overrides)
-    table = accounting.resources(study, results, logs)
-    path = results / study.dataset / "tables" / "resources.csv"
-    tables.write(table, path)
+    folder = results / study.dataset / "tables"
+    starts = accounting.starts(study, logs)
+    runs = folder / "runs.csv"
+    trained = pd.read_csv(runs).groupby("variant")["train_seconds"].sum() if runs.exists() else pd.Series(dtype=float)
+    table = accounting.resources(starts, trained)
+    tables.write(starts, folder / "jobs.csv")
+    tables.write(table, folder / "resources.csv")
     print(table.drop(columns="dataset").round(3).to_string(index=False, na_rep="–"))
-    print(f"{table['jobs'].sum()} jobs, {table['gpu_hours'].sum():.2f} GPU-hours; written to {path}")
+    print(
+        f"{table['jobs'].sum()} jobs, {table['gpu_hours'].sum():.2f} GPU-hours; written to {folder / 'resources.csv'}"
+    )
+
+
+def reported(config: Path, overrides: dict[str, Any], results: Path) -> None:
+    """Print what the HTML report can show: the folder it belongs into, then the figures and pages that are there."""
+    from mnist_hpc import figures
+    from mnist_hpc.specification import Study
+
+    study = Study(config, overrides)
+    kinds = [list(figures.files(study, kind).values()) for kind in figures.kinds(study, results)]
+    there, left_out = [], []
+    for files in (list(figures.page_files(study).values()), *kinds):
+        (there if all((results / file).exists() for file in files) else left_out).append(files)
+    if not there:
+        raise UserError(f"{results / study.dataset}: no figures and pages are there yet; run the workflow first")
+    if left_out:
+        names = ", ".join(sorted({Path(files[0]).parent.name for files in left_out}))
+        say(f"not in the report, for they are not made yet: {names}; run the workflow for them")
+    print(*(results / file for file in (study.dataset, *(file for files in there for file in files))))
 
 
 def predict(model: Path, seed: int | None, picture: Path) -> None:

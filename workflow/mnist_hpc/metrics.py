@@ -11,8 +11,21 @@ RUN_COLUMNS = [
     *("dataset", "variant", "seed", "status", "test_accuracy", "test_loss"),
     *("validation_accuracy", "validation_loss", "parameters", "steps", "batch_size", "loss", "train_seconds"),
     *("images_per_second", "device", "threads", "spec_hash", "data_hash", "code_hash"),
-    *("failed_step", "train_accuracy", "train_loss", "dtype_policy", "compile_seconds", "evaluation_code_hash"),
-    *("windows", "jobs", "started", "finished", "commit", "version", "python", "tensorflow", "keras", "numpy", "host"),
+    *("failed_step", "train_accuracy", "train_loss", "dtype_policy", "startup_seconds", "compile_seconds"),
+    *(
+        "evaluation_code_hash",
+        "windows",
+        "jobs",
+        "started",
+        "finished",
+        "commit",
+        "version",
+        "python",
+        "tensorflow",
+        "keras",
+        "numpy",
+        "host",
+    ),
 ]
 HISTORY_COLUMNS = [
     *("dataset", "variant", "seed", "step", "epoch", "train_loss", "train_accuracy"),

@@ -26,7 +26,6 @@ STAGES = {
     "sweep": ("sweep",),
     "rank": ("ranking",),
     "tabulate": ("tables", "comparisons", "ensembles"),
-    "draw": ("figures",),
 }
 
 
@@ -37,13 +36,13 @@ def specification_hash(specification: Any) -> str:
 
 @cache
 def code_hash(stage: str, package: Path = PACKAGE) -> str:
-    """Return a short hash of the code a stage runs, without its comments, docstrings and layout.
+    """Return a short hash of the code a stage, or a module, runs, without its comments, docstrings and layout.
 
     Covers the stage's module and every module of this package that it imports, however indirectly, also from
     inside functions. Versions of libraries are not part of it.
     """
     digest = hashlib.sha256()
-    for module in sorted(set().union(*(imported(start, package) for start in STAGES[stage]))):
+    for module in sorted(set().union(*(imported(start, package) for start in STAGES.get(stage, (stage,))))):
         digest.update(module.encode())
         digest.update(ast.dump(_syntax_tree(module, package)).encode())
     return digest.hexdigest()[:HASH_DIGITS]
@@ -64,14 +63,20 @@ def imported(module: str, package: Path = PACKAGE) -> set[str]:
             else:
                 continue
             names = {name.partition(".")[2] for name in full if name.startswith(f"{package.name}.")}
-            todo |= {name for name in names if (package / f"{name}.py").exists()} - found
+            todo |= {name for name in names if _source(name, package).exists()} - found
     return found
+
+
+def _source(module: str, package: Path) -> Path:
+    """Return the file of a module, as ``tables`` or ``figures.style``."""
+    place = package.joinpath(*module.split("."))
+    return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
 
 
 @cache
 def _syntax_tree(module: str, package: Path) -> ast.Module:
     """Return a module's syntax tree without docstrings."""
-    tree = ast.parse((package / f"{module}.py").read_text())
+    tree = ast.parse(_source(module, package).read_text())
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if (

@@ -17,7 +17,6 @@ from mnist_hpc.shapes import output_shape
 # Folders of results that no data set may be named like.
 RESERVED = {"state", "benchmarks"}
 DEFAULTS = {"loss": "CategoricalCrossentropy", "threads": 1, "runtime": 60, "mem_mb": 4000}
-FIGURES = ("accuracy-time",)
 # Time limit of an evaluation on a cluster.
 EVALUATION_MINUTES = 20
 # The keys of a variant that decide its numbers; the others say where, how often and with which limits it runs.
@@ -146,11 +145,10 @@ class Study:
 
     @property
     def files(self) -> list[str]:
-        """Every result that a person may look at or delete, from the folder ``results``."""
+        """What runs, sweeps and tables leave that a person may look at or delete, from the folder ``results``."""
         runs = [file for block in self.blocks for file in block.files]
         sweeps = [f"{sweep.folder}/{name}" for sweep in self.sweeps.values() for name in ("points.csv", "best.json")]
-        figures = [f"{self.dataset}/figures/{name}.svg" for name in FIGURES]
-        return [*runs, *sweeps, *self.tables, *figures]
+        return [*runs, *sweeps, *self.tables]
 
     @property
     def tables(self) -> list[str]:
@@ -233,7 +231,7 @@ class Study:
 
     def _affordable(self, place: str, variant: Variant, keys: Mapping[str, Any]) -> list[int]:
         """Return the places of the points of a sweep that see no more images than it allows."""
-        _, _, examples = self._facts(variant.dataset)
+        _, _, examples = self.facts(variant.dataset)
         points = grids.points(variant.specification, keys["grid"])
         seen = [grids.images_seen(point.specification, examples) for point in points]
         found = [place for place, images in enumerate(seen) if images <= keys.get("max_images", images)]
@@ -270,7 +268,7 @@ class Study:
 
     def _check_training(self, place: str, keys: Mapping[str, Any], dataset: str) -> None:
         """Check what a variant asks for against its data."""
-        classes, inputs, examples = self._facts(dataset)
+        classes, inputs, examples = self.facts(dataset)
         for part in ("augmentation", "layers"):
             shape = inputs
             for index, layer in enumerate(keys.get(part, [])):
@@ -293,7 +291,7 @@ class Study:
                 f"{dataset}, or full"
             )
 
-    def _facts(self, dataset: str) -> tuple[int, tuple[int, ...], int]:
+    def facts(self, dataset: str) -> tuple[int, tuple[int, ...], int]:
         """Return classes, shape of an example and number of training examples of a data set."""
         if dataset in BUILT_IN:
             known = BUILT_IN[dataset]

@@ -1,7 +1,9 @@
 """The stages of a study, as the command line calls them. Heavy imports wait for their stage."""
 
+import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,7 @@ def train(
         "job": attempts.job(),
         "device": hardware,
         "threads": threads,
+        "startup_seconds": _since_start(),
         "commit": provenance.commit(),
         **device.versions(),
     }
@@ -154,15 +157,29 @@ def tabulate(config: Path, overrides: dict[str, Any], results: Path) -> None:
     print(shown.to_string(index=False, na_rep="–"))
 
 
-def draw(variants: Path, dataset: str, figure: str, output: Path) -> None:
-    """Draw one figure of a study from its tables."""
-    import pandas as pd
+def draw(config: Path, overrides: dict[str, Any], results: Path, figure: str) -> None:
+    """Draw the figures of one kind."""
+    from importlib import import_module
 
     from mnist_hpc import figures
+    from mnist_hpc.specification import Study
 
-    if figure not in figures.FIGURES:
-        raise UserError(f"--figure: found {figure!r}, expected one of {', '.join(figures.FIGURES)}")
-    figures.FIGURES[figure](pd.read_csv(variants), dataset, output)
+    if figure not in figures.KINDS:
+        raise UserError(f"--figure: found {figure!r}, expected one of {', '.join(figures.KINDS)}")
+    study = Study(config, overrides)
+    import_module(f"mnist_hpc.figures.{figures.KINDS[figure].module}").draw(study, results, figure)
+
+
+def pages(config: Path, overrides: dict[str, Any], results: Path, lecture: Path | None) -> None:
+    """Write the report's own pages: the lecture retold, the tables, and what the study is made of."""
+    from mnist_hpc.figures import pages as module
+    from mnist_hpc.specification import Study
+
+    study = Study(config, overrides)
+    if lecture:
+        module.write_lecture(study, results, lecture)
+    else:
+        module.write(study, results)
 
 
 def sweep(
@@ -243,6 +260,12 @@ def _hashes(stage: str, specification: Any, attributes: dict[str, Any]) -> dict[
         "data_hash": str(attributes["data_hash"]),
         "code_hash": provenance.code_hash(stage),
     }
+
+
+def _since_start() -> float:
+    """Return how long this process has been running, s: the imports, the data, the GPU."""
+    started = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started
 
 
 def _say_fewer(name: str, threads: int, wanted: int) -> None:

@@ -42,14 +42,16 @@ def see_cancelled_jobs() -> None:
     plugin.query_job_status = job_states
 
 
-onstart:
-    if not workflow.local_exec:
-        see_cancelled_jobs()
-        # Snakemake has one number of retries for a rule, whatever ended the job.
-        Job.restart_times = property(restart_times)
-        try:
-            if submitted := planned():
-                print(preflight.check(submitted, Path("results"), Path.cwd()), file=sys.stderr)
-        except UserError as error:
-            print(f"mnist_hpc: error: {error}", file=sys.stderr)
-            sys.exit(2)
+def look_before_submission() -> None:
+    """On a cluster: mend what must be, and end if Slurm would not take the jobs."""
+    if workflow.local_exec:
+        return
+    see_cancelled_jobs()
+    # Snakemake has one number of retries for a rule, whatever ended the job.
+    Job.restart_times = property(restart_times)
+    try:
+        if submitted := planned():
+            print(preflight.check(submitted, Path("results"), Path.cwd()), file=sys.stderr)
+    except UserError as error:
+        print(f"mnist_hpc: error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,19 +1,30 @@
-# Draw the study's tables.
+# Draw what figures.KINDS lists: a rule for each kind, that draws it for every variant or sweep that has one.
+FIGURES = {f"draw_{kind.replace('-', '_')}": kind for kind in figures.kinds(study, Path("results"))}
 
 
-localrules:
-    draw,
+for rule_name, kind in FIGURES.items():
 
-
-rule draw:
-    input:
-        f"results/{study.dataset}/tables/variants.csv",
-    output:
-        f"results/{study.dataset}/figures/{{figure}}.svg",
-    log:
-        f"logs/{study.dataset}/figures/{{figure}}.log",
-    params:
-        code=code_hash("draw"),
-    shell:
-        "python -m mnist_hpc draw --variants {input} --dataset {study.dataset} --figure {wildcards.figure}"
-        " --output {output} > {log} 2>&1"
+    rule:
+        name:
+            rule_name
+        input:
+            [f"results/{file}" for file in figures.KINDS[kind].inputs(study)],
+        output:
+            [
+                report(
+                    f"results/{file}",
+                    caption=f"../report/{kind}.rst",
+                    category=figures.KINDS[kind].category,
+                    subcategory=kind if subject else None,
+                    labels={"figure": subject or kind},
+                )
+                for subject, file in figures.files(study, kind).items()
+            ],
+        log:
+            f"logs/{study.dataset}/figures/{kind}.log",
+        localrule: True
+        params:
+            code=code_hash(f"figures.{figures.KINDS[kind].module}"),
+            figure=kind,
+        shell:
+            "python -m mnist_hpc draw {STUDY} --figure {params.figure} > {log} 2>&1"

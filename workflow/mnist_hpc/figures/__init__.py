@@ -1,0 +1,152 @@
+"""What the report shows: which figures and pages a study has, what each is made from, and where it lies.
+
+Each kind of figure is drawn by the function ``draw`` of its module, all its subjects (variants, or sweeps) in one
+process. Imports nothing heavy: that is left to these modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mnist_hpc.specification import Study
+
+# A study of thousands of variants has figures of its first ones only.
+MOST = 100
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of figure.
+
+    Attributes:
+        module: of this package, that draws it.
+        category: where the report shows it.
+        inputs: what it is drawn from in a study, from the folder ``results``.
+        subjects: names of the variants or sweeps of a study that have one; None if there is one for all together.
+    """
+
+    module: str
+    category: str
+    inputs: Callable[[Study], list[str]]
+    subjects: Callable[[Study], list[str]] | None = None
+
+    def names(self, study: Study) -> list[str] | None:
+        """Return the subjects that are drawn."""
+        return self.subjects and self.subjects(study)[:MOST]
+
+
+def files(study: Study, kind: str) -> Mapping[str, str]:
+    """Return the figures of a kind by subject, "" if there is one for all, from the folder ``results``."""
+    folder, names = f"{study.dataset}/figures", KINDS[kind].names(study)
+    return {"": f"{folder}/{kind}.svg"} if names is None else {name: f"{folder}/{kind}/{name}.svg" for name in names}
+
+
+def kinds(study: Study, results: Path) -> list[str]:
+    """Return the kinds of figures that a study has; that of Slurm's jobs once ``make resources`` has listed them."""
+    return [
+        kind
+        for kind in KINDS
+        if files(study, kind) and (kind != "slurm" or (results / study.dataset / "tables" / "jobs.csv").exists())
+    ]
+
+
+def page_files(study: Study) -> Mapping[str, str]:
+    """Return the report's own pages by name, from the folder ``results``."""
+    return {name: f"{study.dataset}/pages/{name}.html" for name in ("lecture", "tables", "study")}
+
+
+def of_pages(study: Study) -> list[str]:
+    """Return what the pages are made from, from the folder ``results``."""
+    return [*study.tables, *(file for kind in OF_THE_LECTURE for file in files(study, kind).values())]
+
+
+def _tables(*names: str) -> Callable[[Study], list[str]]:
+    return lambda study: [f"{study.dataset}/tables/{name}.csv" for name in names]
+
+
+def _runs(name: str, subjects: Callable[[Study], list[str]], first: bool = False) -> Callable[[Study], list[str]]:
+    """Return a file of all blocks of the variants that are drawn, or of the first block of each."""
+
+    def found(study: Study) -> list[str]:
+        wanted = set(subjects(study)[:MOST])
+        blocks = [block for block in study.blocks if block.variant in wanted and not (first and block.first)]
+        return [f"{block.folder}/{name}" for block in blocks]
+
+    return found
+
+
+def variants(study: Study) -> list[str]:
+    """Return all variants of a study."""
+    return list(study.variants)
+
+
+def of_images(study: Study) -> list[str]:
+    """Return the variants that read images."""
+    return [name for name, variant in study.variants.items() if len(study.facts(variant.dataset)[1]) == 3]
+
+
+def linear(study: Study) -> list[str]:
+    """Return the variants whose weights are one template of the image a class."""
+    return [name for name in of_images(study) if [*_weighted(study, name)] == ["Dense"]]
+
+
+def convolutional(study: Study) -> list[str]:
+    """Return the variants that begin with a convolution."""
+    return [name for name in of_images(study) if _weighted(study, name)[0].startswith("Conv")]
+
+
+def of_the_plane(study: Study) -> list[str]:
+    """Return the variants that part points of the plane."""
+    return [name for name, variant in study.variants.items() if study.facts(variant.dataset)[1] == (2,)]
+
+
+def of_three_units(study: Study) -> list[str]:
+    """Return the variants that part points of the plane in three dimensions."""
+    found = []
+    for name in of_the_plane(study):
+        first, *rest = study.variants[name].keys["layers"]
+        if rest and first.get("Dense", {}).get("units") == 3:
+            found.append(name)
+    return found
+
+
+def _weighted(study: Study, variant: str) -> list[str]:
+    """Return the names of a variant's layers that may have weights, in their order."""
+    layers = [name for layer in study.variants[variant].keys["layers"] for name in layer]
+    return [name for name in layers if name not in ("Flatten", "Normalization", "ReLU", "Dropout")]
+
+
+def _of_the_plane_with_data(study: Study) -> list[str]:
+    data = sorted({study.variants[name].dataset for name in of_the_plane(study)})
+    return [*_runs("models.h5", of_the_plane, first=True)(study), *(f"{name}/data/train.h5" for name in data)]
+
+
+def _of_sweeps(study: Study) -> list[str]:
+    return [f"{study.sweeps[name].folder}/{file}" for name in study.sweeps for file in ("points.csv", "best.json")]
+
+
+LECTURE, ACCURACY, TRAINING, SWEEPS = ("1 Lecture and tables", "2 Accuracy", "3 Training", "4 Hyper-parameters")
+MISTAKES, INSIDE, COST = "5 Mistakes", "6 Inside the nets", "7 Cost"
+
+KINDS = {
+    "accuracy": Kind("accuracy", ACCURACY, _tables("runs", "variants")),
+    "accuracy-time": Kind("accuracy", ACCURACY, _tables("variants")),
+    "accuracy-parameters": Kind("accuracy", ACCURACY, _tables("variants")),
+    "learning-curves": Kind("curves", TRAINING, _runs("history.csv", variants), variants),
+    "sweeps": Kind("grids", SWEEPS, _of_sweeps, lambda study: list(study.sweeps)),
+    "confusions": Kind("confusions", MISTAKES, _tables("confusions"), variants),
+    "digits": Kind("digits", MISTAKES, _runs("predictions.h5", of_images), of_images),
+    "activations": Kind("activations", LECTURE, lambda _: []),
+    "templates": Kind("weights", INSIDE, _runs("models.h5", linear, first=True), linear),
+    "filters": Kind("weights", INSIDE, _runs("models.h5", convolutional, first=True), convolutional),
+    "boundaries": Kind("plane", INSIDE, _of_the_plane_with_data, of_the_plane),
+    "hidden-space": Kind("plane", INSIDE, _of_the_plane_with_data, of_three_units),
+    "job-times": Kind("cost", COST, _tables("runs")),
+    "slurm": Kind("cost", COST, _tables("jobs")),
+}
+# Kinds of which the page of the lecture shows some.
+OF_THE_LECTURE = ("accuracy-time", "sweeps", "activations", "templates", "filters", "boundaries", "hidden-space")
