@@ -116,7 +116,7 @@ def test_learning_curves_say_how_many_seeds_they_are_of(seeds, tmp_path):
         for epoch in (1, 2, 3)
     ]
     columns = ["seed", "epoch", "train_loss", "validation_loss", "train_accuracy", "validation_accuracy"]
-    curves.curves(pd.DataFrame(rows, columns=columns), "cnn", "mnist", tmp_path / "figure.svg")
+    curves.curves(pd.DataFrame(rows, columns=columns), "cnn", "mnist", "cross entropy, nats", tmp_path / "figure.svg")
     found = texts(tmp_path / "figure.svg")
     assert f"cnn on mnist: learning curves (n = {seeds})" in found
     assert ("validation" in found.replace("validated", "")) == bool(seeds)
@@ -255,7 +255,7 @@ def test_time_is_split_into_what_it_was_spent_on():
 @pytest.mark.parametrize("case", STUDIES)
 def test_times_of_any_study_are_drawn(case, tmp_path):
     _, runs = STUDIES[case]
-    cost.job_times(cost.parts(runs), tmp_path / "figure.svg")
+    cost.job_times(cost.parts(runs), "mnist", tmp_path / "figure.svg")
     found = texts(tmp_path / "figure.svg")
     assert all(variant in found for variant in set(runs["variant"]))
     assert all(part in found for part in cost.PARTS)

@@ -21,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command(**options)
     except (UserError, OSError) as error:
         text = str(error) if isinstance(error, UserError) else reason(error)
+        if isinstance(error, FileNotFoundError) and error.filename:
+            text = f"{error.filename}: not found"
         print(f"mnist_hpc: error: {text}", file=sys.stderr)
         return 2
     except Interrupted as interruption:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mnist_hpc.errors import UserError
+from mnist_hpc.errors import UserError, reason
 
 
 def fetch(config: Path, overrides: dict[str, Any], dataset: str, folder: Path, timeout: float, tries: int) -> None:
@@ -167,7 +167,13 @@ def draw(config: Path, overrides: dict[str, Any], results: Path, figure: str) ->
     if figure not in figures.KINDS:
         raise UserError(f"--figure: found {figure!r}, expected one of {', '.join(figures.KINDS)}")
     study = Study(config, overrides)
-    import_module(f"mnist_hpc.figures.{figures.KINDS[figure].module}").draw(study, results, figure)
+    try:
+        import_module(f"mnist_hpc.figures.{figures.KINDS[figure].module}").draw(study, results, figure)
+    except (KeyError, ValueError) as error:  # what a table or file of another version, or one edited by hand, lacks
+        sources = ", ".join(figures.KINDS[figure].inputs(study)[:3])
+        raise UserError(
+            f"{figure}: {reason(error)} in what it is drawn from ({sources}, ...); run the workflow"
+        ) from None
 
 
 def pages(config: Path, overrides: dict[str, Any], results: Path, lecture: Path | None) -> None:

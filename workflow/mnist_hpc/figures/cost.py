@@ -25,7 +25,7 @@ def draw(study: Study, results: Path, kind: str) -> None:
     if kind == "slurm":
         slurm_jobs(pd.read_csv(folder / "tables" / "jobs.csv"), path)
     else:
-        job_times(parts(pd.read_csv(folder / "tables" / "runs.csv")), path)
+        job_times(parts(pd.read_csv(folder / "tables" / "runs.csv")), study.dataset, path)
 
 
 def parts(runs: pd.DataFrame) -> pd.DataFrame:
@@ -48,15 +48,16 @@ def parts(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(PARTS)).fillna(0.0)
 
 
-def job_times(table: pd.DataFrame, path: Path) -> None:
+def job_times(table: pd.DataFrame, dataset: str, path: Path) -> None:
     """Draw one bar a variant, as ``parts`` returns them: shares of its time, and the time itself beside.
 
     Args:
         table: as ``parts`` returns it.
+        dataset: of the study.
         path: of the SVG to write.
     """
     table = table.loc[table.sum(axis=1).sort_values(ascending=False, kind="stable").index[:MOST]]
-    title = "Where the time of training jobs went, all seeds of a variant together, %"
+    title = f"Study of {dataset}: where the time of training went,\nall seeds of a variant together, %"
     with style.figure(path, 1.2 + 0.2 * max(len(table), 5), title) as made:
         if table.empty:
             return style.say_nothing_is_there(made)

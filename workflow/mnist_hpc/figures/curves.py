@@ -10,7 +10,6 @@ from mnist_hpc.figures import style
 from mnist_hpc.specification import Study
 
 PARTS = {"train": (style.ORANGE, "training", "--"), "validation": (style.BLUE, "validation", "-")}
-PANELS = {"loss": "loss", "accuracy": "accuracy, %"}
 
 
 def draw(study: Study, results: Path, kind: str) -> None:
@@ -18,23 +17,26 @@ def draw(study: Study, results: Path, kind: str) -> None:
     for variant, file in figures.files(study, kind).items():
         blocks = [block for block in study.blocks if block.variant == variant]
         history = pd.concat([pd.read_csv(results / block.folder / "history.csv") for block in blocks])
-        curves(history, variant, study.variants[variant].dataset, results / file)
+        (loss,) = study.variants[variant].keys["loss"]
+        curves(history, variant, study.variants[variant].dataset, style.LOSSES[loss], results / file)
 
 
-def curves(history: pd.DataFrame, variant: str, dataset: str, path: Path) -> None:
+def curves(history: pd.DataFrame, variant: str, dataset: str, loss: str, path: Path) -> None:
     """Draw loss and accuracy against epochs.
 
     Args:
         history: rows of all seeds; columns as in history.csv.
         variant: its name.
         dataset: it was trained on.
+        loss: what its loss is called, with its unit.
         path: of the SVG to write.
     """
     title = f"{variant} on {dataset}: learning curves ({style.seeds(history['seed'].nunique())})"
     with style.figure(path, 2.6, title) as made:
         if history.empty:
             return style.say_nothing_is_there(made, "the training failed before it was validated once")
-        for axes, (name, label) in zip(made.subplots(1, 2), PANELS.items(), strict=True):
+        panels = {"loss": loss, "accuracy": "accuracy, %"}
+        for axes, (name, label) in zip(made.subplots(1, 2), panels.items(), strict=True):
             for part, (colour, text, line) in PARTS.items():
                 _band(axes, history, f"{part}_{name}", 100 if name == "accuracy" else 1, (colour, text, line))
             axes.set_xlabel("passes over the training data")

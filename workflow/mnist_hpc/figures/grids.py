@@ -76,7 +76,8 @@ def heat_maps(table: pd.DataFrame, best: dict[str, Any], sweep: Sweep, path: Pat
             axes.tick_params(labelbottom=True)
             axes.set_xlabel(across)
         bar = upper.colorbar(image, ax=list(panels), shrink=0.9, aspect=25, extend="max")
-        bar.set_label("validation loss")
+        (loss,) = sweep.variant.keys["loss"]
+        bar.set_label(f"validation: {style.LOSSES[loss]}")
         bar.ax.yaxis.set_major_locator(mpl.ticker.MaxNLocator(5))
         bar.ax.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:.3g}"))
         bar.ax.yaxis.set_minor_locator(mpl.ticker.NullLocator())
@@ -127,7 +128,7 @@ def _curves(
         axes.plot(chosen[key], lowest[chosen[key]], "o", markersize=9, fillstyle="none", color=style.VERMILION)
         axes.set_xticks(range(len(sweep.grid[key])), map(_name, sweep.grid[key]), rotation=90)
         axes.set_xlabel(key)
-        axes.set_ylabel("lowest loss" if axes.get_subplotspec().is_first_col() else "")
+        axes.set_ylabel("lowest, as above" if axes.get_subplotspec().is_first_col() else "")
         axes.grid(color="0.92", linewidth=0.6)
     for axes in panels[len(varied) :]:
         axes.set_axis_off()

@@ -18,6 +18,8 @@ WIDTH = 5.2
 # Okabe and Ito's colours, which colour-blind readers can tell apart (https://jfly.uni-koeln.de/color).
 BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
 GREY = "0.45"
+# What a loss is called on an axis, with its unit; means an image.
+LOSSES = {"CategoricalCrossentropy": "cross entropy, nats", "SquaredError": "squared error"}
 # Accuracies that get a tick where errors are on a logarithmic scale.
 TICKS = (0.1, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.997, 0.998, 0.999, 0.9995, 0.9999)
 STYLE = {
