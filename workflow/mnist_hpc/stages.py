@@ -170,7 +170,7 @@ def draw(config: Path, overrides: dict[str, Any], results: Path, figure: str) ->
     try:
         import_module(f"mnist_hpc.figures.{figures.KINDS[figure].module}").draw(study, results, figure)
     except (KeyError, ValueError) as error:  # what a table or file of another version, or one edited by hand, lacks
-        sources = ", ".join(figures.KINDS[figure].inputs(study)[:3])
+        sources = ", ".join(figures.KINDS[figure].inputs(study)[:2])
         raise UserError(
             f"{figure}: {reason(error)} in what it is drawn from ({sources}, ...); run the workflow"
         ) from None
