@@ -111,7 +111,8 @@ def reported(config: Path, overrides: dict[str, Any], results: Path) -> None:
 
     study = Study(config, overrides)
     kinds = [list(figures.files(study, kind).values()) for kind in figures.kinds(study, results)]
-    there, left_out = [], []
+    there: list[list[str]] = []
+    left_out: list[list[str]] = []
     for files in (list(figures.page_files(study).values()), *kinds):
         (there if all((results / file).exists() for file in files) else left_out).append(files)
     if not there:

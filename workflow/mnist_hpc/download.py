@@ -93,10 +93,6 @@ def download(url: str, target: Path, timeout: float, tries: int) -> None:
     for attempt in range(1, tries + 1):
         try:
             return _download_once(url, target, timeout)
-        except requests.HTTPError as error:
-            status = error.response.status_code
-            if status < 500 or attempt == tries:
-                raise UserError(f"the server answered {status} {error.response.reason}") from None
         except requests.RequestException as error:
             if attempt == tries:
                 raise UserError(f"{_cause(error)} ({tries} tries, time-out {timeout:g} s)") from None
@@ -107,7 +103,9 @@ def download(url: str, target: Path, timeout: float, tries: int) -> None:
 def _download_once(url: str, target: Path, timeout: float) -> None:
     deadline = time.monotonic() + PATIENCE * timeout
     with requests.get(url, stream=True, timeout=timeout) as response:
-        response.raise_for_status()
+        if response.status_code >= 400:
+            text = f"the server answered {response.status_code} {response.reason}"
+            raise UserError(text) if response.status_code < 500 else requests.RequestException(text)
         if url.startswith("https://") and not response.url.startswith("https://"):
             raise requests.RequestException(f"redirected from https to {response.url}")
         size = int(response.headers.get("Content-Length", 0)) or None
