@@ -91,6 +91,9 @@ def test_the_lecture_is_marked_where_its_model_is_and_nowhere_else(tmp_path):
     named = [table.replace("variant-0", "regression") for table in (variants, runs)]
     accuracy.accuracy(*named, tmp_path / "with.svg")
     assert "the lecture: 91.83 %" in texts(tmp_path / "with.svg")
+    digits_too = [table.assign(dataset="digits") for table in named]
+    accuracy.accuracy(*digits_too, tmp_path / "digits.svg")
+    assert "lecture" not in texts(tmp_path / "digits.svg")
 
 
 def test_a_figure_of_the_same_table_has_the_same_bytes(tmp_path):

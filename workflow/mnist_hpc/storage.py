@@ -120,20 +120,23 @@ def _head(file: BufferedReader | BufferedRandom) -> bytes:
 def _check(file: h5py.File) -> None:
     """Raise UserError if a file refers to another one, or an array is not of numbers or not as large as it says."""
 
-    def look(name: str, link: Any) -> None:
+    def look(name: str, link: Any) -> str | None:
+        """Return what is wrong, which ends the visit; an exception would be lost on its way through the library."""
         if not isinstance(link, h5py.HardLink):
-            raise UserError(f"{name} lies elsewhere ({type(link).__name__}), expected everything in this file")
+            return f"{name} lies elsewhere ({type(link).__name__}), expected everything in this file"
         item = file[name]
         if not isinstance(item, h5py.Dataset):
-            return
+            return None
         if item.is_virtual or item.external:
-            raise UserError(f"{name} lies in other files, expected everything in this file")
+            return f"{name} lies in other files, expected everything in this file"
         if item.dtype.kind not in "biuf" or item.dtype.fields:
-            raise UserError(f"{name} holds {item.dtype}, expected numbers")
+            return f"{name} holds {item.dtype}, expected numbers"
         if item.nbytes > PACKED * item.id.get_storage_size():
-            raise UserError(f"{name} is said to have {item.nbytes} bytes and has {item.id.get_storage_size()}")
+            return f"{name} is said to have {item.nbytes} bytes and has {item.id.get_storage_size()}"
+        return None
 
-    file.visititems_links(look)
+    if wrong := file.visititems_links(look):
+        raise UserError(wrong)
 
 
 def write_split(group: h5py.Group, split: Split) -> None:

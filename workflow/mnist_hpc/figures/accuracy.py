@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 
 from mnist_hpc.figures import style
 from mnist_hpc.specification import Study
 
-# The lecture's number, slide "Testing Regression MNIST".
+# The lecture's number for MNIST, slide "Testing Regression MNIST".
 LECTURE = {"regression": 0.9183}
 # More rows or points than this are no picture: the most accurate are drawn.
 MOST = 100
@@ -51,14 +50,15 @@ def accuracy(variants: pd.DataFrame, runs: pd.DataFrame, path: Path) -> None:
             return style.say_nothing_is_there(made)
         panels = made.subplots(len(groups), height_ratios=[count + 1 for count in rows], squeeze=False)[:, 0]
         for axes, (dataset, group) in zip(panels, groups, strict=True):
-            _rows(axes, group, runs[(runs["dataset"] == dataset) & (runs["status"] == "ok")])
+            lecture = LECTURE if dataset == "mnist" else {}
+            _rows(axes, group, runs[(runs["dataset"] == dataset) & (runs["status"] == "ok")], lecture)
             axes.set_title(dataset + ("" if len(group) < MOST else f", the best {MOST}"), loc="left", color=style.GREY)
         if absent:
             made.supxlabel(_shortened(absent), x=0.01, ha="left", fontsize=8, color=style.VERMILION)
     return None
 
 
-def _rows(axes: Axes, group: pd.DataFrame, runs: pd.DataFrame) -> None:
+def _rows(axes: Any, group: pd.DataFrame, runs: pd.DataFrame, lecture: dict[str, float]) -> None:
     names = group["variant"].tolist()
     dots = 1 - runs.loc[runs["variant"].isin(names), "test_accuracy"].to_numpy(float)
     means = 1 - group["test_accuracy_mean"].to_numpy(float)
@@ -66,7 +66,7 @@ def _rows(axes: Axes, group: pd.DataFrame, runs: pd.DataFrame) -> None:
         1 - group[f"test_accuracy_ci95_{side}"].fillna(group["test_accuracy_mean"]) for side in ("high", "low")
     )
     floor, whole = style.floor(np.concatenate([dots, means]))
-    lecture = {name: 1 - value for name, value in LECTURE.items() if name in names}
+    lecture = {name: 1 - value for name, value in lecture.items() if name in names}
     every = np.concatenate([dots, means, high, list(lecture.values())])
     style.error_axis(axes, "x", np.clip(every, floor, 1), whole)
     places = {name: place for place, name in enumerate(names)}
@@ -76,8 +76,7 @@ def _rows(axes: Axes, group: pd.DataFrame, runs: pd.DataFrame) -> None:
         range(len(names)), np.clip(low, floor, None), np.clip(high, floor, None), color=style.BLUE, linewidth=1.5
     )
     axes.plot(np.clip(means, floor, None), range(len(names)), "|", color=style.BLUE, markersize=9, markeredgewidth=1.5)
-    if axes.get_subplotspec().is_first_row() and lecture:
-        name, error = next(iter(lecture.items()))
+    for name, error in lecture.items():
         axes.plot(error, places[name], "D", color=style.VERMILION, markersize=4.5)
         text, place = f"the lecture: {style.percent(1 - error)}", {"xytext": (7, -3), "textcoords": "offset points"}
         axes.annotate(text, (error, places[name]), **place, color=style.VERMILION, fontsize=8)
@@ -134,7 +133,7 @@ def against(variants: pd.DataFrame, dataset: str, column: str, label: str, path:
     return None
 
 
-def _names_beside(axes: Axes, shown: pd.DataFrame, costs: np.ndarray, errors: np.ndarray) -> None:
+def _names_beside(axes: Any, shown: pd.DataFrame, costs: np.ndarray, errors: np.ndarray) -> None:
     """Name points in a column beside the axes, in their order: however many there are, none hides another."""
     places = np.linspace(0.01, 0.99, len(shown)) if len(shown) > 1 else [0.5]
     line = {"arrowstyle": "-", "color": "0.8", "linewidth": 0.6, "shrinkB": 3, "relpos": (0, 0.5)}

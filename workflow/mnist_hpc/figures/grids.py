@@ -7,7 +7,6 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 
 from mnist_hpc import figures, grids
 from mnist_hpc.figures import style
@@ -62,7 +61,8 @@ def heat_maps(table: pd.DataFrame, best: dict[str, Any], sweep: Sweep, path: Pat
     with style.figure(path, 0.75 + map_height * rows + curves_height, title) as made:
         if not varied:
             return style.say_nothing_is_there(made, "a grid of one point")
-        upper, lower = np.ravel(made.subfigures(2, 1, height_ratios=[map_height * rows, curves_height]))
+        parts = made.add_gridspec(2, 1, height_ratios=[map_height * rows, curves_height])
+        upper, lower = made.add_subfigure(parts[0]), made.add_subfigure(parts[1])
         panels = upper.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
         for axes, value in zip(panels, maps, strict=False):
             part = table[table[third] == value] if third else table
@@ -94,7 +94,7 @@ def _limits(loss: pd.Series) -> tuple[float, float]:
 
 
 def _map(
-    axes: Axes,
+    axes: Any,
     part: pd.DataFrame,
     keys: tuple[str, str | None],
     sweep: Sweep,
