@@ -24,7 +24,10 @@ datasets:
     classes: 10
     validation: 100
     files:
-      train_images: {name: a.gz, shape: [1000, 28, 28], sha256: %(hash)s}
+      train_images:
+        name: a.gz
+        shape: [1000, 28, 28]
+        sha256: "abababababababababababababababababababababababababababababababab"
       train_labels: {name: b.gz, shape: [1000]}
       test_images: {name: c.gz, shape: [500, 28, 28]}
       test_labels: {name: d.gz, shape: [500]}
@@ -72,7 +75,6 @@ sweeps:
     runtime: 10
 ensembles: {both: [regression, net]}
 """
-    % {"hash": "ab" * 32}
 )
 # Names that a user chooses: another spelling is another name, and only wrong where something refers to it.
 NAMED = re.compile(r"(variants|datasets|sweeps|ensembles)\.[\w-]+")
