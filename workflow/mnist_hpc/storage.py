@@ -9,11 +9,11 @@ in the file itself are read.
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from io import BufferedRandom, BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -77,30 +77,33 @@ def remove_empty(folder: Path, levels: int) -> None:
 @contextlib.contextmanager
 def writing(path: Path, attributes: Mapping[str, Any]) -> Iterator[h5py.File]:
     """Yield a new HDF5 file with these root attributes; it appears under ``path`` when the block succeeds."""
-    with atomic(path) as temporary:
-        with h5py.File(temporary, "w", userblock_size=HEAD) as file:
-            file.attrs.update(attributes)
-            yield file
-        with temporary.open("r+b") as written:
-            written.write(_head(written))
-            written.flush()
-            os.fsync(written.fileno())
+    # HDF5 never sees the disk, whose errors the library takes badly.
+    content = io.BytesIO()
+    with h5py.File(content, "w", userblock_size=HEAD) as file:
+        file.attrs.update(attributes)
+        yield file
+    body = content.getbuffer()[HEAD:]
+    with atomic(path) as temporary, temporary.open("wb") as written:
+        written.write(_head(body))
+        written.write(body)
+        written.flush()
+        os.fsync(written.fileno())
 
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[h5py.File]:
-    """Yield an HDF5 file for reading, without a lock: many jobs read one file, on file systems without locks.
+    """Yield an HDF5 file for reading; whoever has locked it, and on whatever file system.
 
     Raises:
         UserError: the file is missing, not what ``writing`` wrote, or lacks what the block, which must do nothing but
             read, looks for; or it refers to other files, or holds something else than numbers.
     """
     try:
+        content = path.read_bytes()
         # Before HDF5 sees it: a damaged file can make the library crash, hang, or read something else.
-        with path.open("rb") as written:
-            if written.read(HEAD) != _head(written):
-                raise UserError("the file is damaged, or was not written by this project")
-        with h5py.File(path, "r", locking=False) as file:
+        if content[:HEAD] != _head(memoryview(content)[HEAD:]):
+            raise UserError("the file is damaged, or was not written by this project")
+        with h5py.File(io.BytesIO(content), "r") as file:
             _check(file)
             yield file
     except FileNotFoundError:
@@ -109,11 +112,9 @@ def reading(path: Path) -> Iterator[h5py.File]:
         raise UserError(f"{path}: {reason(error)}; delete the file and run the stage that writes it") from None
 
 
-def _head(file: BufferedReader | BufferedRandom) -> bytes:
-    """Return what a file must begin with: a checksum of all that comes after it; leaves the file at its beginning."""
-    file.seek(HEAD)
-    text = f"mnist-hpc, sha256 of what follows: {hashlib.file_digest(file, 'sha256').hexdigest()}\n"
-    file.seek(0)
+def _head(body: memoryview) -> bytes:
+    """Return what a file begins with: a checksum of all that comes after it."""
+    text = f"mnist-hpc, sha256 of what follows: {hashlib.sha256(body).hexdigest()}\n"
     return text.encode().ljust(HEAD, b"\0")
 
 
