@@ -19,12 +19,14 @@ run: $(ENV)
 	$(SNAKEMAKE) $(if $(strip $(CONFIG)),--config $(CONFIG))
 	@$(MAKE) --no-print-directory report CONFIG="$(CONFIG)"
 
-# Snakemake writes the report as it goes; under its name it is whole.
+# Made anew if a figure or page came, went or changed. Snakemake writes it as it goes; under its name it is whole.
 report: $(ENV)
 	@files=`python -m mnist_hpc reported $(SET)` && set -- $$files && folder=$$1 && shift && \
-	if [ -z "`find $$folder/report.html 2>/dev/null`" ] || [ -n "`find workflow/report $$@ -newer $$folder/report.html`" ]; then \
+	if [ ! -e $$folder/report.html ] || \
+	    [ -n "`find workflow/report $$folder/figures $$folder/pages -newer $$folder/report.html`" ]; then \
 	    $(SNAKEMAKE) $(if $(strip $(CONFIG)),--config $(CONFIG)) --report $$folder/.report.html -- $$@ 2>logs/report.log \
-	    || { cat logs/report.log; exit 1; }; mv $$folder/.report.html $$folder/report.html; \
+	        || { cat logs/report.log; exit 1; }; \
+	    mv $$folder/.report.html $$folder/report.html; \
 	fi && echo "Report: $$folder/report.html"
 
 status: $(ENV)

@@ -141,7 +141,7 @@ def test_data_that_cannot_be_had_ends_the_workflow_with_the_line(project, tiny):
     assert result.returncode == 1
     assert "expected a gzip file, found one that starts with b'<html>" in result.stdout
     assert "Ways out: (1) set TINY_DIR" in result.stdout
-    assert not files(project / "results/tiny")
+    assert not files(project / "results/tiny/data")
     # The circle needs none of it: its results are there.
     assert (project / "results/circle/runs/circle/seeds-0-0/metrics.csv").exists()
 

@@ -49,7 +49,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 def best(runs: pd.DataFrame) -> dict[str, str]:
     """Return by data set the variant with the highest mean validation accuracy, as the test set must not choose."""
     good = runs[runs["status"] == "ok"]
-    means = good.groupby(["dataset", "variant"], sort=False)["validation_accuracy"].mean()
+    means = good.groupby(["dataset", "variant"], sort=False)["validation_accuracy"].mean().dropna()
     return {dataset: of_dataset.idxmax()[1] for dataset, of_dataset in means.groupby("dataset")}
 
 
