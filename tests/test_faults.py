@@ -7,6 +7,8 @@ import contextlib
 import fcntl
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -163,6 +165,18 @@ def test_files_that_another_process_has_locked_are_read_all_the_same(project, un
             fcntl.flock(file, fcntl.LOCK_EX)
         result = snakemake(project, *TABLES)
         assert result.returncode == 0, result.stdout
+    whole(project, undisturbed)
+
+
+def test_results_copied_to_another_place_are_taken_as_they_are(reference, undisturbed, tmp_path):
+    project = copy_project(tmp_path / "study", SMALL_STUDY)
+    shutil.copytree(reference / "results", project / "results")
+    assert "Nothing to be done" in snakemake(project, *TABLES).stdout
+    assert "Everything is there" in run("status", cwd=project).stdout
+    (project / "results/digits/runs/regression/seeds-0-1/metrics.csv").unlink()
+    result = snakemake(project, *TABLES)
+    assert result.returncode == 0, result.stdout
+    assert "train" not in re.findall(r"started: (\w+)", result.stdout)
     whole(project, undisturbed)
 
 
