@@ -56,7 +56,7 @@ def project(tmp_path_factory):
 def make(root, target, code=0):
     """Run a command of the Makefile, in the environment of the tests; return what it says."""
     done = subprocess.run(
-        ["make", target, "ENV="],
+        ["make", "--no-print-directory", target, "ENV="],
         cwd=root,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
