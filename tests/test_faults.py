@@ -112,6 +112,13 @@ def test_results_that_are_read_only_end_with_the_reason(project, undisturbed):
         whole(project, undisturbed)
 
 
+def idle(project):
+    """Return whether a run has nothing to do."""
+    result = snakemake(project, *TABLES)
+    assert result.returncode == 0, result.stdout
+    return "started: " not in result.stdout
+
+
 def start(project):
     """Start the workflow in a process group of its own."""
     return subprocess.Popen(
@@ -141,7 +148,7 @@ def test_a_study_killed_at_random_moments_ends_as_if_nothing_had_been(project, u
     result = snakemake(project, *TABLES)
     assert result.returncode == 0, result.stdout
     whole(project, undisturbed)
-    assert "Nothing to be done" in snakemake(project, *TABLES).stdout
+    assert idle(project)
 
 
 def test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on(project, undisturbed):
@@ -171,7 +178,7 @@ def test_files_that_another_process_has_locked_are_read_all_the_same(project, un
 def test_results_copied_to_another_place_are_taken_as_they_are(reference, undisturbed, tmp_path):
     project = copy_project(tmp_path / "study", SMALL_STUDY)
     shutil.copytree(reference / "results", project / "results")
-    assert "Nothing to be done" in snakemake(project, *TABLES).stdout
+    assert idle(project)
     assert "Everything is there" in run("status", cwd=project).stdout
     (project / "results/digits/runs/regression/seeds-0-1/metrics.csv").unlink()
     result = snakemake(project, *TABLES)
@@ -185,10 +192,10 @@ def test_a_clock_that_jumps_reruns_nothing(project, jump):
     assert snakemake(project, *TABLES).returncode == 0
     for number, path in enumerate(sorted(project.glob("results/**/*.*"))):
         os.utime(path, (time.time() + jump * (number % 2),) * 2)
-    assert "Nothing to be done" in snakemake(project, *TABLES).stdout
+    assert idle(project)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"\0\xff" * 50], ids=["empty", "cut", "garbage"])
+@pytest.mark.parametrize("damage", [b"", b"{", bytes(100)], ids=["empty", "cut", "zeros"])
 def test_a_damaged_snakemake_folder_loses_no_result(project, undisturbed, damage):
     assert snakemake(project, *TABLES).returncode == 0
     for path in (project / ".snakemake").rglob("*"):
