@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,12 @@ def recorded(record: Path, stage: str, mem_mb: int) -> Iterator[None]:
 def job() -> str:
     """Return the number of the Slurm job that this process runs in; empty outside of one."""
     return os.environ.get("SLURM_JOB_ID", "")
+
+
+def interrupted(records: Iterable[Path], since: str) -> int:
+    """Return how many of these jobs were told to stop and saved themselves, since a time, UTC."""
+    last = [read(record)[-1:] for record in records]
+    return sum(entry["end"] == "interrupted" and entry["started"] >= since for entries in last for entry in entries)
 
 
 def hopeless(record: Path, tries: int, since: str, state: Callable[[str], str]) -> str | None:

@@ -9,7 +9,8 @@ from mnist_hpc.specification import Study
 def unclaimed(study: Study, results: Path) -> list[Path]:
     """Return the folders and files under ``results`` that today's config would not make.
 
-    In the data sets of the study that is every block that is not one of its blocks. In other data sets
+    In the data sets of the study that is every block that is not one of its blocks, nor what ``max_seeds`` made of one
+    in a quick look. In other data sets
     (``--config dataset=...``) it is what belongs to no variant of the config: the config does not say which seeds
     such a study had. Checkpoints go with their variant. Raw data and tables stay.
     """
@@ -22,7 +23,9 @@ def unclaimed(study: Study, results: Path) -> list[Path]:
         if folder.name not in study.variants:
             found.append(folder)
         elif dataset in study.datasets:
-            found += [block for block in sorted(folder.iterdir()) if block not in claimed]
+            found += [
+                block for block in sorted(folder.iterdir()) if block not in claimed and not _capped(block, claimed)
+            ]
     for folder in sorted(results.glob("*/sweeps/*/")):
         if folder.name not in study.sweeps:
             found.append(folder)
@@ -30,6 +33,20 @@ def unclaimed(study: Study, results: Path) -> list[Path]:
             found += [part for part in sorted(folder.glob("part-*")) if part not in parts]
     found += [folder for folder in sorted(results.glob("state/*/*")) if folder.name not in names]
     return found
+
+
+def _capped(folder: Path, claimed: set[Path]) -> bool:
+    """Return whether a block holds the first seeds of a claimed one."""
+    _, first, last = folder.name.split("-")
+    return any(
+        other.parent == folder.parent and _seeds(other)[0] == int(first) and int(last) < _seeds(other)[1]
+        for other in claimed
+    )
+
+
+def _seeds(folder: Path) -> tuple[int, int]:
+    _, first, last = folder.name.split("-")
+    return int(first), int(last)
 
 
 def size(path: Path) -> int:

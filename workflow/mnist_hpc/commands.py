@@ -30,7 +30,7 @@ def clean(config: Path, overrides: dict[str, Any], results: Path, yes: bool) -> 
         cleaning.remove(paths)
         print("Removed.")
     else:
-        print("Nothing was removed; answer y, or say so beforehand: make clean YES=1")
+        print("Nothing was removed; answer y, or add YES=1 to the command")
 
 
 def doctor(config: Path, overrides: dict[str, Any], results: Path, profile: Path, wait: int) -> None:
@@ -110,17 +110,17 @@ def reported(config: Path, overrides: dict[str, Any], results: Path) -> None:
     from mnist_hpc.specification import Study
 
     study = Study(config, overrides)
-    kinds = [list(figures.files(study, kind).values()) for kind in figures.kinds(study, results)]
-    there: list[list[str]] = []
-    left_out: list[list[str]] = []
-    for files in (list(figures.page_files(study).values()), *kinds):
-        (there if all((results / file).exists() for file in files) else left_out).append(files)
+    parts = {kind: list(figures.files(study, kind).values()) for kind in figures.kinds(study, results)}
+    parts |= {name: [file] for name, file in figures.page_files(study).items()}
+    there = {name: files for name, files in parts.items() if all((results / file).exists() for file in files)}
     if not there:
-        raise UserError(f"{results / study.dataset}: no figures and pages are there yet; run the workflow first")
-    if left_out:
-        names = ", ".join(sorted({Path(files[0]).parent.name for files in left_out}))
-        say(f"not in the report, for they are not made yet: {names}; run the workflow for them")
-    print(*(results / file for file in (study.dataset, *(file for files in there for file in files))))
+        raise UserError(
+            f"{results / study.dataset}: no figures and pages are there yet; make run, or for another data set "
+            'make report CONFIG="dataset=..."'
+        )
+    if left_out := ", ".join(sorted(set(parts) - set(there))):
+        say(f"not in the report, for they are not there: {left_out}; run the workflow again to make them")
+    print(*(results / file for file in (study.dataset, *(file for files in there.values() for file in files))))
 
 
 def predict(model: Path, seed: int | None, picture: Path) -> None:

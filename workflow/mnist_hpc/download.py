@@ -76,7 +76,7 @@ def fetch(
         f"{dataset}: could not get {', '.join(file['name'] for file in missing.values())}. Tried: "
         f"{'; '.join(failures)}. Ways out: (1) set {variable} to a folder that has the four files; "
         f"(2) add such a folder to search_path, or a mirror to datasets.{dataset}.mirrors, in config.yaml; "
-        "(3) run without a download: --config dataset=digits"
+        "(3) run without a download: make demo, or --config dataset=digits"
     )
 
 

@@ -14,6 +14,7 @@ rule fetch:
         test_labels="results/{dataset}/data/t10k-labels-idx1-ubyte.gz",
     log:
         "logs/{dataset}/fetch.log",
+    priority: 2  # what cannot be had is said at once
     params:
         code=code_hash("fetch"),
         entry=lambda wildcards: study.entry(wildcards.dataset),

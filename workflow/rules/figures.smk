@@ -16,7 +16,7 @@ for rule_name, kind in FIGURES.items():
                     caption=f"../report/{kind}.rst",
                     category=figures.KINDS[kind].category,
                     subcategory=kind if subject else None,
-                    labels={"figure": subject or kind},
+                    labels={"": subject or kind},
                 )
                 for subject, file in figures.files(study, kind).items()
             ],

@@ -59,6 +59,15 @@ def tell_the_best() -> None:
         print(f"\n{summary(variants)}", file=sys.stderr)
 
 
+def tell_of_interruptions() -> None:
+    """Say, at the end of a run that was stopped, that nothing is lost."""
+    works = [*study.blocks, *(part for sweep in study.sweeps.values() for part in sweep.parts)]
+    if saved := attempts.interrupted((Path("results") / work.record for work in works), BEGIN):
+        print(
+            f"\nInterrupted; {saved} trainings saved themselves. Run the same command again to go on.", file=sys.stderr
+        )
+
+
 STARTED = time.time()
 
 
@@ -71,3 +80,8 @@ onstart:
 onsuccess:
     if workflow.is_main_process:
         tell_the_best()
+
+
+onerror:
+    if workflow.is_main_process:
+        tell_of_interruptions()

@@ -1,5 +1,5 @@
 # The pages of the HTML report that are not figures; `make report` puts everything together.
-report: "../report/workflow.rst"
+HOME = Path("results", figures.home_file(study)).absolute()
 
 
 localrules:
@@ -10,12 +10,13 @@ rule report_pages:
     input:
         [f"results/{file}" for file in figures.of_pages(study)],
     output:
+        f"results/{figures.home_file(study)}",
         [
             report(
                 f"results/{file}",
                 caption=f"../report/{name}.rst",
                 category=figures.LECTURE,
-                labels={"page": name},
+                labels={"": name},
             )
             for name, file in figures.page_files(study).items()
         ],
@@ -23,6 +24,12 @@ rule report_pages:
         f"logs/{study.dataset}/report_pages.log",
     params:
         code=code_hash("figures.pages"),
-        text=file_hash(Path(workflow.basedir) / "workflow" / "report" / "lecture.rst.jinja"),
+        texts=[file_hash(path) for path in sorted(Path(workflow.basedir, "workflow", "report").glob("*.jinja"))],
     shell:
         "python -m mnist_hpc pages {STUDY} > {log} 2>&1"
+
+
+# Its first page is written by the rule above; before that there is no report.
+if HOME.exists():
+
+    report: str(HOME)

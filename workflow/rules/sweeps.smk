@@ -17,6 +17,7 @@ rule sweep:
         "results/{dataset}/sweeps/{sweep}/part-{part}-of-{parts}.csv",
     log:
         "logs/{dataset}/sweeps/{sweep}/part-{part}-of-{parts}.log",
+    priority: 1  # variants wait for what it finds
     threads: lambda wildcards: swept(wildcards)["threads"]
     resources:
         runtime=lambda wildcards: swept(wildcards)["runtime"],

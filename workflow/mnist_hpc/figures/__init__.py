@@ -59,6 +59,11 @@ def page_files(study: Study) -> Mapping[str, str]:
     return {name: f"{study.dataset}/pages/{name}.html" for name in ("lecture", "tables", "study")}
 
 
+def home_file(study: Study) -> str:
+    """Return the text of the report's first page, from the folder ``results``."""
+    return f"{study.dataset}/pages/home.rst"
+
+
 def of_pages(study: Study) -> list[str]:
     """Return what the pages are made from, from the folder ``results``."""
     return [*study.tables, *(file for kind in OF_THE_LECTURE for file in files(study, kind).values())]

@@ -43,7 +43,8 @@ def accuracy(variants: pd.DataFrame, runs: pd.DataFrame, path: Path) -> None:
     groups.sort(key=lambda pair: -len(pair[1]))
     absent = variants.loc[variants["n"] == 0, "variant"].tolist()
     rows = [len(group) for _, group in groups]
-    title = f"Test accuracy, %: seeds (dots), their mean and its 95 % interval (n = {_counts(shown['n'])})"
+    title = "Test accuracy, %: seeds (dots), their mean and its 95 % interval" if several(shown) else "Test accuracy, %"
+    title += f" (n = {_counts(shown['n'])})" if len(shown) else ""
     height = 1.1 + 0.2 * sum(rows) + 0.75 * len(rows) + 0.2 * bool(absent)
     with style.figure(path, height, title) as made:
         if not groups:
@@ -106,7 +107,8 @@ def against(variants: pd.DataFrame, dataset: str, column: str, label: str, path:
     floor, whole = style.floor(errors)
     errors = np.clip(errors, floor, None)
     half = (shown["test_accuracy_ci95_high"] - shown["test_accuracy_mean"]).fillna(0).to_numpy(float)
-    title = f"Test accuracy, %, against {label.partition(',')[0]}: {dataset}, mean and 95 % interval"
+    title = f"Test accuracy, %, against {label.partition(',')[0]}: {dataset}"
+    title += ", mean and 95 % interval" if several(shown) else ""
     title += f" (n = {_counts(shown['n'])})" if len(shown) else ""
     with style.figure(path, max(3.6, 0.19 * len(shown) + 1), title) as made:
         if shown.empty:
@@ -120,14 +122,9 @@ def against(variants: pd.DataFrame, dataset: str, column: str, label: str, path:
         _names_beside(axes, shown, costs, errors)
         for error in lecture:
             axes.axhline(error, color=style.VERMILION, linewidth=1, linestyle="--")
-            place: dict[str, Any] = {
-                "xycoords": ("axes fraction", "data"),
-                "xytext": (0, 3),
-                "textcoords": "offset points",
-            }
-            axes.annotate(
-                *(f"the lecture: {style.percent(1 - error)}", (0.02, error)), **place, color=style.VERMILION, fontsize=8
-            )
+            place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "xytext": (0, 3), "textcoords": "offset points"}
+            text = f"the lecture: {style.percent(1 - error)}"
+            axes.annotate(text, (0.98, error), **place, ha="right", color=style.VERMILION, fontsize=8)
         axes.set_xlabel(label)
         axes.set_ylabel("test accuracy, %")
     return None
@@ -141,6 +138,11 @@ def _names_beside(axes: Any, shown: pd.DataFrame, costs: np.ndarray, errors: np.
         text = f"{row['variant']} {100 * row['test_accuracy_mean']:.2f}"
         beside = {"textcoords": "axes fraction", "va": "center", "fontsize": 7.5, "annotation_clip": False}
         axes.annotate(text, (cost, error), (1.05, place), **beside, arrowprops=line)
+
+
+def several(variants: pd.DataFrame) -> bool:
+    """Return whether some variant has more than one seed, and with it an interval."""
+    return bool((variants["n"] > 1).any())
 
 
 def _counts(numbers: pd.Series) -> str:

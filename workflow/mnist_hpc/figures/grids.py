@@ -128,7 +128,7 @@ def _curves(
         axes.plot(chosen[key], lowest[chosen[key]], "o", markersize=9, fillstyle="none", color=style.VERMILION)
         axes.set_xticks(range(len(sweep.grid[key])), map(_name, sweep.grid[key]), rotation=90)
         axes.set_xlabel(key)
-        axes.set_ylabel("lowest, as above" if axes.get_subplotspec().is_first_col() else "")
+        axes.set_ylabel("lowest loss" if axes.get_subplotspec().is_first_col() else "")
         axes.grid(color="0.92", linewidth=0.6)
     for axes in panels[len(varied) :]:
         axes.set_axis_off()

@@ -3,7 +3,7 @@
 import base64
 import html
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from mnist_hpc.specification import Study
 TEMPLATES = Path(__file__).parents[2] / "report"
 # Points of each sweep that the page of tables shows, best first.
 POINTS = 10
+# Variants that the first page names.
+BEST = 5
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62em; margin: 1em auto; padding: 0 1em }
 body { color: #222; background: #fff }
@@ -37,8 +39,23 @@ def write(study: Study, results: Path) -> None:
         "tables": tables(study, results),
         "study": made_of(study, results),
     }
+    _write_text(results / figures.home_file(study), home(study, results))
     for name, file in figures.page_files(study).items():
         _write_text(results / file, page(f"{name} · {study.dataset}", texts[name]))
+
+
+def home(study: Study, results: Path) -> str:
+    """Return the first page of the report, as reStructuredText."""
+    variants = pd.read_csv(results / study.dataset / "tables" / "variants.csv")
+    own = variants[variants["dataset"] == study.dataset]
+    done = own[own["n"] > 0].sort_values("test_accuracy_mean", ascending=False, kind="stable")
+    counts = sorted(set(done["n"]))
+    seeds = " to ".join(map(str, {counts[0]: 0, counts[-1]: 0})) if counts else "no"
+    best = [{"variant": row["variant"], "text": _accuracy(row)} for row in done.head(BEST).to_dict("records")]
+    template = jinja2.Template((TEMPLATES / "home.rst.jinja").read_text(), undefined=jinja2.StrictUndefined)
+    plural = "seed" if counts == [1] else "seeds"
+    facts = {"dataset": study.dataset, "done": len(done), "count": len(own), "seeds": f"{seeds} {plural}"}
+    return template.render(facts, best=best, lecture=figures.LECTURE) + "\n"
 
 
 def write_lecture(study: Study, results: Path, folder: Path) -> None:
@@ -68,10 +85,7 @@ def lecture(study: Study, results: Path, place: Callable[[Path], str]) -> str:
         if name not in variants.index:
             return "not in this study"
         row = variants.loc[name]
-        if not row["n"]:
-            return f"no run yet ({row['status']})"
-        spread = f" ± {100 * row['test_accuracy_sd']:.2f}" if row["n"] > 1 else ""
-        return f"{100 * row['test_accuracy_mean']:.2f}{spread} % (n = {row['n']})"
+        return _accuracy(row) if row["n"] else f"no run yet ({row['status']})"
 
     def picture(kind: str, subject: str, text: str) -> str:
         """Return the directive of a picture; nothing where the study has no such picture."""
@@ -166,6 +180,11 @@ def publish(text: str) -> str:
     """Return reStructuredText as the body of a page."""
     settings = {"raw_enabled": False, "file_insertion_enabled": False, "halt_level": 2, "line_length_limit": 10**8}
     return publish_parts(text, writer="html5", settings_overrides=settings)["html_body"]
+
+
+def _accuracy(row: Mapping[str, Any]) -> str:
+    spread = f" ± {100 * row['test_accuracy_sd']:.2f}" if row["n"] > 1 else ""
+    return f"{100 * row['test_accuracy_mean']:.2f}{spread} % (n = {row['n']})"
 
 
 def _paragraph(text: str) -> str:
