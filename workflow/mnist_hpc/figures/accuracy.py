@@ -122,7 +122,11 @@ def against(variants: pd.DataFrame, dataset: str, column: str, label: str, path:
         _names_beside(axes, shown, costs, errors)
         for error in lecture:
             axes.axhline(error, color=style.VERMILION, linewidth=1, linestyle="--")
-            place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "xytext": (0, 3), "textcoords": "offset points"}
+            place: dict[str, Any] = {
+                "xycoords": ("axes fraction", "data"),
+                "xytext": (0, 3),
+                "textcoords": "offset points",
+            }
             text = f"the lecture: {style.percent(1 - error)}"
             axes.annotate(text, (0.98, error), **place, ha="right", color=style.VERMILION, fontsize=8)
         axes.set_xlabel(label)
