@@ -67,7 +67,7 @@ def test_a_study_ends_in_tables_and_running_it_again_does_nothing(project):
     study = Study(project / "config.yaml")
     kinds = figures.kinds(study, project / "results")
     made |= {f"results/{file}" for kind in kinds for file in figures.files(study, kind).values()}
-    made |= {f"results/{file}" for file in figures.page_files(study).values()}
+    made |= {f"results/{file}" for file in (figures.home_file(study), *figures.page_files(study).values())}
     made |= {"results/digits/tables/provenance.json"}
     made |= {f"results/{name}/data/{part}.h5" for name in ("digits", "circle") for part in ("train", "test")}
     left = {path for path in files(project) - before if not path.startswith((".snakemake/", "logs/"))}
