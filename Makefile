@@ -8,7 +8,7 @@ PROFILE := profiles/slurm
 ON_CLUSTER = snakemake --profile $(PROFILE) $(if $(CONFIG),--config $(CONFIG))
 SET = $(if $(strip $(CONFIG)),--set $(CONFIG))
 
-.PHONY: env env-gpu demo run report status clean doctor resume resources bench test slurm-playground lint lock
+.PHONY: env env-gpu demo run report status clean doctor resume resources bench test trust coverage audit slurm-playground lint lock
 .DEFAULT_GOAL := demo
 
 demo:
@@ -64,10 +64,24 @@ test: $(ENV)
 slurm-playground: $(ENV)
 	python tests/slurm/cluster.py
 
+# The long campaigns: damaged files, kills, small jobs; an hour or two.
+trust: $(ENV)
+	FUZZ=100000 pytest -n 2 tests/test_fuzz.py
+	KILLS=60 LOAD=2000 pytest -s tests/test_faults.py -k "killed or many_small_jobs"
+	KILLS=20 pytest -n 2 tests/test_checkpoint.py -k killed
+
+coverage: $(ENV)
+	pytest -n 3 --dist worksteal --cov --cov-report=term $(TESTS)
+
+# Known vulnerabilities of what the lock files name; asks PyPI.
+audit: $(ENV)
+	uv tool run pip-audit --disable-pip --require-hashes -r requirements/cpu.lock
+
 lint: $(ENV)
 	ruff check
 	ruff format --check
 	snakefmt --check Snakefile workflow/rules
+	mypy
 
 lock: $(ENV)
 	$(LOCK) pyproject.toml --extra cpu --extra dev -o requirements/cpu.lock

@@ -1,8 +1,12 @@
+import contextlib
 import gzip
 import hashlib
 import http.server
+import os
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -22,6 +26,16 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         self.server.requests.append(self.path)
         if len(self.server.requests) <= self.server.failures:
             self.send_error(503)
+        elif self.server.redirect:
+            self.send_response(302)
+            self.send_header("Location", self.server.redirect)
+            self.end_headers()
+        elif self.server.endless:
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):  # until the other side has had enough
+                while True:
+                    self.wfile.write(bytes(1 << 16))
         elif self.server.half:
             content = (Path(self.directory) / self.path.lstrip("/")).read_bytes()
             self.send_response(200)
@@ -40,11 +54,12 @@ def serve():
     """Return a function that serves a folder on loopback and returns the server, its address in ``url``."""
     servers = []
 
-    def start(folder, failures=0, half=False):
+    def start(folder, failures=0, half=False, redirect=None, endless=False):
         server = http.server.ThreadingHTTPServer(
             ("127.0.0.1", 0), lambda *arguments: Handler(*arguments, directory=str(folder))
         )
         server.requests, server.failures, server.half = [], failures, half
+        server.redirect, server.endless = redirect, endless
         server.url = f"http://127.0.0.1:{server.server_port}/"
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
@@ -148,3 +163,59 @@ def test_a_recompressed_file_is_the_same_file(tiny, tmp_path):
     files["test_images"]["sha256"] = hashlib.sha256(payload).hexdigest()
     (tiny / "test-images.gz").write_bytes(gzip.compress(payload, compresslevel=1))
     fetch(tmp_path / "out", search_path=[str(tiny)], files=files)
+
+
+@pytest.mark.parametrize("address", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://127.0.0.1/x", "//[bad"])
+def test_a_redirect_to_a_file_or_another_scheme_is_refused(tiny, tmp_path, serve, address):
+    with pytest.raises(UserError) as caught:
+        fetch(tmp_path / "out", [serve(tiny, redirect=address).url], tries=1)
+    assert "root:" not in str(caught.value)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_mirror_that_never_stops_is_left_early(tiny, tmp_path, serve):
+    fetch(tmp_path / "out", [serve(tiny, endless=True).url, serve(tiny).url])
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(RAW.values())
+
+
+def endless(path):
+    path.symlink_to("/dev/zero")
+
+
+def pipe(path):
+    os.mkfifo(path)
+
+
+def huge(path):
+    with path.open("wb") as file:
+        file.truncate(10**12)
+
+
+@pytest.mark.parametrize("make", [endless, pipe, huge, Path.mkdir])
+def test_what_is_no_file_or_too_large_is_not_copied(tiny, tmp_path, make):
+    (tiny / "train-images.gz").unlink()
+    make(tiny / "train-images.gz")
+    with pytest.raises(UserError, match="expected a file of at most 72752 bytes"):
+        fetch(tmp_path / "out", search_path=[str(tiny)])
+
+
+def test_a_bomb_is_refused_early_and_in_little_memory(tmp_path):
+    """Ten megabytes that unpack to ten gigabytes."""
+    bomb = tmp_path / "bomb.gz"
+    bomb.write_bytes(gzip.compress(bytes(10**9)) * 10)
+    assert bomb.stat().st_size < 10**7
+    code = """if True:
+        import resource, sys
+        from pathlib import Path
+        from mnist_hpc import datasets
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        try:
+            datasets.read_raw(Path(sys.argv[1]), {"shape": [60000, 28, 28]})
+        except Exception as error:
+            print(type(error).__name__, str(error).partition(": ")[2])
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    """
+    done = subprocess.run([sys.executable, "-c", code, bomb], capture_output=True, text=True, check=True)
+    said, kilobytes = done.stdout.splitlines()
+    assert said == "UserError expected 47040016 bytes for IDX uint8 (60000, 28, 28), found more"
+    assert int(kilobytes) < 250_000

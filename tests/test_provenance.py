@@ -43,7 +43,7 @@ def test_an_edit_changes_the_stages_that_use_the_module(package):
 
 def test_an_import_inside_a_function_is_followed(package):
     (package / "extra.py").write_text("VALUE = 1\n")
-    old = 'inputs = group["images"]'
+    old = "kind, dtype ="
     new = f"from mnist_hpc.extra import VALUE as _\n    {old}"
     assert "train" in changed(package, "storage", old, new)
     assert "train" in changed(package, "extra", "1", "2")

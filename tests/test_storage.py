@@ -61,12 +61,94 @@ def test_a_missing_truncated_or_foreign_file_is_refused_with_its_name(tmp_path):
 
     with pytest.raises(UserError, match=r"file\.h5: not found"):
         read()
-    with h5py.File(path, "w") as file:
+    with storage.writing(path, {}) as file:
         file["images"] = np.zeros((100, 28, 28))
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(UserError, match=r"file\.h5: .*truncated"):
+    with pytest.raises(UserError, match=r"file\.h5: the file is damaged"):
         read()
     with h5py.File(path, "w") as file:
+        file["images"] = np.zeros(3)
+    with pytest.raises(UserError, match=r"file\.h5: the file is damaged, or was not written by this project"):
+        read()
+    with storage.writing(path, {}) as file:
         file["features"] = np.zeros(3)
     with pytest.raises(UserError, match=r"file\.h5: .*images"):
         read()
+
+
+def link_to_a_file(file):
+    file["images"] = h5py.ExternalLink("/etc/other.h5", "/images")
+
+
+def link_to_another_place(file):
+    file["images"] = h5py.SoftLink("/elsewhere")
+
+
+def array_in_another_file(file):
+    file.create_dataset("images", (10,), "u1", external=[("/etc/passwd", 0, 10)])
+
+
+def array_put_together_from_other_files(file):
+    layout = h5py.VirtualLayout((10,), "u1")
+    layout[:] = h5py.VirtualSource("/etc/other.h5", "images", (10,))
+    file.create_virtual_dataset("images", layout)
+
+
+def array_larger_than_any_memory(file):
+    file.create_dataset("images", (2**40, 28, 28), "u1", chunks=(1, 28, 28))
+
+
+def text(file):
+    file["images"] = "cat"
+
+
+def references(file):
+    file.create_dataset("images", data=[file.ref], dtype=h5py.ref_dtype)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (link_to_a_file, "images lies elsewhere (ExternalLink)"),
+        (link_to_another_place, "images lies elsewhere (SoftLink)"),
+        (array_in_another_file, "images lies in other files"),
+        (array_put_together_from_other_files, "images lies in other files"),
+        (array_larger_than_any_memory, "images is said to have 862017116176384 bytes and has 0"),
+        (text, "images holds object, expected numbers"),
+        (references, "images holds object, expected numbers"),
+    ],
+)
+def test_a_strangers_file_can_neither_reach_others_nor_fill_the_memory(make, said, tmp_path):
+    path = tmp_path / "file.h5"
+    with storage.writing(path, {}) as file:
+        make(file)
+    with pytest.raises(UserError) as caught, storage.reading(path) as file:
+        file["images"][()]
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "labels"),
+    [
+        (np.zeros((3, 28, 28), np.float32), np.zeros(3, np.uint8)),
+        (np.zeros((3, 28, 27), np.uint8), np.zeros(3, np.uint8)),
+        (np.zeros((3, 28, 28), np.uint8), np.zeros(2, np.uint8)),
+        (np.zeros((3, 28, 28), np.uint8), np.zeros(3, np.int64)),
+        (np.zeros((0, 28, 28), np.uint8), np.zeros(0, np.uint8)),
+        (np.zeros((3, 3), np.float32), np.zeros(3, np.uint8)),
+        (np.full((3, 2), np.nan, np.float32), np.zeros(3, np.uint8)),
+    ],
+)
+def test_examples_of_another_shape_or_type_are_refused(inputs, labels, tmp_path):
+    path = tmp_path / "file.h5"
+    with storage.writing(path, {}) as file:
+        storage.write_split(file.create_group("train"), storage.Split(inputs, labels))
+    with pytest.raises(UserError, match=r"file\.h5: /train: found "), storage.reading(path) as file:
+        storage.read_split(file["train"])
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    weights = {"01_dense/kernel": np.array([1.0, np.inf])}
+    storage.write_models(tmp_path / "models.h5", {}, {0: storage.Model({}, weights)})
+    with pytest.raises(UserError, match="seed 0: 01_dense/kernel is not finite"):
+        storage.read_models(tmp_path / "models.h5")

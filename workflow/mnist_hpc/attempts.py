@@ -18,6 +18,7 @@ from mnist_hpc.provenance import now
 
 Entry = dict[str, Any]
 
+KEYS = {"stage", "job", "host", "started", "mem_mb", "end", "reason"}
 OUT_OF_MEMORY = "OUT_OF_MEMORY"
 # More than a study ever needs; the file stays small whatever happens.
 KEPT = 100
@@ -32,8 +33,9 @@ def read(record: Path) -> list[Entry]:
     None while that is not known; ``reason`` is the text of the error.
     """
     try:
-        return list(json.loads(record.read_text()))
-    except (OSError, ValueError):
+        entries = json.loads(record.read_text())
+        return [entry for entry in entries if entry.keys() >= KEYS and isinstance(entry["mem_mb"], int)]
+    except (OSError, ValueError, TypeError, AttributeError):
         return []
 
 

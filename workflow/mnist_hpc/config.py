@@ -24,7 +24,7 @@ EXPECTED_TYPES = {
 }
 
 
-class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the faster, if it is there
     """YAML without tags that run code, and without duplicate keys."""
 
 

@@ -186,5 +186,5 @@ def _hash(splits: Splits) -> str:
     for name in ("train", "validation", "test"):
         for array in (splits[name].inputs, splits[name].labels):
             digest.update(f"{name} {array.dtype} {array.shape}".encode())
-            digest.update(np.ascontiguousarray(array))
+            digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:12]

@@ -143,8 +143,8 @@ def _settings(profile: Profile) -> Iterator[Finding]:
 
 def _versions(gpu: bool) -> Iterator[Finding]:
     """Yield whether the environment is that of the lock file, and one that can use a GPU."""
-    packages = ("tensorflow", "tensorflow-cpu", "nvidia-cudnn-cu12", "keras", "snakemake")
-    packages += ("snakemake-executor-plugin-slurm",)
+    packages = ["tensorflow", "tensorflow-cpu", "nvidia-cudnn-cu12", "keras", "snakemake"]
+    packages += ["snakemake-executor-plugin-slurm"]
     installed = {}
     for name in packages:
         try:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 import requests
 from tqdm import tqdm
 
-from mnist_hpc import storage
+from mnist_hpc import idx, storage
 from mnist_hpc.datasets import RAW, read_raw
 from mnist_hpc.errors import UserError, reason
 
@@ -56,12 +57,13 @@ def fetch(
     failures = [] if named else [f"{variable} is not set"]
     for place in places:
         for key, file in list(missing.items()):
+            most = 2 * idx.size(tuple(file["shape"])) + 10_000  # gzip makes nothing that much longer
             try:
                 with storage.atomic(folder / RAW[key]) as target:
                     if place.startswith(("http://", "https://")):
-                        download(f"{place.rstrip('/')}/{file['name']}", target, timeout, tries)
+                        download(f"{place.rstrip('/')}/{file['name']}", target, timeout, tries, most)
                     else:
-                        copy(Path(place).expanduser() / file["name"], target)
+                        copy(Path(place).expanduser() / file["name"], target, most)
                     read_raw(target, file)
             except UserError as error:
                 failures.append(f"{place}: {file['name']}: {str(error).removeprefix(f'{target}: ')}")
@@ -78,9 +80,12 @@ def fetch(
     )
 
 
-def copy(source: Path, target: Path) -> None:
-    """Copy a file; raise UserError if it cannot be read."""
+def copy(source: Path, target: Path, most: int) -> None:
+    """Copy a file; raise UserError if it cannot be read, is something else, or has more bytes than it may."""
     try:
+        about = source.stat()
+        if not stat.S_ISREG(about.st_mode) or about.st_size > most:
+            raise UserError(f"expected a file of at most {most} bytes, found {about.st_size} bytes or no file")
         shutil.copyfile(source, target)
     except OSError as error:
         if error.filename == str(source):
@@ -88,26 +93,28 @@ def copy(source: Path, target: Path) -> None:
         raise
 
 
-def download(url: str, target: Path, timeout: float, tries: int) -> None:
-    """Write what a URL gives to ``target``, with a progress bar on standard error; raise UserError if it fails."""
+def download(url: str, target: Path, timeout: float, tries: int, most: int) -> None:
+    """Write what a URL gives to ``target``, with a progress bar on standard error.
+
+    Raises:
+        UserError: it fails, as often as it was tried, or gives more bytes than it may.
+    """
     for attempt in range(1, tries + 1):
         try:
-            return _download_once(url, target, timeout)
-        except requests.HTTPError as error:
-            status = error.response.status_code
-            if status < 500 or attempt == tries:
-                raise UserError(f"the server answered {status} {error.response.reason}") from None
-        except requests.RequestException as error:
+            return _download_once(url, target, timeout, most)
+        except (requests.RequestException, ValueError) as error:  # the latter for an address that is none
             if attempt == tries:
                 raise UserError(f"{_cause(error)} ({tries} tries, time-out {timeout:g} s)") from None
         time.sleep(min(attempt, timeout))
     raise AssertionError("the last try returns or raises")
 
 
-def _download_once(url: str, target: Path, timeout: float) -> None:
+def _download_once(url: str, target: Path, timeout: float, most: int) -> None:
     deadline = time.monotonic() + PATIENCE * timeout
     with requests.get(url, stream=True, timeout=timeout) as response:
-        response.raise_for_status()
+        if response.status_code >= 400:
+            text = f"the server answered {response.status_code} {response.reason}"
+            raise UserError(text) if response.status_code < 500 else requests.RequestException(text)
         if url.startswith("https://") and not response.url.startswith("https://"):
             raise requests.RequestException(f"redirected from https to {response.url}")
         size = int(response.headers.get("Content-Length", 0)) or None
@@ -120,11 +127,13 @@ def _download_once(url: str, target: Path, timeout: float) -> None:
             for chunk in response.iter_content(CHUNK):
                 file.write(chunk)
                 bar.update(len(chunk))
+                if file.tell() > most:
+                    raise UserError(f"expected at most {most} bytes, found more")
                 if time.monotonic() > deadline:
                     raise requests.Timeout(f"not done after {PATIENCE * timeout:g} s")
 
 
-def _cause(error: requests.RequestException) -> str:
+def _cause(error: Exception) -> str:
     """Return in a few words why a request failed."""
     if isinstance(error, requests.Timeout):
         return "the server did not answer in time"

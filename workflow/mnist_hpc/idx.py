@@ -21,6 +21,11 @@ def header(shape: tuple[int, ...]) -> bytes:
     return struct.pack(f">BBBB{len(shape)}I", 0, 0, UNSIGNED_BYTE, len(shape), *shape)
 
 
+def size(shape: tuple[int, ...]) -> int:
+    """Return the bytes of the payload of a uint8 array of this shape."""
+    return len(header(shape)) + math.prod(shape)
+
+
 def encode(array: np.ndarray) -> bytes:
     """Return a uint8 array of any shape as an IDX payload."""
     return header(array.shape) + np.ascontiguousarray(array, dtype=np.uint8).tobytes()
@@ -35,10 +40,8 @@ def decode(payload: bytes, shape: tuple[int, ...]) -> np.ndarray:
     expected = header(shape)
     if payload[: len(expected)] != expected:
         raise UserError(f"expected IDX uint8 {shape}, found {describe(payload)}")
-    if len(payload) != len(expected) + math.prod(shape):
-        raise UserError(
-            f"expected {len(expected) + math.prod(shape)} bytes for IDX uint8 {shape}, found {len(payload)}"
-        )
+    if len(payload) != size(shape):
+        raise UserError(f"expected {size(shape)} bytes for IDX uint8 {shape}, found {len(payload)}")
     return np.frombuffer(payload, dtype=np.uint8, offset=len(expected)).reshape(shape)
 
 
@@ -57,7 +60,7 @@ def decompress(path: Path, shape: tuple[int, ...]) -> bytes:
     Raises:
         UserError: not gzip, damaged, cut short, or larger than the shape allows.
     """
-    limit = len(header(shape)) + math.prod(shape)
+    limit = size(shape)
     try:
         with gzip.open(path) as stream:
             payload = stream.read(limit + 1)

@@ -149,7 +149,7 @@ class Loop:
         self._validate = tf.function(self._validate_batch, autograph=False, reduce_retracing=True)
         if engine.whole:
             self._capacity = max(1, min(steps_of(specification, self.examples), CAPACITY // self.batch))
-            shape = [self._capacity, self.batch]
+            shape: list[int | None] = [self._capacity, self.batch]
         else:
             shape = [None, self.batch]
         signature = [tf.TensorSpec(shape, tf.int32), *[tf.TensorSpec([], tf.int32)] * 3]

@@ -16,6 +16,7 @@ from mnist_hpc import __version__, storage
 
 PACKAGE = Path(__file__).parent
 HASH_DIGITS = 12
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 # The modules a stage starts from; the modules they import, and so on, are found by following them.
 STAGES = {
@@ -78,15 +79,8 @@ def _syntax_tree(module: str, package: Path) -> ast.Module:
     """Return a module's syntax tree without docstrings."""
     tree = ast.parse(_source(module, package).read_text())
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if (
-            isinstance(body, list)
-            and body
-            and isinstance(body[0], ast.Expr)
-            and isinstance(body[0].value, ast.Constant)
-            and isinstance(body[0].value.value, str)
-        ):
-            node.body = body[1:]
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
     return tree
 
 

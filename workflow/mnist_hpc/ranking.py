@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mnist_hpc import metrics, storage
+from mnist_hpc import config, metrics, storage
 from mnist_hpc.errors import UserError, reason
 from mnist_hpc.grids import with_values
 
@@ -25,9 +25,26 @@ def columns(grid: Sequence[str]) -> list[str]:
 
 
 def read(path: Path) -> list[Row]:
-    """Return the rows of a part or of points.csv."""
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    """Return the rows of a part or of points.csv.
+
+    Raises:
+        UserError: a row lacks a column, or a value in it is none that a sweep writes.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows: list[Row] = list(csv.DictReader(file))
+        for row in rows:
+            numbers = [int(row[key]) for key in ("point", "seed")]
+            results = [float(row[key]) for key in RESULTS[-2:]] if row["status"] == "ok" else []
+            if (
+                min(numbers) < 0
+                or not all(map(math.isfinite, results))
+                or None in (row[key] for key in (*KEYS, *HASHES))
+            ):
+                raise ValueError(f"found the row {', '.join(map(str, row.values()))}")
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        raise UserError(f"{path}: {reason(error)}; delete the file and run the workflow again") from None
+    return rows
 
 
 def rank(rows: Sequence[Row]) -> list[Row]:
@@ -58,9 +75,11 @@ def resolve(specification: Mapping[str, Any], best: Path) -> dict[str, Any]:
     """
     try:
         values = json.loads(best.read_text())["values"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        changed = with_values(specification, values)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{best}: {reason(error)}; delete the file and run the workflow again") from None
-    return with_values(specification, values)
+    config.check_variant(str(best), changed)
+    return changed
 
 
 def choose(parts: Sequence[Path], points: Path, best: Path, grid: dict[str, list[Any]]) -> Row:
@@ -76,7 +95,12 @@ def choose(parts: Sequence[Path], points: Path, best: Path, grid: dict[str, list
         UserError: every point failed.
     """
     rows = sorted((row for part in parts for row in read(part)), key=lambda row: (int(row["point"]), int(row["seed"])))
-    first, *_ = ranked = rank(rows)
+    ranked = rank(rows)
+    if not ranked or max(row["point"] for row in ranked) >= math.prod(map(len, grid.values())):
+        raise UserError(
+            f"{', '.join(map(str, parts))}: not the points of this grid; delete them and run the workflow again"
+        )
+    first = ranked[0]
     if first["failed"]:
         raise UserError(
             f"in every point of the sweep a training failed ({', '.join(map(str, parts))}); try smaller learning rates"

@@ -16,11 +16,11 @@ from mnist_hpc.shapes import output_shape
 
 # Folders of results that no data set may be named like.
 RESERVED = {"state", "benchmarks"}
-DEFAULTS = {"loss": "CategoricalCrossentropy", "threads": 1, "runtime": 60, "mem_mb": 4000}
+DEFAULTS: dict[str, Any] = {"loss": "CategoricalCrossentropy", "threads": 1, "runtime": 60, "mem_mb": 4000}
 # Time limit of an evaluation on a cluster.
 EVALUATION_MINUTES = 20
 # The keys of a variant that decide its numbers; the others say where, how often and with which limits it runs.
-TRAINING_KEYS = ("layers", "loss", "optimizer", "batch_size", "steps", "epochs", "l2", "initial_scale")
+TRAINING_KEYS: tuple[str, ...] = ("layers", "loss", "optimizer", "batch_size", "steps", "epochs", "l2", "initial_scale")
 TRAINING_KEYS += ("augmentation", "dtype_policy", "threads")
 
 
@@ -121,10 +121,11 @@ class Study:
             self._check_datasets()
             self.variants = {name: self._resolve(name, content) for name in content["variants"]}
             self.sweeps = {name: self._sweep(name, content) for name in content.get("sweeps", {})}
-            for variant in filter(lambda variant: variant.from_sweep, self.variants.values()):
-                place = f"variants.{variant.name}.from_sweep"
-                _check_name(place, variant.from_sweep, self.sweeps)
-                self._check_grid(place, variant, self.sweeps[variant.from_sweep].grid)
+            for variant in self.variants.values():
+                if variant.from_sweep:
+                    place = f"variants.{variant.name}.from_sweep"
+                    _check_name(place, variant.from_sweep, self.sweeps)
+                    self._check_grid(place, variant, self.sweeps[variant.from_sweep].grid)
             self.ensembles = {name: self._ensemble(name, content) for name in content.get("ensembles", {})}
         except UserError as error:
             raise UserError(f"{path}: {error}") from None

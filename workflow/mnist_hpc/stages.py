@@ -76,8 +76,9 @@ def train(
     runs = {}
     for seed in seeds:
         identity = provenance.specification_hash(hashes)
-        checkpoint = state and Checkpoint(state / variant / identity / f"seed-{seed}.h5", checkpoint_seconds)
-        done = checkpoint and checkpoint.finished(report)
+        place = state / variant / identity / f"seed-{seed}.h5" if state else None
+        checkpoint = Checkpoint(place, checkpoint_seconds) if place else None
+        done = checkpoint.finished(report) if checkpoint else None
         if done:
             report(f"seed {seed}: finished by an earlier process, taken over")
         else:

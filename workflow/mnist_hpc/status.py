@@ -8,6 +8,7 @@ import pandas as pd
 
 from mnist_hpc import attempts, checkpoint, storage, tables
 from mnist_hpc.errors import UserError
+from mnist_hpc.jobs import Work
 from mnist_hpc.provenance import code_hash, specification_hash
 from mnist_hpc.specification import Study, Sweep
 
@@ -121,8 +122,8 @@ def _sweep(sweep: Sweep, results: Path) -> str:
 def _errors(study: Study, results: Path) -> list[str]:
     """Return how the last try of each job ended, where it was an error."""
     found = []
-    parts = [part for sweep in study.sweeps.values() for part in sweep.parts]
-    for work in (*study.blocks, *parts):
+    works: list[Work] = [*study.blocks, *(part for sweep in study.sweeps.values() for part in sweep.parts)]
+    for work in works:
         entries = attempts.read(results / work.record)
         if entries and entries[-1]["end"] in ("error", "failed"):
             last = entries[-1]

@@ -2,9 +2,14 @@
 
 A data file holds ``images`` uint8 (N, 28, 28) or ``features`` float32 (N, 2), and ``labels`` uint8 (N,).
 A models file holds one group ``seed-<n>`` a seed: its facts as attributes and, unless it failed, its weights.
+
+Files may come from strangers, and disks make errors: each begins with a checksum of the rest, and only numbers that lie
+in the file itself are read.
 """
 
 import contextlib
+import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -16,6 +21,11 @@ import h5py
 import numpy as np
 
 from mnist_hpc.errors import UserError, reason
+
+# Bytes before HDF5's own, a user block in its words: what every HDF5 reader skips.
+HEAD = 512
+# No filter of HDF5 packs more bytes than this into one (deflate: 1032).
+PACKED = 1100
 
 
 @dataclass(frozen=True)
@@ -67,28 +77,67 @@ def remove_empty(folder: Path, levels: int) -> None:
 @contextlib.contextmanager
 def writing(path: Path, attributes: Mapping[str, Any]) -> Iterator[h5py.File]:
     """Yield a new HDF5 file with these root attributes; it appears under ``path`` when the block succeeds."""
-    with atomic(path) as temporary:
-        with h5py.File(temporary, "w") as file:
-            file.attrs.update(attributes)
-            yield file
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+    # HDF5 never sees the disk, whose errors the library takes badly.
+    content = io.BytesIO()
+    with h5py.File(content, "w", userblock_size=HEAD) as file:
+        file.attrs.update(attributes)
+        yield file
+    body = content.getbuffer()[HEAD:]
+    with atomic(path) as temporary, temporary.open("wb") as written:
+        written.write(_head(body))
+        written.write(body)
+        written.flush()
+        os.fsync(written.fileno())
 
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[h5py.File]:
-    """Yield an HDF5 file for reading, without a lock: many jobs read one file, on file systems without locks.
+    """Yield an HDF5 file for reading; whoever has locked it, and on whatever file system.
 
     Raises:
-        UserError: the file is missing, not HDF5, damaged, or lacks what the block looks for.
+        UserError: the file is missing, not what ``writing`` wrote, or lacks what the block, which must do nothing but
+            read, looks for; or it refers to other files, or holds something else than numbers.
     """
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        content = path.read_bytes()
+        # Before HDF5 sees it: a damaged file can make the library crash, hang, or read something else.
+        if content[:HEAD] != _head(memoryview(content)[HEAD:]):
+            raise UserError("the file is damaged, or was not written by this project")
+        with h5py.File(io.BytesIO(content), "r") as file:
+            _check(file)
             yield file
     except FileNotFoundError:
         raise UserError(f"{path}: not found; run the stage that writes it") from None
-    except (OSError, KeyError) as error:
+    except Exception as error:  # a library raises whatever a file leads it to
         raise UserError(f"{path}: {reason(error)}; delete the file and run the stage that writes it") from None
+
+
+def _head(body: memoryview) -> bytes:
+    """Return what a file begins with: a checksum of all that comes after it."""
+    text = f"mnist-hpc, sha256 of what follows: {hashlib.sha256(body).hexdigest()}\n"
+    return text.encode().ljust(HEAD, b"\0")
+
+
+def _check(file: h5py.File) -> None:
+    """Raise UserError if a file refers to another one, or an array is not of numbers or not as large as it says."""
+
+    def look(name: str, link: Any) -> str | None:
+        """Return what is wrong, which ends the visit; an exception would be lost on its way through the library."""
+        if not isinstance(link, h5py.HardLink):
+            return f"{name} lies elsewhere ({type(link).__name__}), expected everything in this file"
+        item = file[name]
+        if not isinstance(item, h5py.Dataset):
+            return None
+        if item.is_virtual or item.external:
+            return f"{name} lies in other files, expected everything in this file"
+        if item.dtype.kind not in "biuf" or item.dtype.fields:
+            return f"{name} holds {item.dtype}, expected numbers"
+        if item.nbytes > PACKED * item.id.get_storage_size():
+            return f"{name} is said to have {item.nbytes} bytes and has {item.id.get_storage_size()}"
+        return None
+
+    if wrong := file.visititems_links(look):
+        raise UserError(wrong)
 
 
 def write_split(group: h5py.Group, split: Split) -> None:
@@ -99,9 +148,23 @@ def write_split(group: h5py.Group, split: Split) -> None:
 
 
 def read_split(group: h5py.Group) -> Split:
-    """Read what ``write_split`` wrote, whole, into memory."""
-    inputs = group["images"] if "images" in group else group["features"]
-    return Split(inputs[()], group["labels"][()])
+    """Read what ``write_split`` wrote, whole, into memory.
+
+    Raises:
+        UserError: other shapes or types than those of ``Split``, no example, or a value that is not finite.
+    """
+    kind, dtype = ("images", np.uint8) if "images" in group else ("features", np.float32)
+    inputs, labels = group[kind], group["labels"]
+    right = inputs.dtype == dtype and inputs.shape[1:] == ((28, 28) if kind == "images" else (2,))
+    if not (right and labels.dtype == np.uint8 and labels.shape == inputs.shape[:1] and len(labels)):
+        raise UserError(
+            f"{group.name}: found {kind} {inputs.dtype} {inputs.shape} and labels {labels.dtype} {labels.shape}, "
+            "expected uint8 (N, 28, 28) or float32 (N, 2), and uint8 (N,)"
+        )
+    split = Split(inputs[()], labels[()])
+    if kind == "features" and not np.isfinite(split.inputs).all():
+        raise UserError(f"{group.name}: found features that are not finite")
+    return split
 
 
 def write_models(path: Path, specification: Mapping[str, Any], models: Mapping[int, Model]) -> None:
@@ -115,7 +178,11 @@ def write_models(path: Path, specification: Mapping[str, Any], models: Mapping[i
 
 
 def read_models(path: Path) -> tuple[dict[str, Any], dict[int, Model]]:
-    """Return the specification a models file was trained by, and its models by seed."""
+    """Return the specification a models file was trained by, and its models by seed.
+
+    Raises:
+        UserError: no models file, or weights that are not finite.
+    """
     with reading(path) as file:
         models = {
             int(name.removeprefix("seed-")): Model(
@@ -128,4 +195,7 @@ def read_models(path: Path) -> tuple[dict[str, Any], dict[int, Model]]:
             )
             for name, group in file.items()
         }
+        for seed, model in models.items():
+            if bad := [name for name, values in model.weights.items() if not np.isfinite(values).all()]:
+                raise UserError(f"seed {seed}: {bad[0]} is not finite; delete the file and train again")
         return json.loads(file.attrs["specification"]), dict(sorted(models.items()))

@@ -53,8 +53,8 @@ def units(points: Sequence[Point], seeds: int, shape: tuple[int, ...], memory: i
         parts = -(-len(settings) // size)
         size = -(-len(settings) // parts)  # parts of equal size
         for begin in range(0, len(settings), size):
-            together = tuple(settings[begin : begin + size])
-            found += [Unit(together, seed) for seed in range(seeds)]
+            pack = tuple(settings[begin : begin + size])
+            found += [Unit(pack, seed) for seed in range(seeds)]
     return found
 
 
@@ -83,11 +83,12 @@ def train(
     Raises:
         Interrupted: ``stop`` said so; what was done is saved.
     """
-    compiled: packed.Pack | training.Trainer | None = None
+    pack: packed.Pack | None = None
+    trainer: training.Trainer | None = None
     rows = []
     for number, unit in enumerate(found, start=1):
         if number == 1 or unit.settings is not found[number - 2].settings:
-            compiled = None  # it serves all seeds of the same points
+            pack = trainer = None  # they serve all seeds of the same points
             gc.collect()  # a compiled loop is a circle of references, and holds the data
         label = f"pack {number} of {len(found)}"
 
@@ -101,14 +102,14 @@ def train(
         reads = [[loop.steps_of(point.specification, examples) for point in same] for same in unit.settings]
         try:
             if packed.packable(first):
-                compiled = compiled or packed.Pack([same[0].specification for same in unit.settings], train, validation)
-                results = compiled.train(unit.seed, reads, tell, checkpoint, stop)
+                pack = pack or packed.Pack([same[0].specification for same in unit.settings], train, validation)
+                results = pack.train(unit.seed, reads, tell, checkpoint, stop)
             else:
                 done = checkpoint.finished(tell)
                 if done is None:
                     longest = unit.settings[0][int(np.argmax(reads[0]))].specification
-                    compiled = compiled or training.Trainer(longest, train, validation, threads, read_at=reads[0])
-                    done = compiled.train(unit.seed, tell, checkpoint, stop)
+                    trainer = trainer or training.Trainer(longest, train, validation, threads, read_at=reads[0])
+                    done = trainer.train(unit.seed, tell, checkpoint, stop)
                 results = _alone(done[1], reads[0])
         except Interrupted as interruption:
             raise Interrupted(f"{label}, {interruption}") from None

@@ -125,7 +125,7 @@ class Trainer:
     def _resume(self, seed: int, report: Callable[[str], None], checkpoint: Checkpoint | None) -> "_Run":
         """Give model and optimizer the state in which the run of this seed was left, or in which it begins."""
         self.loop.start(seed)
-        saved = checkpoint and checkpoint.found(lambda line: report(f"seed {seed}: {line}"))
+        saved = checkpoint.found(lambda line: report(f"seed {seed}: {line}")) if checkpoint else None
         if saved is None:
             return _Run(self.steps, [self._job])
         record, arrays = saved

@@ -1,8 +1,8 @@
 """Test accuracy of all variants, by itself and against what it costs."""
 
 from pathlib import Path
+from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
@@ -59,7 +59,7 @@ def accuracy(variants: pd.DataFrame, runs: pd.DataFrame, path: Path) -> None:
     return None
 
 
-def _rows(axes: plt.Axes, group: pd.DataFrame, runs: pd.DataFrame, lecture: dict[str, float]) -> None:
+def _rows(axes: Any, group: pd.DataFrame, runs: pd.DataFrame, lecture: dict[str, float]) -> None:
     names = group["variant"].tolist()
     dots = 1 - runs.loc[runs["variant"].isin(names), "test_accuracy"].to_numpy(float)
     means = 1 - group["test_accuracy_mean"].to_numpy(float)
@@ -69,7 +69,7 @@ def _rows(axes: plt.Axes, group: pd.DataFrame, runs: pd.DataFrame, lecture: dict
     floor, whole = style.floor(np.concatenate([dots, means]))
     lecture = {name: 1 - value for name, value in lecture.items() if name in names}
     every = np.concatenate([dots, means, high, list(lecture.values())])
-    style.error_axis(axes.xaxis, np.clip(every, floor, 1), whole)
+    style.error_axis(axes, "x", np.clip(every, floor, 1), whole)
     places = {name: place for place, name in enumerate(names)}
     ys = [places[name] for name in runs["variant"] if name in places]
     axes.plot(np.clip(dots, floor, None), ys, "o", color=style.SKY, markersize=3, alpha=0.6, markeredgewidth=0)
@@ -117,12 +117,16 @@ def against(variants: pd.DataFrame, dataset: str, column: str, label: str, path:
         axes.set_xscale("log")
         axes.set_xlim(costs.min() / 2, costs.max() * 2)
         lecture = [1 - value for value in LECTURE.values()] if dataset == "mnist" else []
-        style.error_axis(axes.yaxis, [*errors, *lecture], whole)
+        style.error_axis(axes, "y", [*errors, *lecture], whole)
         axes.errorbar(costs, errors, yerr=[np.minimum(half, errors / 2), half], fmt="o", linewidth=1, color=style.BLUE)
         _names_beside(axes, shown, costs, errors)
         for error in lecture:
             axes.axhline(error, color=style.VERMILION, linewidth=1, linestyle="--")
-            place = {"xycoords": ("axes fraction", "data"), "xytext": (0, 3), "textcoords": "offset points"}
+            place: dict[str, Any] = {
+                "xycoords": ("axes fraction", "data"),
+                "xytext": (0, 3),
+                "textcoords": "offset points",
+            }
             text = f"the lecture: {style.percent(1 - error)}"
             axes.annotate(text, (0.98, error), **place, ha="right", color=style.VERMILION, fontsize=8)
         axes.set_xlabel(label)
@@ -130,7 +134,7 @@ def against(variants: pd.DataFrame, dataset: str, column: str, label: str, path:
     return None
 
 
-def _names_beside(axes: plt.Axes, shown: pd.DataFrame, costs: np.ndarray, errors: np.ndarray) -> None:
+def _names_beside(axes: Any, shown: pd.DataFrame, costs: np.ndarray, errors: np.ndarray) -> None:
     """Name points in a column beside the axes, in their order: however many there are, none hides another."""
     places = np.linspace(0.01, 0.99, len(shown)) if len(shown) > 1 else [0.5]
     line = {"arrowstyle": "-", "color": "0.8", "linewidth": 0.6, "shrinkB": 3, "relpos": (0, 0.5)}

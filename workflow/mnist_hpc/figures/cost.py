@@ -105,8 +105,8 @@ def slurm_jobs(jobs: pd.DataFrame, path: Path) -> None:
         for column, (marker, colour, shift, label) in looks.items():
             seconds = shown[column].clip(lower=0.5)
             axes.plot(seconds[ended], where[ended] + shift, marker, color=colour, label=label, markersize=4)
-            fill = {"fillstyle": "none", "markersize": 4}
-            axes.plot(seconds[~ended], where[~ended] + shift, marker, color=colour, **fill)
+            hollow = (seconds[~ended], where[~ended] + shift, marker)
+            axes.plot(*hollow, color=colour, markersize=4, fillstyle="none")
         axes.set_xscale("log")
         axes.set_xlabel("seconds (hollow: cut off, failed or still running)")
         axes.grid(axis="x", color="0.92", linewidth=0.6)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.axes import Axes
 
 from mnist_hpc import figures
 from mnist_hpc.figures import style
@@ -43,12 +43,12 @@ def curves(history: pd.DataFrame, variant: str, dataset: str, loss: str, path: P
             axes.set_ylabel(label)
             axes.grid(color="0.92", linewidth=0.6)
         if (history[["train_loss", "validation_loss"]] > 0).all(axis=None):
-            style.loss_axis(made.axes[0].yaxis)
+            style.loss_axis(made.axes[0])
         made.axes[1].legend(loc="lower right")
     return None
 
 
-def _band(axes: plt.Axes, history: pd.DataFrame, column: str, scale: float, look: tuple[str, str, str]) -> None:
+def _band(axes: Axes, history: pd.DataFrame, column: str, scale: float, look: tuple[str, str, str]) -> None:
     """Draw the mean over seeds as a line, and from the lowest to the highest seed as a band."""
     colour, text, line = look
     values = scale * history.groupby("epoch")[column].agg(["mean", "min", "max"])

@@ -79,7 +79,9 @@ def hardest(files: Iterable[Path]) -> tuple[list[Hard], int, int, int]:
     Returns:
         Images, and numbers: of seeds, of wrongly read images by mean probabilities, of test images.
     """
-    images, parts, labels = {}, [], np.zeros(0, np.uint8)
+    images: dict[int, np.ndarray] = {}
+    parts: list[np.ndarray] = []
+    labels = np.zeros(0, np.uint8)
     for path in files:
         with storage.reading(path) as file:
             labels = file["labels"][()]

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
@@ -45,9 +44,9 @@ def heat_maps(table: pd.DataFrame, best: dict[str, Any], sweep: Sweep, path: Pat
         path: of the SVG to write.
     """
     varied = sorted((key for key in sweep.grid if len(sweep.grid[key]) > 1), key=lambda key: -len(sweep.grid[key]))
-    across, down, third = [*varied[:3], None, None, None][:3]
+    across, down, third = varied[0] if varied else "", *[*varied[1:3], None, None][:2]
     chosen = {key: sweep.grid[key].index(value) for key, value in best["values"].items()}
-    maps = range(len(sweep.grid[third])) if third else [None]
+    maps: list[int] = list(range(len(sweep.grid[third]))) if third else [0]
     columns = 1 if len(maps) == 1 else 2
     rows = -(-len(maps) // columns)
     down_count = len(sweep.grid[down]) if down else 1
@@ -62,11 +61,12 @@ def heat_maps(table: pd.DataFrame, best: dict[str, Any], sweep: Sweep, path: Pat
     with style.figure(path, 0.75 + map_height * rows + curves_height, title) as made:
         if not varied:
             return style.say_nothing_is_there(made, "a grid of one point")
-        upper, lower = made.subfigures(2, 1, height_ratios=[map_height * rows, curves_height])
+        parts = made.add_gridspec(2, 1, height_ratios=[map_height * rows, curves_height])
+        upper, lower = made.add_subfigure(parts[0]), made.add_subfigure(parts[1])
         panels = upper.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
         for axes, value in zip(panels, maps, strict=False):
-            part = table if value is None else table[table[third] == value]
-            mark = chosen if value is None or chosen[third] == value else None
+            part = table[table[third] == value] if third else table
+            mark = chosen if not third or chosen[third] == value else None
             image = _map(axes, part, (across, down), sweep, norm, mark)
             if third:
                 axes.set_title(f"{third} {_name(sweep.grid[third][value])}")
@@ -94,7 +94,7 @@ def _limits(loss: pd.Series) -> tuple[float, float]:
 
 
 def _map(
-    axes: plt.Axes,
+    axes: Any,
     part: pd.DataFrame,
     keys: tuple[str, str | None],
     sweep: Sweep,

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 # Before Keras is imported, which happens where models are.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -91,7 +92,8 @@ def hidden_space(path_of_models: Path, points: storage.Split, path: Path) -> Non
             seen = np.asarray(layer(seen))
         axes = made.add_subplot(projection="3d")
         axes.set_position([0.0, 0.02, 0.95, 0.88])
-        _parting_plane(axes, *map(np.asarray, network.layers[-1].get_weights()), seen)
+        kernel, bias = network.layers[-1].get_weights()
+        _parting_plane(axes, kernel, bias, seen)
         for label in range(specification["classes"]):
             axes.scatter(
                 *seen[points.labels == label].T, s=4, color=COLOURS[label], depthshade=False, label=f"class {label}"
@@ -103,7 +105,7 @@ def hidden_space(path_of_models: Path, points: storage.Split, path: Path) -> Non
     return None
 
 
-def _parting_plane(axes: mpl.axes.Axes, kernel: np.ndarray, bias: np.ndarray, seen: np.ndarray) -> None:
+def _parting_plane(axes: Any, kernel: np.ndarray, bias: np.ndarray, seen: np.ndarray) -> None:
     """Draw where the logits of the first two classes are equal, inside of the box of the points."""
     normal, offset = kernel[:, 1] - kernel[:, 0], bias[1] - bias[0]
     axis = int(np.abs(normal).argmax())
@@ -112,8 +114,7 @@ def _parting_plane(axes: mpl.axes.Axes, kernel: np.ndarray, bias: np.ndarray, se
     grid = np.meshgrid(*(np.linspace(low[other], high[other], 25) for other in others))
     third = -(offset + sum(normal[other] * values for other, values in zip(others, grid, strict=True))) / normal[axis]
     third[(third < low[axis]) | (third > high[axis])] = np.nan
-    coordinates = [None, None, None]
+    coordinates = [third] * 3
     for other, values in zip(others, grid, strict=True):
         coordinates[other] = values
-    coordinates[axis] = third
     axes.plot_surface(*coordinates, color="0.5", alpha=0.35, linewidth=0, rasterized=True)

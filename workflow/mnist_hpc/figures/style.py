@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -22,7 +23,7 @@ GREY = "0.45"
 LOSSES = {"CategoricalCrossentropy": "cross entropy, nats", "SquaredError": "squared error"}
 # Accuracies that get a tick where errors are on a logarithmic scale.
 TICKS = (0.1, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.997, 0.998, 0.999, 0.9995, 0.9999)
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 9,
     "axes.titlesize": 9,
@@ -78,26 +79,27 @@ def seeds(numbers: Sequence[int] | int) -> str:
     return f"n = {numbers if isinstance(numbers, int) else len(numbers)}"
 
 
-def error_axis(axis: mpl.axis.Axis, errors: Sequence[float], whole: float | None = None) -> None:
+def error_axis(axes: mpl.axes.Axes, which: str, errors: Sequence[float], whole: float | None = None) -> None:
     """Scale an axis by the logarithm of errors, the smallest at its far end, and label it with accuracies.
 
     Args:
-        axis: of x or y.
+        axes: whose axis.
+        which: "x" or "y".
         errors: above zero, that must find a place.
         whole: where errors of zero are drawn, if there are any.
     """
     low, high = (min(errors) / 1.3, min(max(errors) * 1.3, 1)) if len(errors) else (0.01, 0.1)
-    axis._set_axes_scale("log")
-    (axis.axes.set_xlim if axis.axis_name == "x" else axis.axes.set_ylim)(high, low)
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axes.set(**{f"{which}scale": "log", f"{which}lim": (high, low)})
     ticks = {1 - accuracy: f"{100 * accuracy:.4g}" for accuracy in TICKS if (whole or low) * 1.5 < 1 - accuracy <= high}
     ticks |= {whole: "100"} if whole else {}
     places = list(ticks)
-    if axis.axis_name == "x":  # labels side by side need more room than above each other
+    if which == "x":  # labels side by side need more room than above each other
         places = [place for before, place in pairwise([np.inf, *places]) if np.log10(before / place) > 0.12]
     axis.set_ticks(places, [ticks[place] for place in places])
     axis.set_minor_locator(mpl.ticker.NullLocator())
-    axis.axes.grid(axis=axis.axis_name, color="0.92", linewidth=0.6)
-    axis.axes.set_axisbelow(True)
+    axis.grid(color="0.92", linewidth=0.6)
+    axes.set_axisbelow(True)
 
 
 def floor(errors: np.ndarray) -> tuple[float, float | None]:
@@ -107,9 +109,9 @@ def floor(errors: np.ndarray) -> tuple[float, float | None]:
     return (lowest / 10, lowest / 10) if (errors <= 0).any() else (lowest, None)
 
 
-def loss_axis(axis: mpl.axis.Axis) -> None:
-    """Scale an axis by the logarithm of losses, with plain numbers."""
-    axis._set_axes_scale("log")
-    axis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_locator(mpl.ticker.NullLocator())
+def loss_axis(axes: mpl.axes.Axes) -> None:
+    """Scale the axis of y by the logarithm of losses, with plain numbers."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(mpl.ticker.NullLocator())

@@ -1,0 +1,226 @@
+"""What goes wrong while a study runs: it ends with a reason and loses nothing, and the next run ends as if it had not.
+
+KILLS says how many times a study is killed at a random moment, LOAD how many small jobs it has (`make trust`).
+"""
+
+import contextlib
+import fcntl
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+from conftest import SMALL_STUDY, copy_project, run, snakemake
+
+KILLS = int(os.environ.get("KILLS", "2"))
+LOAD = int(os.environ.get("LOAD", "20"))
+TABLES = ("--until", "tabulate")
+# What legitimately differs between two runs of one study.
+DIFFER = ["train_seconds", "images_per_second", "startup_seconds", "compile_seconds", "windows", "started", "finished"]
+
+
+def runs(project):
+    """Return runs.csv but for what differs."""
+    table = pd.read_csv(project / "results/digits/tables/runs.csv")
+    return table.drop(columns=DIFFER).sort_values(["variant", "seed"], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """Return the small study with nothing going wrong."""
+    project = copy_project(tmp_path_factory.mktemp("reference") / "study", SMALL_STUDY)
+    result = snakemake(project, *TABLES)
+    assert result.returncode == 0, result.stdout
+    return project
+
+
+@pytest.fixture(scope="module")
+def undisturbed(reference):
+    """Return its runs.csv."""
+    return runs(reference)
+
+
+@pytest.fixture(scope="module")
+def room(reference):
+    """Return the room that its results take, kilobytes in pages of four."""
+    return sum(4 * -(-path.stat().st_size // 4096) + 4 for path in (reference / "results").rglob("*"))
+
+
+def whole(project, undisturbed):
+    """Check that a project is complete, and as if nothing had happened; nothing half written lies around."""
+    pd.testing.assert_frame_equal(runs(project), undisturbed)
+    assert not [path for path in project.rglob("*.tmp") if ".snakemake" not in path.parts]
+    assert not (project / "results/state").exists()
+
+
+@contextlib.contextmanager
+def mounted(folder, options):
+    """Mount a small file system in memory on a new folder."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a file system, and not in every container")
+    try:
+        yield lambda changed: subprocess.run(["mount", "-o", f"remount,{changed}", str(folder)], check=True)
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+# Data first, then models, predictions, tables: with these shares of its room, the study fails at each of its stages.
+@pytest.mark.parametrize("share", [0.01, 0.8, 0.95])
+def test_a_full_disk_ends_with_the_reason_and_loses_nothing(share, project, undisturbed, room):
+    with mounted(project / "results", f"size={int(share * room)}k") as remount:
+        result = snakemake(project, *TABLES)
+        assert result.returncode == 1, result.stdout
+        assert "No space left on device" in result.stdout
+        assert "Traceback" not in result.stdout
+        remount("size=100m")
+        again = snakemake(project, *TABLES)
+        assert again.returncode == 0, again.stdout
+        whole(project, undisturbed)
+
+
+def test_no_more_files_end_with_the_reason_and_lose_nothing(project, undisturbed):
+    with mounted(project / "results", "size=100m,nr_inodes=14") as remount:
+        result = snakemake(project, *TABLES)
+        assert result.returncode == 1, result.stdout
+        assert "No space left on device" in result.stdout
+        remount("nr_inodes=10000")
+        again = snakemake(project, *TABLES)
+        assert again.returncode == 0, again.stdout
+        whole(project, undisturbed)
+
+
+def test_results_that_are_read_only_end_with_the_reason(project, undisturbed):
+    with mounted(project / "results", "size=100m") as remount:
+        remount("ro")
+        result = snakemake(project, *TABLES)
+        assert result.returncode == 1, result.stdout
+        assert "Read-only file system" in result.stdout
+        remount("rw")
+        again = snakemake(project, *TABLES)
+        assert again.returncode == 0, again.stdout
+        whole(project, undisturbed)
+
+
+def idle(project):
+    """Return whether a run has nothing to do."""
+    result = snakemake(project, *TABLES)
+    assert result.returncode == 0, result.stdout
+    return "started: " not in result.stdout
+
+
+def start(project):
+    """Start the workflow in a process group of its own."""
+    return subprocess.Popen(
+        [Path(sys.executable).parent / "snakemake", "--profile", "profiles/local", *TABLES],
+        cwd=project,
+        stdout=(project / "output.txt").open("ab"),
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def test_a_study_killed_at_random_moments_ends_as_if_nothing_had_been(project, undisturbed):
+    moment = random.Random(0)
+    kills = 0
+    while kills < KILLS:
+        process = start(project)
+        try:
+            process.wait(timeout=moment.uniform(0.5, 12))
+            assert process.returncode == 0, (project / "output.txt").read_text()
+            whole(project, undisturbed)
+            subprocess.run(["rm", "-rf", "results", ".snakemake"], cwd=project, check=True)  # and once more
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            kills += 1
+            assert snakemake(project, "--unlock").returncode == 0
+    result = snakemake(project, *TABLES)
+    assert result.returncode == 0, result.stdout
+    whole(project, undisturbed)
+    assert idle(project)
+
+
+def test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on(project, undisturbed):
+    first = start(project)
+    output = project / "output.txt"
+    while "started: " not in output.read_text():
+        assert first.poll() is None
+        time.sleep(0.1)
+    second = snakemake(project, *TABLES)
+    assert second.returncode != 0
+    assert "Directory cannot be locked" in second.stdout
+    assert first.wait(120) == 0, output.read_text()
+    whole(project, undisturbed)
+
+
+def test_files_that_another_process_has_locked_are_read_all_the_same(project, undisturbed):
+    assert snakemake(project, "results/digits/data/train.h5", "results/circle/data/train.h5").returncode == 0
+    with contextlib.ExitStack() as stack:
+        for path in project.glob("results/*/data/*.h5"):
+            file = stack.enter_context(path.open("r+b"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        result = snakemake(project, *TABLES)
+        assert result.returncode == 0, result.stdout
+    whole(project, undisturbed)
+
+
+def test_results_copied_to_another_place_are_taken_as_they_are(reference, undisturbed, tmp_path):
+    project = copy_project(tmp_path / "study", SMALL_STUDY)
+    shutil.copytree(reference / "results", project / "results")
+    assert idle(project)
+    assert "Everything is there" in run("status", cwd=project).stdout
+    (project / "results/digits/runs/regression/seeds-0-1/metrics.csv").unlink()
+    result = snakemake(project, *TABLES)
+    assert result.returncode == 0, result.stdout
+    assert "train" not in re.findall(r"started: (\w+)", result.stdout)
+    whole(project, undisturbed)
+
+
+@pytest.mark.parametrize("jump", [-(10**8), 10**8], ids=["back", "ahead"])
+def test_a_clock_that_jumps_reruns_nothing(project, jump):
+    assert snakemake(project, *TABLES).returncode == 0
+    for number, path in enumerate(sorted(project.glob("results/**/*.*"))):
+        os.utime(path, (time.time() + jump * (number % 2),) * 2)
+    assert idle(project)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", bytes(100)], ids=["empty", "cut", "zeros"])
+def test_a_damaged_snakemake_folder_loses_no_result(project, undisturbed, damage):
+    assert snakemake(project, *TABLES).returncode == 0
+    for path in (project / ".snakemake").rglob("*"):
+        if path.is_file() and "log" not in path.parts:
+            path.write_bytes(damage)
+    result = snakemake(project, *TABLES)
+    assert result.returncode == 0, result.stdout
+    whole(project, undisturbed)
+
+
+def test_many_small_jobs_lose_and_double_no_row(tmp_path):
+    """Each seed is a job of its own; the memory of the main process stays small."""
+    study = SMALL_STUDY.replace("seeds: 2\nseeds_per_job: 2", f"seeds: {LOAD // 2}\nseeds_per_job: 1")
+    study = study[: study.index("  circle:")].replace("steps: 60", "steps: 2")
+    project = copy_project(tmp_path / "study", study)
+    process = start(project)
+    main, largest = psutil.Process(process.pid), 0
+    while process.poll() is None:
+        with contextlib.suppress(psutil.Error):
+            largest = max(largest, main.memory_info().rss)
+        time.sleep(0.5)
+    assert process.returncode == 0, (project / "output.txt").read_text()[-3000:]
+    table = pd.read_csv(project / "results/digits/tables/runs.csv")
+    assert table["seed"].tolist() == list(range(LOAD // 2))
+    assert set(table["status"]) == {"ok"}
+    print(f"{LOAD} jobs: main process at most {largest / 1e6:.0f} MB")
+    assert largest < 500e6
+    assert "Everything is there" in run("status", cwd=project).stdout
