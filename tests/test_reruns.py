@@ -262,7 +262,7 @@ def test_an_edit_of_the_code_reruns_the_stages_that_use_it(case, study):
     ("module", "old", "new", "expected"),
     [
         ("digits", "ROWS = 6, 5", "ROWS = 6, 4", {"draw_digits"}),
-        ("accuracy", "MOST = 100", "MOST = 99", {"draw_accuracy", "draw_accuracy_time", "draw_accuracy_parameters"}),
+        ("accuracy", "of the net", "of the model", {"draw_accuracy", "draw_accuracy_time", "draw_accuracy_parameters"}),
         ("pages", "POINTS = 10", "POINTS = 9", set()),
     ],
 )

@@ -1,6 +1,7 @@
 """Results that no variant and no sweep of the config claims any more."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from mnist_hpc.specification import Study
@@ -10,11 +11,14 @@ def unclaimed(study: Study, results: Path) -> list[Path]:
     """Return the folders and files under ``results`` that today's config would not make.
 
     In the data sets of the study that is every block that is not one of its blocks, nor what ``max_seeds`` made of one
-    in a quick look. In other data sets
-    (``--config dataset=...``) it is what belongs to no variant of the config: the config does not say which seeds
-    such a study had. Checkpoints go with their variant. Raw data and tables stay.
+    in a quick look. In other data sets (``--config dataset=...``) it is what belongs to no variant of the config: the
+    config does not say which seeds such a study had. Checkpoints go with their variant. Raw data and tables stay.
     """
-    claimed = {results / block.folder for block in study.blocks}
+    claimed = {
+        results / replace(block, last=last).folder
+        for block in study.blocks
+        for last in range(block.first, block.last + 1)
+    }
     parts = {results / file for sweep in study.sweeps.values() for part in sweep.parts for file in part.files}
     names = {*study.variants, *(f"sweep.{name}" for name in study.sweeps)}
     found = []
@@ -23,9 +27,7 @@ def unclaimed(study: Study, results: Path) -> list[Path]:
         if folder.name not in study.variants:
             found.append(folder)
         elif dataset in study.datasets:
-            found += [
-                block for block in sorted(folder.iterdir()) if block not in claimed and not _capped(block, claimed)
-            ]
+            found += [block for block in sorted(folder.iterdir()) if block not in claimed]
     for folder in sorted(results.glob("*/sweeps/*/")):
         if folder.name not in study.sweeps:
             found.append(folder)
@@ -33,20 +35,6 @@ def unclaimed(study: Study, results: Path) -> list[Path]:
             found += [part for part in sorted(folder.glob("part-*")) if part not in parts]
     found += [folder for folder in sorted(results.glob("state/*/*")) if folder.name not in names]
     return found
-
-
-def _capped(folder: Path, claimed: set[Path]) -> bool:
-    """Return whether a block holds the first seeds of a claimed one."""
-    _, first, last = folder.name.split("-")
-    return any(
-        other.parent == folder.parent and _seeds(other)[0] == int(first) and int(last) < _seeds(other)[1]
-        for other in claimed
-    )
-
-
-def _seeds(folder: Path) -> tuple[int, int]:
-    _, first, last = folder.name.split("-")
-    return int(first), int(last)
 
 
 def size(path: Path) -> int:

@@ -5,8 +5,9 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-# Rows of the summary at the end.
+# Rows of the summary at the end, and of the report's first page.
 BEST = 5
 
 
@@ -91,6 +92,12 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
 
 
+def accuracy(row: Mapping[str, Any]) -> str:
+    """Return mean and standard deviation of a row of variants.csv as text: 99.70 ± 0.02 %."""
+    spread = f" ± {100 * float(row['test_accuracy_sd']):.2f}" if int(row["n"]) > 1 else ""
+    return f"{100 * float(row['test_accuracy_mean']):.2f}{spread} %"
+
+
 def summary(variants: Path) -> str:
     """Return the best rows of variants.csv as text, by mean test accuracy, those of the study's data set only."""
     dataset = variants.parents[1].name
@@ -101,9 +108,7 @@ def summary(variants: Path) -> str:
     lines = [f"{dataset}: {len(done)} of {len(rows)} variants have results; the best by test accuracy, mean ± sd:"]
     width = max((len(row["variant"]) for row in done[:BEST]), default=0)
     for row in done[:BEST]:
-        spread = f" ± {100 * float(row['test_accuracy_sd']):.2f}" if row["test_accuracy_sd"] else ""
-        accuracy = f"{100 * float(row['test_accuracy_mean']):.2f}{spread} %"
         seconds = duration(float(row["train_seconds_mean"]))
-        lines.append(f"  {row['variant']:{width}}  {accuracy:15}  n = {row['n']}, training of a seed {seconds}")
+        lines.append(f"  {row['variant']:{width}}  {accuracy(row):15}  n = {row['n']}, training of a seed {seconds}")
     lines += [f"  {row['variant']}: {row['status']}" for row in rows if row["status"] != "ok"][:BEST]
     return "\n".join([*lines, f"Tables: {variants.parent}/, figures: {variants.parents[1] / 'figures'}/"])

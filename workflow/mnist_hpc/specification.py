@@ -139,6 +139,10 @@ class Study:
             for first in range(0, variant.seeds, self._seeds_per_job)
         ]
 
+    def blocks_of(self, variant: str) -> list[Block]:
+        """Return the blocks of one variant."""
+        return [block for block in self.blocks if block.variant == variant]
+
     @property
     def datasets(self) -> list[str]:
         """Names of the data sets that some variant uses, and of the study's own."""

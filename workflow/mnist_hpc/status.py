@@ -7,20 +7,19 @@ from pathlib import Path
 import pandas as pd
 
 from mnist_hpc import attempts, checkpoint, storage, tables
-from mnist_hpc.errors import UserError
 from mnist_hpc.jobs import Work
+from mnist_hpc.progress import duration
 from mnist_hpc.provenance import code_hash, specification_hash
 from mnist_hpc.specification import Study, Sweep
 
 
-def overview(study: Study, results: Path) -> pd.DataFrame:
+def overview(study: Study, results: Path, identities: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
     """Return one row per variant of the study.
 
     Columns: dataset, variant, status (as in variants.csv), then numbers of seeds: ok, failed, stale, trained (not
     yet evaluated), under way (a checkpoint is there), missing; last seconds_left, the training time still to come
     by the mean of the variant's recorded times, empty where none is recorded.
     """
-    identities = tables.identities(study, results)
     runs = tables.runs(study.blocks, results, identities)
     trained = {
         block: _trained(results / block.folder / "models.h5", identities[block.variant]) for block in study.blocks
@@ -75,12 +74,14 @@ def _progress(
 
 def describe(study: Study, results: Path) -> str:
     """Return the overview as text, with a summary of what is left."""
-    table = overview(study, results)
+    identities = tables.identities(study, results)
+    table = overview(study, results, identities)
     left = table["seconds_left"]
     todo = table[["trained", "under way", "missing", "stale"]].sum(axis=1)
     unknown = int((left.isna() & (todo > 0)).sum())
     lines = [table.drop(columns="seconds_left").to_string(index=False), ""]
-    swept = {name: _sweep(sweep, results) for name, sweep in study.sweeps.items()}
+    data = {study.variants[name].dataset: found.get("data_hash") for name, found in identities.items()}
+    swept = {name: _sweep(sweep, results, data[sweep.variant.dataset]) for name, sweep in study.sweeps.items()}
     lines += [*(f"sweep {name}: {text}" for name, text in swept.items()), *([""] if swept else [])]
     if not todo.any() and all(text.startswith("ok") for text in swept.values()):
         lines.append("Everything is there.")
@@ -88,7 +89,7 @@ def describe(study: Study, results: Path) -> str:
         if todo.any():
             lines.append(f"{todo.sum()} of {sum(len(block.seeds) for block in study.blocks)} runs are left to do.")
         if left.sum():
-            lines.append(f"Training left, judged by recorded times: {_duration(left.sum())}, one job after the other.")
+            lines.append(f"Training left, judged by recorded times: {duration(left.sum())}, one job after the other.")
         if unknown:
             lines.append(f"{unknown} variants with runs left have no recorded time.")
     if table["stale"].any():
@@ -105,17 +106,15 @@ def describe(study: Study, results: Path) -> str:
     return "\n".join(lines)
 
 
-def _sweep(sweep: Sweep, results: Path) -> str:
+def _sweep(sweep: Sweep, results: Path, data_hash: str | None) -> str:
     """Return the status of a sweep (ok, stale or missing), and the best point if there is one."""
     try:
         best = json.loads((results / sweep.folder / "best.json").read_text())
-        with storage.reading(results / sweep.variant.dataset / "data" / "train.h5") as file:
-            data = str(file.attrs["data_hash"])
         values = ", ".join(f"{key} {value}" for key, value in best["values"].items())
         found = [best[key] for key in ("spec_hash", "data_hash", "code_hash")]
-    except (OSError, ValueError, KeyError, UserError):
+    except (OSError, ValueError, KeyError):
         return "missing"
-    current = found == [specification_hash(json.loads(sweep.json)), data, code_hash("sweep")]
+    current = found == [specification_hash(json.loads(sweep.json)), data_hash, code_hash("sweep")]
     return f"{'ok' if current else 'stale'}, best at {values}"
 
 
@@ -130,10 +129,3 @@ def _errors(study: Study, results: Path) -> list[str]:
             where = f"{last['host']}, job {last['job']}" if last["job"] else last["host"]
             found.append(f"{work}: {last['reason']} ({where})")
     return ["Errors of the last tries:", *found] if found else []
-
-
-def _duration(seconds: float) -> str:
-    minutes = seconds / 60
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"

@@ -6,7 +6,7 @@ process. Imports nothing heavy: that is left to these modules.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mnist_hpc.specification import Study
 
-# A study of thousands of variants has figures of its first ones only.
+# A study of thousands of variants has figures of its first ones only; in those of all, the best or the most costly.
 MOST = 100
 
 
@@ -52,6 +52,12 @@ def kinds(study: Study, results: Path) -> list[str]:
         for kind in KINDS
         if files(study, kind) and (kind != "slurm" or (results / study.dataset / "tables" / "jobs.csv").exists())
     ]
+
+
+def counted(numbers: Collection[int]) -> str:
+    """Return how many seeds variants have, as text: 5, or 5 to 10."""
+    fewest, most = min(numbers), max(numbers)
+    return f"{fewest}" if fewest == most else f"{fewest} to {most}"
 
 
 def page_files(study: Study) -> Mapping[str, str]:

@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mnist_hpc import figures
 from mnist_hpc.figures import style
 from mnist_hpc.specification import Study
 
 # The lecture's number for MNIST, slide "Testing Regression MNIST".
 LECTURE = {"regression": 0.9183}
-# More rows or points than this are no picture: the most accurate are drawn.
-MOST = 100
 COSTS = {
     "accuracy-time": ("train_seconds_mean", "training of one seed, s (start-up and validation not counted)"),
     "accuracy-parameters": ("parameters", "parameters of the net"),
@@ -39,12 +38,14 @@ def accuracy(variants: pd.DataFrame, runs: pd.DataFrame, path: Path) -> None:
         path: of the SVG to write.
     """
     shown = variants[variants["n"] > 0].sort_values("test_accuracy_mean", ascending=False, kind="stable")
-    groups = [(name, group.head(MOST)) for name, group in shown.groupby("dataset", sort=False)]
+    groups = [(name, group.head(figures.MOST)) for name, group in shown.groupby("dataset", sort=False)]
     groups.sort(key=lambda pair: -len(pair[1]))
     absent = variants.loc[variants["n"] == 0, "variant"].tolist()
     rows = [len(group) for _, group in groups]
-    title = "Test accuracy, %: seeds (dots), their mean and its 95 % interval" if several(shown) else "Test accuracy, %"
-    title += f" (n = {_counts(shown['n'])})" if len(shown) else ""
+    title = (
+        "Test accuracy, %: seeds (dots), their mean and its 95 % interval" if _several(shown) else "Test accuracy, %"
+    )
+    title += f" (n = {figures.counted(shown['n'])})" if len(shown) else ""
     height = 1.1 + 0.2 * sum(rows) + 0.75 * len(rows) + 0.2 * bool(absent)
     with style.figure(path, height, title) as made:
         if not groups:
@@ -53,7 +54,11 @@ def accuracy(variants: pd.DataFrame, runs: pd.DataFrame, path: Path) -> None:
         for axes, (dataset, group) in zip(panels, groups, strict=True):
             lecture = LECTURE if dataset == "mnist" else {}
             _rows(axes, group, runs[(runs["dataset"] == dataset) & (runs["status"] == "ok")], lecture)
-            axes.set_title(dataset + ("" if len(group) < MOST else f", the best {MOST}"), loc="left", color=style.GREY)
+            axes.set_title(
+                dataset + ("" if len(group) < figures.MOST else f", the best {figures.MOST}"),
+                loc="left",
+                color=style.GREY,
+            )
         if absent:
             made.supxlabel(_shortened(absent), x=0.01, ha="left", fontsize=8, color=style.VERMILION)
     return None
@@ -102,14 +107,14 @@ def against(variants: pd.DataFrame, dataset: str, column: str, label: str, path:
         path: of the SVG to write.
     """
     shown = variants[(variants["dataset"] == dataset) & (variants["n"] > 0) & (variants[column] > 0)]
-    shown = shown.sort_values("test_accuracy_mean", kind="stable").tail(MOST)
+    shown = shown.sort_values("test_accuracy_mean", kind="stable").tail(figures.MOST)
     costs, errors = shown[column].to_numpy(float), 1 - shown["test_accuracy_mean"].to_numpy(float)
     floor, whole = style.floor(errors)
     errors = np.clip(errors, floor, None)
     half = (shown["test_accuracy_ci95_high"] - shown["test_accuracy_mean"]).fillna(0).to_numpy(float)
     title = f"Test accuracy, %, against {label.partition(',')[0]}: {dataset}"
-    title += ", mean and 95 % interval" if several(shown) else ""
-    title += f" (n = {_counts(shown['n'])})" if len(shown) else ""
+    title += ", mean and 95 % interval" if _several(shown) else ""
+    title += f" (n = {figures.counted(shown['n'])})" if len(shown) else ""
     with style.figure(path, max(3.6, 0.19 * len(shown) + 1), title) as made:
         if shown.empty:
             return style.say_nothing_is_there(made)
@@ -144,14 +149,9 @@ def _names_beside(axes: Any, shown: pd.DataFrame, costs: np.ndarray, errors: np.
         axes.annotate(text, (cost, error), (1.05, place), **beside, arrowprops=line)
 
 
-def several(variants: pd.DataFrame) -> bool:
+def _several(variants: pd.DataFrame) -> bool:
     """Return whether some variant has more than one seed, and with it an interval."""
     return bool((variants["n"] > 1).any())
-
-
-def _counts(numbers: pd.Series) -> str:
-    """Return how many seeds there are: 5, or 1 to 10."""
-    return f"{numbers.min()}" if numbers.nunique() == 1 else f"{numbers.min()} to {numbers.max()}"
 
 
 def _shortened(names: list[str]) -> str:

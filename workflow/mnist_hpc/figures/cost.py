@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mnist_hpc import figures
 from mnist_hpc.figures import style
+from mnist_hpc.progress import duration
 from mnist_hpc.specification import Study
 
-# More rows than this are no picture: the most costly are drawn.
-MOST = 100
 PARTS = {
     "start-up": style.PURPLE,
     "compiling": style.ORANGE,
@@ -56,7 +56,7 @@ def job_times(table: pd.DataFrame, dataset: str, path: Path) -> None:
         dataset: of the study.
         path: of the SVG to write.
     """
-    table = table.loc[table.sum(axis=1).sort_values(ascending=False, kind="stable").index[:MOST]]
+    table = table.loc[table.sum(axis=1).sort_values(ascending=False, kind="stable").index[: figures.MOST]]
     title = f"Study of {dataset}: where the time of training went,\nall seeds of a variant together, %"
     with style.figure(path, 1.2 + 0.2 * max(len(table), 5), title) as made:
         if table.empty:
@@ -72,7 +72,7 @@ def job_times(table: pd.DataFrame, dataset: str, path: Path) -> None:
         axes.set_xlim(0, 100)
         axes.tick_params(axis="y", length=0)
         times = axes.secondary_yaxis("right")
-        times.set_yticks(range(len(table)), map(_duration, whole))
+        times.set_yticks(range(len(table)), map(duration, whole))
         times.tick_params(length=0)
         made.legend(loc="outside lower center", ncols=4, handlelength=1, columnspacing=1)
     return None
@@ -86,7 +86,7 @@ def slurm_jobs(jobs: pd.DataFrame, path: Path) -> None:
         path: of the SVG to write.
     """
     cost = jobs.groupby("variant", sort=False)["gpu_hours"].sum()
-    names = cost.sort_values(ascending=False, kind="stable").index[:MOST]
+    names = cost.sort_values(ascending=False, kind="stable").index[: figures.MOST]
     shown = jobs[jobs["variant"].isin(names)]
     title = (
         f"{jobs['job'].nunique()} Slurm jobs, {jobs['gpu_hours'].sum():.3g} GPU-hours: seconds in the queue and running"
@@ -117,13 +117,3 @@ def slurm_jobs(jobs: pd.DataFrame, path: Path) -> None:
         hours.tick_params(length=0)
         made.legend(loc="outside lower center", ncols=2)
     return None
-
-
-def _duration(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 120
-        else f"{seconds / 60:.0f} min"
-        if seconds < 7200
-        else f"{seconds / 3600:.1f} h"
-    )

@@ -15,8 +15,7 @@ PARTS = {"train": (style.ORANGE, "training", "--"), "validation": (style.BLUE, "
 def draw(study: Study, results: Path, kind: str) -> None:
     """Draw the learning curves of all variants."""
     for variant, file in figures.files(study, kind).items():
-        blocks = [block for block in study.blocks if block.variant == variant]
-        history = pd.concat([pd.read_csv(results / block.folder / "history.csv") for block in blocks])
+        history = pd.concat([pd.read_csv(results / block.folder / "history.csv") for block in study.blocks_of(variant)])
         (loss,) = study.variants[variant].keys["loss"]
         curves(history, variant, study.variants[variant].dataset, style.LOSSES[loss], results / file)
 
@@ -31,7 +30,7 @@ def curves(history: pd.DataFrame, variant: str, dataset: str, loss: str, path: P
         loss: what its loss is called, with its unit.
         path: of the SVG to write.
     """
-    title = f"{variant} on {dataset}: learning curves ({style.seeds(history['seed'].nunique())})"
+    title = f"{variant} on {dataset}: learning curves (n = {history['seed'].nunique()})"
     with style.figure(path, 2.6, title) as made:
         if history.empty:
             return style.say_nothing_is_there(made, "the training failed before it was validated once")

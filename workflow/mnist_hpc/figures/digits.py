@@ -62,8 +62,9 @@ class Hard:
 def draw(study: Study, results: Path, kind: str) -> None:
     """Draw the hardest digits of all variants that read images."""
     for variant, file in figures.files(study, kind).items():
-        blocks = [block for block in study.blocks if block.variant == variant]
-        hard, seeds, wrong, total = hardest(results / block.folder / "predictions.h5" for block in blocks)
+        hard, seeds, wrong, total = hardest(
+            results / block.folder / "predictions.h5" for block in study.blocks_of(variant)
+        )
         dataset = study.variants[variant].dataset
         title = f"{variant} on {dataset}: the hardest of {total:,} test images, {wrong} of them\n"
         title += f"read wrongly (n = {seeds}). Class → read as, confidence, seeds that are wrong"

@@ -12,14 +12,12 @@ import pandas as pd
 import yaml
 from docutils.core import publish_parts
 
-from mnist_hpc import figures, storage
+from mnist_hpc import figures, progress, storage
 from mnist_hpc.specification import Study
 
 TEMPLATES = Path(__file__).parents[2] / "report"
 # Points of each sweep that the page of tables shows, best first.
 POINTS = 10
-# Variants that the first page names.
-BEST = 5
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62em; margin: 1em auto; padding: 0 1em }
 body { color: #222; background: #fff }
@@ -49,12 +47,11 @@ def home(study: Study, results: Path) -> str:
     variants = pd.read_csv(results / study.dataset / "tables" / "variants.csv")
     own = variants[variants["dataset"] == study.dataset]
     done = own[own["n"] > 0].sort_values("test_accuracy_mean", ascending=False, kind="stable")
-    counts = sorted(set(done["n"]))
-    seeds = " to ".join(map(str, {counts[0]: 0, counts[-1]: 0})) if counts else "no"
-    best = [{"variant": row["variant"], "text": _accuracy(row)} for row in done.head(BEST).to_dict("records")]
+    seeds = figures.counted(done["n"]) if len(done) else "no"
+    best = [{"variant": row["variant"], "text": _accuracy(row)} for row in done.head(progress.BEST).to_dict("records")]
     template = jinja2.Template((TEMPLATES / "home.rst.jinja").read_text(), undefined=jinja2.StrictUndefined)
-    plural = "seed" if counts == [1] else "seeds"
-    facts = {"dataset": study.dataset, "done": len(done), "count": len(own), "seeds": f"{seeds} {plural}"}
+    seeds += " seed" if seeds == "1" else " seeds"
+    facts = {"dataset": study.dataset, "done": len(done), "count": len(own), "seeds": seeds}
     return template.render(facts, best=best, lecture=figures.LECTURE) + "\n"
 
 
@@ -183,8 +180,7 @@ def publish(text: str) -> str:
 
 
 def _accuracy(row: Mapping[str, Any]) -> str:
-    spread = f" ± {100 * row['test_accuracy_sd']:.2f}" if row["n"] > 1 else ""
-    return f"{100 * row['test_accuracy_mean']:.2f}{spread} % (n = {row['n']})"
+    return f"{progress.accuracy(row)} (n = {row['n']})"
 
 
 def _paragraph(text: str) -> str:

@@ -23,7 +23,7 @@ def draw(study: Study, results: Path, kind: str) -> None:
     """Draw the boundaries of all variants that part points of the plane, or the hidden space of those that have one."""
     device.prepare(threads=1)
     for variant, file in figures.files(study, kind).items():
-        block = next(block for block in study.blocks if block.variant == variant)
+        block = study.blocks_of(variant)[0]
         models = results / block.folder / "models.h5"
         with storage.reading(results / block.dataset / "data" / "train.h5") as data:
             points = storage.read_split(data["train"])

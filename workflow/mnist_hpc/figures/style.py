@@ -74,11 +74,6 @@ def percent(fraction: float, digits: int = 2) -> str:
     return f"{100 * fraction:.{digits}f} %"
 
 
-def seeds(numbers: Sequence[int] | int) -> str:
-    """Return how many seeds there are, as text: n = 5."""
-    return f"n = {numbers if isinstance(numbers, int) else len(numbers)}"
-
-
 def error_axis(axes: mpl.axes.Axes, which: str, errors: Sequence[float], whole: float | None = None) -> None:
     """Scale an axis by the logarithm of errors, the smallest at its far end, and label it with accuracies.
 

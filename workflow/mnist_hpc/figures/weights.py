@@ -15,7 +15,7 @@ COLUMNS = {"templates": 5, "filters": 8}
 def draw(study: Study, results: Path, kind: str) -> None:
     """Draw the templates of all linear variants, or the filters of all convolutional ones; of their first seed."""
     for variant, file in figures.files(study, kind).items():
-        block = next(block for block in study.blocks if block.variant == variant)
+        block = study.blocks_of(variant)[0]
         specification, models = storage.read_models(results / block.folder / "models.h5")
         done = {seed: model for seed, model in models.items() if model.weights}
         seed = min(done, default=None)
