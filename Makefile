@@ -64,7 +64,7 @@ test: $(ENV)
 slurm-playground: $(ENV)
 	python tests/slurm/cluster.py
 
-# The long campaigns: damaged files, kills, small jobs; an hour or two.
+# The long campaigns: damaged files, kills, small jobs.
 trust: $(ENV)
 	FUZZ=100000 pytest -n 2 tests/test_fuzz.py
 	KILLS=60 LOAD=2000 pytest -s tests/test_faults.py -k "killed or many_small_jobs"
