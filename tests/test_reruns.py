@@ -349,6 +349,17 @@ def test_what_reran_is_new_and_status_says_what_is_stale_until_then(study):
     pd.testing.assert_frame_equal(again.loc["child", same], before.loc["child", same])
 
 
+def test_data_and_models_that_cannot_be_read_are_stale_or_missing_and_status_says_so(study, tmp_path):
+    root = tmp_path / "study"
+    shutil.copytree(study, root, ignore=shutil.ignore_patterns(".git"))
+    data, block = root / "results/tiny/data/train.h5", root / "results/tiny/runs/child/seeds-0-1"
+    data.write_bytes(data.read_bytes()[:-1])
+    assert status(root)[0] == {"regression": "stale", "child": "stale", "circle": "ok"}
+    (block / "models.h5").write_bytes(b"")
+    (block / "metrics.csv").unlink()
+    assert status(root)[0]["child"] == "missing"
+
+
 def test_blocks_of_another_size_and_another_directory_give_the_same_bits(study, tmp_path):
     with edited(study / "config.yaml", config(seeds_per_job=1)):
         result = snakemake(study, "--directory", tmp_path, "--cores", "1", TINY_DIR=str(study.with_name("source")))

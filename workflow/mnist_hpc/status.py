@@ -51,7 +51,10 @@ def _trained(path: Path, identity: Mapping[str, str]) -> set[int]:
     """Return the seeds of a models file, if it is of today's study."""
     if not path.exists():
         return set()
-    header, models = storage.read_models(path)
+    try:
+        header, models = storage.read_models(path)
+    except UserError:
+        return set()
     wanted = {key: value for key, value in identity.items() if key in header}
     return set(models) if all(header[key] == value for key, value in wanted.items()) else set()
 

@@ -34,8 +34,11 @@ def identities(study: Study, results: Path) -> dict[str, dict[str, str]]:
     for dataset in study.datasets:
         path = results / dataset / "data" / "train.h5"
         if path.exists():
-            with storage.reading(path) as file:
-                data[dataset] = {"data_hash": str(file.attrs["data_hash"])}
+            try:
+                with storage.reading(path) as file:
+                    data[dataset] = {"data_hash": str(file.attrs["data_hash"])}
+            except UserError:  # of an earlier version, or damaged: made anew by the next run, and all that follows
+                data[dataset] = {"data_hash": "unreadable"}
     code = {"code_hash": code_hash("train"), "evaluation_code_hash": code_hash("evaluate")}
     found = {}
     for name, variant in study.variants.items():
