@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from mnist_hpc import attempts, checkpoint, storage, tables
+from mnist_hpc.errors import UserError
 from mnist_hpc.jobs import Work
 from mnist_hpc.progress import duration
 from mnist_hpc.provenance import code_hash, specification_hash
@@ -21,14 +22,16 @@ def overview(study: Study, results: Path, identities: Mapping[str, Mapping[str, 
     by the mean of the variant's recorded times, empty where none is recorded.
     """
     runs = tables.runs(study.blocks, results, identities)
-    trained = {
-        block: _trained(results / block.folder / "models.h5", identities[block.variant]) for block in study.blocks
-    }
     rows = []
     for name, group in runs.groupby("variant", sort=False):
         counts = group["status"].value_counts()
         absent = group.loc[group["status"] == "missing", "seed"]
-        ready = {seed for block, seeds in trained.items() if block.variant == name for seed in seeds} & set(absent)
+        ready = set(absent) & {
+            seed
+            for block in study.blocks_of(name)
+            if set(block.seeds) & set(absent)
+            for seed in _trained(results / block.folder / "models.h5", identities[name])
+        }
         progress = _progress(study.variants[name].dataset, name, results, identities[name], set(absent) - ready)
         todo = len(absent) - len(ready) - sum(progress.values()) + counts.get("stale", 0)
         recorded = group["train_seconds"].mean()
