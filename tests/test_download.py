@@ -54,7 +54,7 @@ def serve():
     """Return a function that serves a folder on loopback and returns the server, its address in ``url``."""
     servers = []
 
-    def start(folder, failures=0, half=False, redirect=None, endless=False):
+    def start(folder, *, failures=0, half=False, redirect=None, endless=False):
         server = http.server.ThreadingHTTPServer(
             ("127.0.0.1", 0), lambda *arguments: Handler(*arguments, directory=str(folder))
         )

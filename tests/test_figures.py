@@ -1,6 +1,6 @@
 """Figures: what a person must find in them, whatever the study is like."""
 
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 
 import numpy as np
 import pandas as pd
@@ -14,11 +14,7 @@ from mnist_hpc.specification import Study
 
 def texts(path):
     """Return all text of an SVG, as one line."""
-    found = (
-        "".join(element.itertext()).strip()
-        for element in ElementTree.parse(path).iter()
-        if element.tag.endswith("text")
-    )
+    found = ("".join(element.itertext()).strip() for element in ET.parse(path).iter() if element.tag.endswith("text"))
     return " ".join(" ".join(found).split())
 
 
@@ -202,14 +198,14 @@ def test_the_surest_mistakes_come_first_and_all_seeds_are_asked(tmp_path):
     # Image 1 is read wrongly by both, image 3 by one of them; 2 is right, with less confidence than 3.
     assert [(image.index, image.predicted, image.wrong) for image in hard] == [(1, 1, 2), (3, 1, 1), (2, 1, 0)]
     assert hard[0].confidence == pytest.approx(0.85)
-    digits.gallery(hard, "title", seeds, False, tmp_path / "figure.svg")
+    digits.gallery(hard, "title", seeds, tmp_path / "figure.svg", errors_known=False)
     assert "0 → 1 85% 2 of 2" in texts(tmp_path / "figure.svg")
 
 
 def test_label_errors_are_framed_only_where_the_test_set_is_that_of_mnist(tmp_path):
     image = digits.Hard(947, np.zeros((28, 28), np.uint8), 8, 9, 0.9, 0.1, 1)
-    digits.gallery([image], "title", 1, True, tmp_path / "mnist.svg")
-    digits.gallery([image], "title", 1, False, tmp_path / "other.svg")
+    digits.gallery([image], "title", 1, tmp_path / "mnist.svg", errors_known=True)
+    digits.gallery([image], "title", 1, tmp_path / "other.svg", errors_known=False)
     assert "known label error" in texts(tmp_path / "mnist.svg")
     assert "known label error" not in texts(tmp_path / "other.svg")
 

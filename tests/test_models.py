@@ -40,10 +40,11 @@ def test_every_layer_and_argument_of_the_schema_is_keras(kind):
     known = schema[kind]["else"]["properties"]
     assert set(schema[kind]["then"]["enum"]) <= set(known)
     for name, arguments in known.items():
-        while "$ref" in arguments:
-            arguments = schema[arguments["$ref"].rpartition("/")[2]]
+        meant = arguments
+        while "$ref" in meant:
+            meant = schema[meant["$ref"].rpartition("/")[2]]
         parameters = inspect.signature(getattr(module, name)).parameters
-        assert set(arguments["properties"]) <= set(parameters), name
+        assert set(meant["properties"]) <= set(parameters), name
 
 
 @pytest.mark.parametrize("kind", ["activation", "initializer"])

@@ -66,7 +66,7 @@ def main(variant: str, data: Path, threads: int) -> None:
     timed("evaluation", lambda: evaluation.evaluate(header, {0: model}, test, classes=10))
     images = trainer.steps * trainer.loop.batch
     half = trainer.loop.engine.dtype_policy != "float32"
-    pieces["floor: arithmetic"] = images * flop(trainer.loop.model) / products(half)
+    pieces["floor: arithmetic"] = images * flop(trainer.loop.model) / products(half=half)
     # Weights, gradients and averages of each step, and its images, once through memory.
     copies = 7 if "Adam" in specification["optimizer"] else 3
     pieces["floor: memory"] = (trainer.steps * trainer.loop.parameters * 4 * copies + images * 784) / bandwidth()
@@ -83,7 +83,7 @@ def flop(model: Any) -> float:
     return 3 * sum(forward) - forward[0]
 
 
-def products(half: bool) -> float:
+def products(*, half: bool) -> float:
     """Return FLOP/s of large matrix products, with this process' threads."""
     import tensorflow as tf
 

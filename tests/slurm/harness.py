@@ -51,7 +51,7 @@ class Workflow:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 # Tests that run in the background of a shell have inherited that Ctrl-C is ignored.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  no threads here
             )
 
     @property

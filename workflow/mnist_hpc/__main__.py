@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,33 +51,14 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    def of_study(added: argparse.ArgumentParser) -> None:
-        added.add_argument("--config", type=Path, default=Path("config.yaml"), help="the study's config.yaml")
-        added.add_argument(
-            "--set",
-            dest="overrides",
-            type=_pair,
-            nargs="*",
-            action=_Mapping,
-            default={},
-            metavar="KEY=VALUE",
-            help="keys to change in it, as Snakemake's --config",
-        )
+    _add_stages(command)
+    _add_commands(command)
+    return parser
 
-    def of_results(added: argparse.ArgumentParser) -> None:
-        of_study(added)
-        added.add_argument("--results", type=Path, default=Path("results"), help="the folder results")
 
-    def of_sweep(added: argparse.ArgumentParser) -> None:
-        added.add_argument("--sweep", type=_json, required=True, metavar="JSON", help="specification, grid, seeds, ...")
-
-    def of_job(added: argparse.ArgumentParser) -> None:
-        added.add_argument("--threads", type=int, default=1, help="CPU threads")
-        added.add_argument("--attempts", type=Path, metavar="FILE", help="record of this job's tries")
-        added.add_argument("--mem-mb", type=int, default=0, help="memory the job asked for, for that record")
-
+def _add_stages(command: Callable[[Any], argparse.ArgumentParser]) -> None:
     added = command(stages.fetch)
-    of_study(added)
+    _of_study(added)
     added.add_argument("--dataset", required=True, help="a data set of the config")
     added.add_argument("--folder", type=Path, required=True, help="where its files go")
     added.add_argument("--timeout", type=float, default=20.0, help="seconds a mirror may stay silent")
@@ -99,60 +80,58 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--models", type=Path, required=True, help="models.h5 to write")
     added.add_argument("--history", type=Path, required=True, help="history.csv to write")
     added.add_argument("--state", type=Path, help="folder for checkpoints; without it an interruption loses the run")
-    added.add_argument("--checkpoint-seconds", type=float, default=60.0, help="how often to save")
-    of_job(added)
-    added.add_argument("--require-gpu", type=int, choices=(0, 1), default=0, help="1: fail where no GPU is visible")
+    _of_training(added)
 
     added = command(stages.evaluate)
     added.add_argument("--models", type=Path, required=True, help="models.h5")
     added.add_argument("--data", type=Path, required=True, help="test.h5")
     added.add_argument("--metrics", type=Path, required=True, help="metrics.csv to write")
     added.add_argument("--predictions", type=Path, required=True, help="predictions.h5 to write")
-    of_job(added)
+    _of_job(added)
 
     added = command(stages.sweep)
     added.add_argument("--data", type=Path, required=True, help="train.h5")
     added.add_argument("--name", required=True, help="of the sweep")
     added.add_argument("--variant", required=True, help="name of the variant it is about")
-    of_sweep(added)
+    _of_sweep(added)
     added.add_argument("--part", type=_part, default=(1, 1), metavar="K/N", help="which of N parts this job trains")
     added.add_argument("--points", type=Path, required=True, help="CSV to write")
     added.add_argument("--state", type=Path, required=True, help="folder for checkpoints")
-    added.add_argument("--checkpoint-seconds", type=float, default=60.0, help="how often to save")
-    of_job(added)
-    added.add_argument("--require-gpu", type=int, choices=(0, 1), default=0, help="1: fail where no GPU is visible")
+    _of_training(added)
 
     added = command(stages.rank)
     added.add_argument("--parts", type=Path, nargs="+", required=True, help="CSV files of the sweep's jobs")
-    of_sweep(added)
+    _of_sweep(added)
     added.add_argument("--points", type=Path, required=True, help="points.csv to write")
     added.add_argument("--best", type=Path, required=True, help="best.json to write")
     added.add_argument("--state", type=Path, required=True, help="folder of the sweep's checkpoints, to be removed")
 
     added = command(stages.tabulate)
-    of_results(added)
+    _of_results(added)
     added = command(stages.draw)
-    of_results(added)
+    _of_results(added)
     added.add_argument("--figure", required=True, help="which kind, as accuracy-time")
     added = command(stages.pages)
-    of_results(added)
+    _of_results(added)
     added.add_argument("--lecture", type=Path, metavar="FOLDER", help="only the lecture, as text for a code host")
 
+
+def _add_commands(command: Callable[[Any], argparse.ArgumentParser]) -> None:
     added = command(commands.status)
-    of_results(added)
+    _of_results(added)
     added = command(commands.reported)
-    of_results(added)
+    _of_results(added)
     added = command(commands.clean)
-    of_results(added)
+    _of_results(added)
     added.add_argument("--yes", action="store_true", help="do not ask")
 
     added = command(commands.doctor)
-    of_results(added)
+    _of_results(added)
     added.add_argument("--profile", type=Path, required=True, help="folder of the profile")
     added.add_argument("--wait", type=int, default=60, help="seconds a compute node may take to start the trial job")
 
     added = command(commands.probe)
-    added.add_argument("--require-gpu", type=int, choices=(0, 1), default=0, help="1: fail where no GPU is visible")
+    _of_gpu(added)
     added.add_argument("--answer", type=Path, required=True, help="file to write, on the shared file system")
 
     added = command(commands.orphans)
@@ -160,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--files", action="store_true", help="print what they will write, for --omit-from")
 
     added = command(commands.resources)
-    of_results(added)
+    _of_results(added)
     added.add_argument("--logs", type=Path, default=Path("logs/slurm"), help="folder of the logs of Slurm jobs")
 
     for run, argument in ((commands.predict, "picture"), (commands.export, "output")):
@@ -168,7 +147,45 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--model", type=Path, required=True, help="models.h5 of a block")
         added.add_argument("--seed", type=int, help="which of its seeds; the first by default")
         added.add_argument(argument, type=Path)
-    return parser
+
+
+def _of_study(added: argparse.ArgumentParser) -> None:
+    added.add_argument("--config", type=Path, default=Path("config.yaml"), help="the study's config.yaml")
+    added.add_argument(
+        "--set",
+        dest="overrides",
+        type=_pair,
+        nargs="*",
+        action=_Mapping,
+        default={},
+        metavar="KEY=VALUE",
+        help="keys to change in it, as Snakemake's --config",
+    )
+
+
+def _of_results(added: argparse.ArgumentParser) -> None:
+    _of_study(added)
+    added.add_argument("--results", type=Path, default=Path("results"), help="the folder results")
+
+
+def _of_sweep(added: argparse.ArgumentParser) -> None:
+    added.add_argument("--sweep", type=_json, required=True, metavar="JSON", help="specification, grid, seeds, ...")
+
+
+def _of_job(added: argparse.ArgumentParser) -> None:
+    added.add_argument("--threads", type=int, default=1, help="CPU threads")
+    added.add_argument("--attempts", type=Path, metavar="FILE", help="record of this job's tries")
+    added.add_argument("--mem-mb", type=int, default=0, help="memory the job asked for, for that record")
+
+
+def _of_training(added: argparse.ArgumentParser) -> None:
+    _of_job(added)
+    _of_gpu(added)
+    added.add_argument("--checkpoint-seconds", type=float, default=60.0, help="how often to save")
+
+
+def _of_gpu(added: argparse.ArgumentParser) -> None:
+    added.add_argument("--require-gpu", type=int, choices=(0, 1), default=0, help="1: fail where no GPU is visible")
 
 
 class _Mapping(argparse.Action):

@@ -15,7 +15,7 @@ def status(config: Path, overrides: dict[str, Any], results: Path) -> None:
     print(module.describe(Study(config, overrides), results))
 
 
-def clean(config: Path, overrides: dict[str, Any], results: Path, yes: bool) -> None:
+def clean(config: Path, overrides: dict[str, Any], results: Path, *, yes: bool) -> None:
     """Show what no variant or sweep of the config claims any more, and remove it after a yes."""
     from mnist_hpc import cleaning
     from mnist_hpc.specification import Study
@@ -57,7 +57,7 @@ def probe(require_gpu: int, answer: Path) -> None:
         temporary.write_text(json.dumps(found))
 
 
-def orphans(then: str | None, files: bool) -> None:
+def orphans(then: str | None, *, files: bool) -> None:
     """Show the jobs that a lost main process left behind in this folder; wait for them, or cancel them."""
     from mnist_hpc import slurm
 

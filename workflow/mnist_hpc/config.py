@@ -111,7 +111,7 @@ def _merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, A
     return merged
 
 
-def _explain(error: jsonschema.ValidationError) -> str:
+def _explain(error: jsonschema.ValidationError) -> str:  # noqa: C901  a case each
     """Return place, found and expected of a schema error on one line."""
     place = place_of(error.absolute_path)
     expected, found = error.validator_value, _found(error.instance)

@@ -13,7 +13,7 @@ from mnist_hpc.errors import UserError
 HIDDEN = ("sklearn", "matplotlib", "pandas", "scipy")
 
 
-def prepare(threads: int, require_gpu: bool = False) -> str:
+def prepare(threads: int, *, require_gpu: bool = False) -> str:
     """Import TensorFlow, bind it to the job's threads, and return the device it will compute on.
 
     Call it once, before any module that imports TensorFlow.

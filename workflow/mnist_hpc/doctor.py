@@ -119,7 +119,7 @@ def examine(study: Study, folder: Path, results: Path, wait: int) -> Iterator[Fi
         refused |= reason is not None
         yield Finding("request", reason or f"{request} ({len(names)} variants and sweeps)", problem=bool(reason))
     yield from _settings(profile)
-    yield from _versions(bool(profile.of_rule("train").get("require_gpu")))
+    yield from _versions(gpu=bool(profile.of_rule("train").get("require_gpu")))
     yield from _room(results)
     yield from _orphans(Path.cwd())
     if refused:
@@ -141,7 +141,7 @@ def _settings(profile: Profile) -> Iterator[Finding]:
         yield Finding("profile", "retries is missing; a training that meets its time limit would end", problem=True)
 
 
-def _versions(gpu: bool) -> Iterator[Finding]:
+def _versions(*, gpu: bool) -> Iterator[Finding]:
     """Yield whether the environment is that of the lock file, and one that can use a GPU."""
     packages = ["tensorflow", "tensorflow-cpu", "nvidia-cudnn-cu12", "keras", "snakemake"]
     packages += ["snakemake-executor-plugin-slurm"]

@@ -29,7 +29,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     The running variance is unbiased (N - 1 in the denominator), as that operation gives it; Keras' is not.
     """
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:  # noqa: FBT001
         """Normalise; float32 or bfloat16 (batch, rows, columns, channels)."""
         if not training or len(inputs.shape) != 4:
             return super().call(inputs, training=training, mask=mask)
@@ -47,11 +47,12 @@ def build(
     input_shape: tuple[int, ...],
     seed: int,
     dtype_policy: str = "float32",
+    *,
     training: bool = False,
 ) -> keras.Sequential:
     """Return a Keras model with fresh weights; arguments as for ``fresh_layers``."""
     return keras.Sequential(
-        [keras.Input(input_shape), *fresh_layers(layers, input_shape, seed, dtype_policy, training)]
+        [keras.Input(input_shape), *fresh_layers(layers, input_shape, seed, dtype_policy, training=training)]
     )
 
 
@@ -60,6 +61,7 @@ def fresh_layers(
     input_shape: tuple[int, ...],
     seed: int,
     dtype_policy: str = "float32",
+    *,
     training: bool = False,
 ) -> list[keras.Layer]:
     """Return Keras layers with fresh weights: what a model is made of, in half of its time.

@@ -136,7 +136,7 @@ class Pack:
         layer = next(layer for layer in self._model.layers if isinstance(layer, keras.layers.Dense))
         return len(layer.trainable_weights)
 
-    def _stacked(self, value: np.ndarray, first: bool) -> np.ndarray:
+    def _stacked(self, value: np.ndarray, *, first: bool) -> np.ndarray:
         """Return a weight for all settings: [inputs, K × units] of the first layer, else [K, ...]."""
         if value.ndim == 2:
             scaled = [value * np.float32(scale) for scale in self._scales]
@@ -150,7 +150,7 @@ class Pack:
             return tf.constant(np.repeat(values, variable.shape[1])[np.newaxis])
         return tf.constant(values.reshape(-1, *[1] * len(variable.shape)))
 
-    def _logits(self, values: tf.Tensor, learning: bool) -> tf.Tensor:
+    def _logits(self, values: tf.Tensor, *, learning: bool) -> tf.Tensor:
         """Return float32 (K, batch, classes) for examples (batch, ...)."""
         weights = iter(self._weights)
         hidden, packed = values, False
@@ -186,7 +186,7 @@ class Pack:
                 values = models.inputs(tf.gather(self._inputs, indices[step]))
                 labels = tf.gather(self._labels, indices[step])
                 with tf.GradientTape() as tape:
-                    logits = self._logits(values, True)
+                    logits = self._logits(values, learning=True)
                     loss = tf.reduce_mean(self._training_loss(self._targets(labels, logits), logits), axis=1)
                     total = tf.reduce_sum(loss)
                 self._apply(tape.gradient(total, [weight.value for weight in self._weights]))
@@ -195,7 +195,7 @@ class Pack:
 
         @tf.function(reduce_retracing=True)
         def validate(values: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            logits = self._logits(models.inputs(values), False)
+            logits = self._logits(models.inputs(values), learning=False)
             losses, hits = self._loss(self._targets(labels, logits), logits), loop.hits(labels, logits)
             return tf.reduce_sum(losses, axis=1), tf.reduce_sum(hits, axis=1)
 
@@ -205,12 +205,14 @@ class Pack:
         """Change the weights as the optimiser would change those of each setting alone."""
         for index, (weight, gradient) in enumerate(zip(self._weights, gradients, strict=True)):
             if self._decaying and len(self._model.trainable_variables[index].shape) == 2:
-                gradient += 2 * self._decays[index] * weight
+                slope = gradient + 2 * self._decays[index] * weight
+            else:
+                slope = gradient
             if not self._sgd:
-                self._optimizer.update_step(gradient, weight, self._rates[index])
+                self._optimizer.update_step(slope, weight, self._rates[index])
                 continue
             # Keras' SGD knows one momentum; this is its formula.
-            change = -self._rates[index] * gradient
+            change = -self._rates[index] * slope
             if any(np.ravel(self._momenta[index])):
                 velocity, momentum = self._velocities[index], self._momenta[index]
                 velocity.assign(velocity * momentum + change)

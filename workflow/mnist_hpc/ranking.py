@@ -119,7 +119,7 @@ def choose(parts: Sequence[Path], points: Path, best: Path, grid: dict[str, list
     ]
     of_best = next(row for row in rows if int(row["point"]) == first["point"])
     content = {key: of_best[key] for key in (*KEYS, *HASHES)} | {"values": values}
-    content |= {key: None if value != value else value for key, value in first.items()}  # NaN is no JSON
+    content |= {key: None if math.isnan(value) else value for key, value in first.items()}  # NaN is no JSON
     content |= {"points": len(ranked), "at_the_edge": edges, "criterion": "lowest mean validation loss"}
     metrics.write(points, columns(list(grid)), rows)
     with storage.atomic(best) as temporary:

@@ -16,7 +16,9 @@ WAIT_SECONDS = 5.0
 # Where the executor plugin writes the logs of jobs, a file each, by number.
 LOGS = Path("logs/slurm")
 # What slurmstepd says of a step that it, or the kernel, killed for its memory.
-SHORT_OF_MEMORY = re.compile(r"^slurmstepd\S*: error: .*(?:oom[-_ ]kill|exceeded (?:job )?memory limit)", re.M | re.I)
+SHORT_OF_MEMORY = re.compile(
+    r"^slurmstepd\S*: error: .*(?:oom[-_ ]kill|exceeded (?:job )?memory limit)", re.MULTILINE | re.IGNORECASE
+)
 
 
 def ask(*command: str, timeout: float = 60.0) -> str:

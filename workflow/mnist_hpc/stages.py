@@ -54,7 +54,7 @@ def train(
     keys = {"dataset": str(attributes["dataset"]), "variant": variant}
     hashes = _hashes("train", specification, attributes)
     _say_fewer(variant, threads, specification["threads"])
-    hardware = device.prepare(threads, bool(require_gpu))
+    hardware = device.prepare(threads, require_gpu=bool(require_gpu))
     say(f"{variant}: seeds {seeds.start} to {seeds.stop - 1} on {hardware}, {threads} threads")
 
     from mnist_hpc import training
@@ -209,7 +209,7 @@ def sweep(
     attributes, train, validation = _read(data)
     hashes = _hashes("sweep", sweep, attributes)
     _say_fewer(name, threads, sweep["specification"]["threads"])
-    hardware = device.prepare(threads, bool(require_gpu))
+    hardware = device.prepare(threads, require_gpu=bool(require_gpu))
 
     from mnist_hpc import sweep as module
     from mnist_hpc.models import adapted, input_shape

@@ -108,7 +108,7 @@ def reading(path: Path) -> Iterator[h5py.File]:
             yield file
     except FileNotFoundError:
         raise UserError(f"{path}: not found; run the stage that writes it") from None
-    except Exception as error:  # a library raises whatever a file leads it to
+    except Exception as error:  # noqa: BLE001  a library raises whatever a file leads it to
         raise UserError(f"{path}: {reason(error)}; delete the file and run the stage that writes it") from None
 
 

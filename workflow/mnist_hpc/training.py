@@ -196,6 +196,10 @@ class Trainer:
             return Model(facts, models.weights(self.loop.model))
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 @dataclass
 class _Run:
     """How far a seed has come; with the variables, all that a resumed run needs to end in the same bits.
@@ -222,8 +226,4 @@ class _Run:
     accuracies: list[float] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     failed_step: int | None = None
-    started: str = field(default_factory=lambda: _now())
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    started: str = field(default_factory=_now)

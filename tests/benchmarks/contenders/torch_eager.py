@@ -20,7 +20,7 @@ def network(net: str) -> nn.Module:
     )
 
 
-def prepare(workload: Workload, data: Data, threads: int, compiled: bool = False):
+def prepare(workload: Workload, data: Data, threads: int, *, compiled: bool = False):
     torch.set_num_threads(threads)
     inputs, labels = torch.from_numpy(data.inputs)[:, None], torch.from_numpy(data.labels).long()
     validation = torch.from_numpy(data.validation_inputs)[:, None]

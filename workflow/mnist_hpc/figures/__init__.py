@@ -79,7 +79,7 @@ def _tables(*names: str) -> Callable[[Study], list[str]]:
     return lambda study: [f"{study.dataset}/tables/{name}.csv" for name in names]
 
 
-def _runs(name: str, subjects: Callable[[Study], list[str]], first: bool = False) -> Callable[[Study], list[str]]:
+def _runs(name: str, subjects: Callable[[Study], list[str]], *, first: bool = False) -> Callable[[Study], list[str]]:
     """Return a file of all blocks of the variants that are drawn, or of the first block of each."""
 
     def found(study: Study) -> list[str]:

@@ -68,7 +68,7 @@ def draw(study: Study, results: Path, kind: str) -> None:
         dataset = study.variants[variant].dataset
         title = f"{variant} on {dataset}: the hardest of {total:,} test images, {wrong} of them\n"
         title += f"read wrongly (n = {seeds}). Class → read as, confidence, seeds that are wrong"
-        gallery(hard, title, seeds, dataset == "mnist" and total == 10_000, results / file)
+        gallery(hard, title, seeds, results / file, errors_known=dataset == "mnist" and total == 10_000)
 
 
 def hardest(files: Iterable[Path]) -> tuple[list[Hard], int, int, int]:
@@ -110,15 +110,15 @@ def _examples(file: h5py.File) -> dict[int, np.ndarray]:
     return dict(zip(examples["index"][()].tolist(), examples["images"][()], strict=True))
 
 
-def gallery(hard: list[Hard], title: str, seeds: int, errors_known: bool, path: Path) -> None:
+def gallery(hard: list[Hard], title: str, seeds: int, path: Path, *, errors_known: bool) -> None:
     """Draw images with what they were read as, rightly read ones in blue, known label errors in a frame.
 
     Args:
         hard: to draw, in this order.
         title: of the figure.
         seeds: how many read them.
-        errors_known: whether ``LABEL_ERRORS`` are about these images.
         path: of the SVG to write.
+        errors_known: whether ``LABEL_ERRORS`` are about these images.
     """
     rows = max(1, -(-len(hard) // COLUMNS))
     known = {image.index for image in hard if errors_known and LABEL_ERRORS.get(image.index) == image.label}

@@ -26,7 +26,7 @@ def draw(study: Study, results: Path, kind: str) -> None:
             "filters": "filters of the first layer\nblue: positive, red: negative weights",
         }
         title = f"{variant} on {dataset}, seed {seed}: {what[kind]}"
-        gallery(pictures, title, COLUMNS[kind], kind == "templates", results / file)
+        gallery(pictures, title, COLUMNS[kind], results / file, numbered=kind == "templates")
 
 
 def images(weights: dict[str, np.ndarray], input_shape: list[int]) -> list[np.ndarray]:
@@ -37,15 +37,15 @@ def images(weights: dict[str, np.ndarray], input_shape: list[int]) -> list[np.nd
     return list(np.moveaxis(kernel[:, :, 0], -1, 0))
 
 
-def gallery(pictures: list[np.ndarray], title: str, columns: int, numbered: bool, path: Path) -> None:
+def gallery(pictures: list[np.ndarray], title: str, columns: int, path: Path, *, numbered: bool) -> None:
     """Draw images beside and below each other, all on one scale that has zero in its middle.
 
     Args:
         pictures: float (rows, columns) each.
         title: of the figure.
         columns: how many beside each other.
-        numbered: whether the place of an image is its class, and is shown.
         path: of the SVG to write.
+        numbered: whether the place of an image is its class, and is shown.
     """
     rows = max(1, -(-len(pictures) // columns))
     side = style.WIDTH / columns
