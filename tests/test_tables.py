@@ -81,11 +81,9 @@ def test_a_result_of_another_specification_is_stale(tmp_path):
 def test_a_failed_seed_makes_its_variant_failed_and_stays_out_of_the_mean(tmp_path):
     block = Block("digits", "a", 0, 1)
     write_block(tmp_path, block, [0.9, 0.8])
-    path = tmp_path / block.folder / "metrics.csv"
-    content = pd.read_csv(path, dtype={"spec_hash": str})
-    content.loc[1, "status"] = "failed"
-    content.loc[1, "test_accuracy"] = None
-    content.to_csv(path, index=False)
+    rows = metrics.read(tmp_path / block.folder / "metrics.csv")
+    rows[1] |= {"status": "failed", "test_accuracy": ""}
+    metrics.write(tmp_path / block.folder / "metrics.csv", metrics.RUN_COLUMNS, rows)
     row = tables.variants(runs(tmp_path, [block])).iloc[0]
     assert (row["status"], row["n"], row["test_accuracy_mean"]) == ("failed", 1, 0.9)
 
@@ -116,10 +114,29 @@ def test_tables_of_a_study_without_a_single_run_have_their_columns(tmp_path):
     assert list(confusions.columns) == tables.CONFUSION_COLUMNS
 
 
-def test_a_metrics_file_edited_by_hand_is_named(tmp_path):
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: text.replace("0.9", "0.99"),
+        lambda text: text[: text.index("digits,a,1")],
+        lambda text: text.replace(",", ";"),
+        lambda text: text + text.splitlines(keepends=True)[-1],
+        lambda _: "",
+    ],
+    ids=["a number", "a row gone", "semicolons", "a row twice", "empty"],
+)
+def test_a_metrics_file_edited_by_hand_is_named(tmp_path, edit):
+    block = Block("digits", "a", 0, 1)
+    write_block(tmp_path, block, [0.9, 0.8])
+    path = tmp_path / block.folder / "metrics.csv"
+    path.write_text(edit(path.read_text()))
+    with pytest.raises(UserError, match=r"metrics\.csv: .*delete the file and run the workflow again"):
+        runs(tmp_path, [block])
+
+
+def test_a_metrics_file_of_an_earlier_version_is_stale(tmp_path):
     block = Block("digits", "a", 0, 0)
     write_block(tmp_path, block, [0.9])
     path = tmp_path / block.folder / "metrics.csv"
-    path.write_text("variant;seed\na;0\n")
-    with pytest.raises(UserError, match=r"metrics\.csv: .*delete the file and run the workflow again"):
-        runs(tmp_path, [block])
+    pd.read_csv(path).drop(columns="checksum").to_csv(path, index=False)
+    assert runs(tmp_path, [block])["status"].tolist() == ["stale"]

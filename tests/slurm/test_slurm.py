@@ -300,15 +300,17 @@ def test_a_lost_main_process_is_resumed_as_asked(cluster, project, whole):
         run.kill(signal.SIGKILL)
         run.process.wait()
 
+        cluster.run("scancel", "--full", "--signal=STOP", first)  # it shall not end while it is looked at
         refused = make(cluster, project, "resume")
         assert refused.returncode == 2
-        assert f"job {first} (running, n" in refused.stdout
+        assert f"job {first} (stopped, n" in refused.stdout
         assert "add ORPHANS=wait" in refused.stderr
 
         assert snakemake(project, "--unlock", profile="slurm", **cluster.environment).returncode == 0
         again = snakemake(project, profile="slurm", **cluster.environment)
         assert again.returncode == 2
-        assert f"still at this work, as job {first} (running, n" in again.stdout
+        assert f"still at this work, as job {first} (stopped, n" in again.stdout
+        cluster.run("scancel", "--full", "--signal=CONT", first)
 
         resumed = make(cluster, project, "resume", ORPHANS="wait")
         assert resumed.returncode == 0, resumed.stdout + resumed.stderr

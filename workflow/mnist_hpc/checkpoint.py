@@ -59,7 +59,9 @@ class Checkpoint:
                 return json.loads(file.attrs["record"]), arrays
         except UserError as error:
             self.path.unlink()
-            raise UserError(f"damaged checkpoint discarded: {error}") from None
+            raise UserError(
+                f"damaged checkpoint removed ({str(error).partition('; delete')[0]}); beginning anew"
+            ) from None
 
     def peek(self) -> Record | None:
         """Return the record alone; None where there is none to read. Removes nothing."""

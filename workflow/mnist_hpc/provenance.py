@@ -23,7 +23,7 @@ STAGES = {
     "fetch": ("download",),
     "convert": ("datasets",),
     "train": ("training",),
-    "evaluate": ("evaluation",),
+    "evaluate": ("evaluation", "metrics"),
     "sweep": ("sweep",),
     "rank": ("ranking",),
     "tabulate": ("tables", "comparisons", "ensembles"),

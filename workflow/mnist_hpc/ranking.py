@@ -1,6 +1,5 @@
 """Which point of a sweep is best: the lowest validation loss, mean over seeds. Imports nothing heavy."""
 
-import csv
 import json
 import math
 import statistics
@@ -24,26 +23,14 @@ def columns(grid: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(["point", *KEYS, *grid, *RESULTS, *HASHES]))
 
 
-def read(path: Path) -> list[Row]:
+def read(path: Path) -> list[dict[str, str]]:
     """Return the rows of a part or of points.csv.
 
     Raises:
-        UserError: a row lacks a column, or a value in it is none that a sweep writes.
+        UserError: it is not as a sweep left it, or empty.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows: list[Row] = list(csv.DictReader(file))
-        for row in rows:
-            numbers = [int(row[key]) for key in ("point", "seed")]
-            results = [float(row[key]) for key in RESULTS[-2:]] if row["status"] == "ok" else []
-            if (
-                min(numbers) < 0
-                or not all(map(math.isfinite, results))
-                or None in (row[key] for key in (*KEYS, *HASHES))
-            ):
-                raise ValueError(f"found the row {', '.join(map(str, row.values()))}")
-    except (ValueError, KeyError, TypeError, csv.Error) as error:
-        raise UserError(f"{path}: {reason(error)}; delete the file and run the workflow again") from None
+    if not (rows := metrics.read(path)):
+        raise UserError(f"{path}: found no row; delete the file and run the workflow again")
     return rows
 
 
@@ -73,13 +60,27 @@ def resolve(specification: Mapping[str, Any], best: Path) -> dict[str, Any]:
     Raises:
         UserError: ``best`` is not what ``choose`` writes.
     """
-    try:
-        values = json.loads(best.read_text())["values"]
-        changed = with_values(specification, values)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{best}: {reason(error)}; delete the file and run the workflow again") from None
+    changed = with_values(specification, read_best(best)["values"])
     config.check_variant(str(best), changed)
     return changed
+
+
+def read_best(path: Path) -> Row:
+    """Return the content of best.json.
+
+    Raises:
+        UserError: it is not what ``choose`` wrote.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop(metrics.CHECKSUM, None) != metrics.checksum(content):
+            raise UserError("it was changed after it had been written")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, UserError) as error:
+        raise UserError(
+            f"{path}: {reason(error)}; delete the file and run the workflow again, or write values of your own "
+            "into the variant instead of from_sweep"
+        ) from None
+    return content
 
 
 def choose(parts: Sequence[Path], points: Path, best: Path, grid: dict[str, list[Any]]) -> Row:
@@ -96,7 +97,7 @@ def choose(parts: Sequence[Path], points: Path, best: Path, grid: dict[str, list
     """
     rows = sorted((row for part in parts for row in read(part)), key=lambda row: (int(row["point"]), int(row["seed"])))
     ranked = rank(rows)
-    if not ranked or max(row["point"] for row in ranked) >= math.prod(map(len, grid.values())):
+    if max(row["point"] for row in ranked) >= math.prod(map(len, grid.values())):
         raise UserError(
             f"{', '.join(map(str, parts))}: not the points of this grid; delete them and run the workflow again"
         )
@@ -118,10 +119,10 @@ def choose(parts: Sequence[Path], points: Path, best: Path, grid: dict[str, list
         and values[key] in (min(tried), max(tried))
     ]
     of_best = next(row for row in rows if int(row["point"]) == first["point"])
-    content = {key: of_best[key] for key in (*KEYS, *HASHES)} | {"values": values}
+    content: Row = {key: of_best[key] for key in (*KEYS, *HASHES)} | {"values": values}
     content |= {key: None if math.isnan(value) else value for key, value in first.items()}  # NaN is no JSON
     content |= {"points": len(ranked), "at_the_edge": edges, "criterion": "lowest mean validation loss"}
     metrics.write(points, columns(list(grid)), rows)
     with storage.atomic(best) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        temporary.write_text(json.dumps(content | {metrics.CHECKSUM: metrics.checksum(content)}, indent=2) + "\n")
     return content

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mnist_hpc import attempts, checkpoint, storage, tables
+from mnist_hpc import attempts, checkpoint, ranking, storage, tables
 from mnist_hpc.errors import UserError
 from mnist_hpc.jobs import Work
 from mnist_hpc.progress import duration
@@ -115,10 +115,10 @@ def describe(study: Study, results: Path) -> str:
 def _sweep(sweep: Sweep, results: Path, data_hash: str | None) -> str:
     """Return the status of a sweep (ok, stale or missing), and the best point if there is one."""
     try:
-        best = json.loads((results / sweep.folder / "best.json").read_text())
+        best = ranking.read_best(results / sweep.folder / "best.json")
         values = ", ".join(f"{key} {value}" for key, value in best["values"].items())
         found = [best[key] for key in ("spec_hash", "data_hash", "code_hash")]
-    except (OSError, ValueError, KeyError):
+    except UserError:
         return "missing"
     current = found == [specification_hash(json.loads(sweep.json)), data_hash, code_hash("sweep")]
     return f"{'ok' if current else 'stale'}, best at {values}"

@@ -1,18 +1,18 @@
 """Aggregate the runs of a study into tables; a run that is missing or stale has a row that says so."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mnist_hpc import grids, ranking, storage
+from mnist_hpc import grids, metrics, ranking, storage
 from mnist_hpc.comparisons import interval
-from mnist_hpc.errors import UserError, reason
+from mnist_hpc.errors import UserError
 from mnist_hpc.jobs import Block
-from mnist_hpc.metrics import RUN_COLUMNS
+from mnist_hpc.metrics import CHECKSUM, RUN_COLUMNS
 from mnist_hpc.provenance import code_hash, file_hash, specification_hash
 from mnist_hpc.specification import Study
 
@@ -22,8 +22,12 @@ SWEEP_COLUMNS = [
     *("dataset", "sweep", "variant", "rank", "point", "values", "n", "failed"),
     *("validation_loss_mean", "validation_loss_sd", "validation_accuracy_mean", "validation_accuracy_sd"),
 ]
-# What a row needs to say what it is; the other columns may come and go between versions.
-IDENTITY = ["dataset", "variant", "seed", "status", "spec_hash", "data_hash", "code_hash"]
+# The columns of runs.csv that are whole numbers, and all that are numbers.
+WHOLE = ["parameters", "steps", "batch_size", "threads", "failed_step", "windows"]
+NUMBERS = [
+    *("test_accuracy", "test_loss", "validation_accuracy", "validation_loss", "train_accuracy", "train_loss"),
+    *("train_seconds", "images_per_second", "startup_seconds", "compile_seconds", *WHOLE),
+]
 # From good to bad; a variant is as bad as the worst of its seeds.
 STATUSES = ["ok", "failed", "stale", "missing"]
 
@@ -67,36 +71,28 @@ def runs(blocks: Iterable[Block], results: Path, identities: Mapping[str, Mappin
         identities: by variant, the hashes that a result of today's study carries; a row that differs is stale.
 
     Raises:
-        UserError: a metrics file is not what evaluation writes.
+        UserError: a metrics file is not as an evaluation left it.
     """
     rows = []
     for block in blocks:
-        found = _metrics(results / block.folder / "metrics.csv")
+        path = results / block.folder / "metrics.csv"
+        found = {row.get("seed"): row for row in metrics.read(path, earlier=True)} if path.exists() else {}
+        if path.exists() and not {str(seed) for seed in block.seeds} <= found.keys():
+            raise UserError(f"{path}: not all seeds have a row; delete the file and run the workflow again")
+        wanted = identities[block.variant]
         for seed in block.seeds:
-            row = {"dataset": block.dataset, "variant": block.variant, "seed": seed, "status": "missing"}
-            row |= found.get(seed, {})
-            wanted = identities[block.variant]
-            if seed in found and any(row[key] != value for key, value in wanted.items()):
+            row: dict[str, Any] = {"dataset": block.dataset, "variant": block.variant, "status": "missing"}
+            row |= found.get(str(seed), {}) | {"seed": seed}
+            known = CHECKSUM in row and all(row.get(key) == value for key, value in wanted.items())
+            if str(seed) in found and not known:
                 row["status"] = "stale"
             rows.append(row)
-    table = pd.DataFrame(rows, columns=RUN_COLUMNS)
-    whole = ["parameters", "steps", "batch_size", "threads", "failed_step", "windows"]
-    return table.astype(dict.fromkeys(whole, "Int64"))
+    return frame(rows, RUN_COLUMNS, NUMBERS).astype(dict.fromkeys(WHOLE, "Int64"))
 
 
-def _metrics(path: Path) -> dict[int, dict[str, Any]]:
-    """Return the rows of a block by seed; none if the file is missing."""
-    if not path.exists():
-        return {}
-    try:
-        table = pd.read_csv(
-            path, dtype={name: str for name in RUN_COLUMNS if name.endswith(("_hash", "commit", "jobs"))}
-        )
-        # A file of an earlier version may lack columns that came later, but for those that say what a row is.
-        rows = table.set_index(IDENTITY, drop=False).reindex(columns=RUN_COLUMNS).to_dict("records")
-        return {int(row["seed"]): row for row in rows}
-    except (ValueError, KeyError, OSError) as error:
-        raise UserError(f"{path}: {reason(error)}; delete the file and run the workflow again") from None
+def frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], numbers: Sequence[str]) -> pd.DataFrame:
+    """Return rows of text as a table: these columns, some of them float64; NaN for what is empty."""
+    return pd.DataFrame(rows, columns=columns).replace("", np.nan).astype(dict.fromkeys(numbers, float))
 
 
 def variants(runs: pd.DataFrame) -> pd.DataFrame:

@@ -1,11 +1,12 @@
 """Learning curves: loss and accuracy while a variant learns, mean over its seeds and the band they lie in."""
 
+import itertools
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from mnist_hpc import figures
+from mnist_hpc import figures, metrics, tables
 from mnist_hpc.figures import style
 from mnist_hpc.specification import Study
 
@@ -15,7 +16,9 @@ PARTS = {"train": (style.ORANGE, "training", "--"), "validation": (style.BLUE, "
 def draw(study: Study, results: Path, kind: str) -> None:
     """Draw the learning curves of all variants."""
     for variant, file in figures.files(study, kind).items():
-        history = pd.concat([pd.read_csv(results / block.folder / "history.csv") for block in study.blocks_of(variant)])
+        parts = [metrics.read(results / block.folder / "history.csv") for block in study.blocks_of(variant)]
+        columns = metrics.HISTORY_COLUMNS
+        history = tables.frame(itertools.chain(*parts), columns, columns[2:])
         (loss,) = study.variants[variant].keys["loss"]
         curves(history, variant, study.variants[variant].dataset, style.LOSSES[loss], results / file)
 

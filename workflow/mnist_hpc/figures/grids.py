@@ -1,6 +1,5 @@
 """Sweeps: validation loss over the grid as heat maps, and what each hyper-parameter does by itself."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +7,11 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from mnist_hpc import figures, grids
+from mnist_hpc import figures, grids, ranking, tables
 from mnist_hpc.figures import style
 from mnist_hpc.specification import Study, Sweep
+
+COLUMNS = ["point", "status", "validation_loss"]
 
 
 def draw(study: Study, results: Path, kind: str) -> None:
@@ -18,8 +19,9 @@ def draw(study: Study, results: Path, kind: str) -> None:
     for name, file in figures.files(study, kind).items():
         sweep = study.sweeps[name]
         folder = results / sweep.folder
-        best = json.loads((folder / "best.json").read_text())
-        heat_maps(losses(pd.read_csv(folder / "points.csv"), sweep), best, sweep, results / file)
+        best = ranking.read_best(folder / "best.json")
+        points = tables.frame(ranking.read(folder / "points.csv"), COLUMNS, ["validation_loss"]).astype({"point": int})
+        heat_maps(losses(points, sweep), best, sweep, results / file)
 
 
 def losses(points: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
