@@ -67,7 +67,8 @@ slurm-playground: $(ENV)
 # The long campaigns: damaged files, kills, small jobs.
 trust: $(ENV)
 	FUZZ=100000 pytest -n 2 tests/test_fuzz.py
-	KILLS=60 LOAD=2000 pytest -s tests/test_faults.py -k "killed or many_small_jobs"
+	KILLS=300 LOAD=2000 pytest -s tests/test_faults.py -k "killed or many_small_jobs"
+	SLURM_LOAD=100 pytest tests/slurm -k many_small_jobs
 	KILLS=20 pytest -n 2 tests/test_checkpoint.py -k killed
 
 coverage: $(ENV)

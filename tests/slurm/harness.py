@@ -74,7 +74,7 @@ class Workflow:
 
     def ended(self, code: int = 0) -> str:
         """Wait for the end, expect an exit code, and return what was printed."""
-        self.process.wait(900)
+        self.process.wait(1800)
         text = self.output.read_text()
         assert self.process.returncode == code, text
         return text

@@ -23,6 +23,8 @@ if reason and os.environ.get("REQUIRE_SLURM") == "1":
 pytestmark = pytest.mark.skipif(reason is not None, reason=str(reason))
 
 ROOT = Path(__file__).parents[2]
+# How many small jobs a study has (`make trust`).
+LOAD = int(os.environ.get("SLURM_LOAD", "5"))
 # Of the shipped study, as `make demo` runs it: each kind of model and of data once.
 DEMO = ("regression", "hidden-sigmoid-mse", "hidden-sigmoid", "hidden-relu", "cnn", "circle-3")
 # One job of two seeds, long enough to be hit: about eight seconds each.
@@ -81,6 +83,18 @@ def make(cluster, project, target, **variables):
         env=os.environ | cluster.environment | {"PATH": f"{Path(sys.executable).parent}:{cluster.environment['PATH']}"},
         check=False,
     )
+
+
+def test_many_small_jobs_lose_and_double_no_row(cluster, make_project):
+    seeds = f"seeds: {LOAD}\nseeds_per_job: 1"
+    project = make_project(SLOW.replace("seeds: 2\nseeds_per_job: 2", seeds).replace("9000", "2"))
+    with workflow(cluster, project) as run:
+        run.ended()
+    runs = table(project)
+    assert runs["seed"].tolist() == list(range(LOAD))
+    assert set(runs["status"]) == {"ok"}
+    listed = cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "JobID,State").splitlines()
+    assert sorted(listed) == sorted(f"{job}|COMPLETED" for job in runs["jobs"])
 
 
 @pytest.fixture
