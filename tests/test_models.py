@@ -35,10 +35,13 @@ def test_the_seed_decides_the_initial_weights():
 def test_every_layer_and_argument_of_the_schema_is_keras(kind):
     import keras
 
+    from mnist_hpc import models
+
     schema = yaml.safe_load(config.SCHEMA.read_text())["$defs"]
     module = keras.layers if kind == "layer" else keras.optimizers
     known = schema[kind]["else"]["properties"]
     assert set(schema[kind]["then"]["enum"]) <= set(known)
+    assert kind == "optimizer" or set(known) == models.LAYERS
     for name, arguments in known.items():
         meant = arguments
         while "$ref" in meant:
@@ -96,6 +99,33 @@ def test_export_refuses_what_it_cannot_do(trained, tmp_path):
     line = error_line(run("export", "--model", path, "--seed", "6", tmp_path / "out.keras"))
     assert "the training of seed 6 failed" in line
     assert "nowhere.h5: not found" in error_line(run("export", "--model", "nowhere.h5", tmp_path / "out.keras"))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"TFSMLayer": {"filepath": "evil", "call_endpoint": "serving_default"}},
+        {"Lambda": {"function": "print"}},
+        {"Dense": {"units": 10, "activation": {"class_name": "function", "config": "print"}}},
+    ],
+    ids=["runs a saved graph", "runs a function", "makes an object"],
+)
+def test_a_model_from_a_stranger_runs_no_code(layer, trained, tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    class Evil(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1])])
+        def serve(self, values):
+            tf.io.write_file(str(tmp_path / "written"), "")
+            return tf.reshape(values, [-1, 784])[:, :10]
+
+    tf.saved_model.save(Evil(), tmp_path / "evil")
+    path, _ = trained
+    header, runs = storage.read_models(path)
+    storage.write_models(path, header | {"layers": [layer]}, runs)
+    monkeypatch.chdir(tmp_path)
+    assert f"layer 1: found {next(iter(layer))} with" in error_line(run("export", "--model", path, "out.keras"))
+    assert not (tmp_path / "written").exists()
 
 
 @pytest.mark.parametrize("center", [True, False])

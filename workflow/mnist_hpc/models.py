@@ -14,6 +14,16 @@ from mnist_hpc.losses import OUTPUTS
 
 # Results are predicted in batches of this many images, so that bits do not depend on how many there are.
 PREDICTION_BATCH = 1000
+# The layers of the config's schema. Models may come from strangers, and Keras also has layers that run what a file or a
+# string says, as TFSMLayer and Lambda; with arguments that are mappings any layer makes objects of their choice.
+LAYERS = frozenset(
+    {
+        *("Normalization", "Flatten", "Reshape", "Dense", "Conv2D", "SeparableConv2D", "DepthwiseConv2D"),
+        *("MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D", "GlobalMaxPooling2D"),
+        *("Dropout", "SpatialDropout2D", "GaussianNoise", "BatchNormalization", "LayerNormalization"),
+        *("Activation", "ReLU", "LeakyReLU", "ELU"),
+    }
+)
 
 
 def inputs(values: np.ndarray | tf.Tensor) -> tf.Tensor:
@@ -73,6 +83,9 @@ def fresh_layers(
         dtype_policy: Keras' name of the precision that all layers but the last compute in; weights and logits are
             float32 in any case.
         training: use layers that are faster in training, and that Keras by itself could not load again.
+
+    Raises:
+        UserError: a layer is none of ``LAYERS``, or has an argument that is a mapping.
     """
     # Keras draws the seeds of initialisers, dropout and noise from here. keras.utils.set_random_seed would also seed
     # TensorFlow's generator, which nothing uses, and thereby make it optimise every graph anew: 40 ms a run.
@@ -81,6 +94,11 @@ def fresh_layers(
     shape = (None, *input_shape)
     for index, layer in enumerate(layers, start=1):
         ((name, arguments),) = layer.items()
+        if name not in LAYERS or any(isinstance(value, dict) for value in arguments.values()):
+            raise UserError(
+                f"layer {index}: found {name} with {arguments}, expected one of {', '.join(sorted(LAYERS))} with "
+                "numbers and words"
+            )
         dtype = dtype_policy if index < len(layers) else "float32"
         kind = FusedBatchNormalization if training and name == "BatchNormalization" else getattr(keras.layers, name)
         made.append(kind(**arguments, name=f"{index:02d}_{name.lower()}", dtype=dtype))
