@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from conftest import SMALL_STUDY, error_line, run, snakemake, tiny_entry
+from conftest import SMALL_STUDY, copy_project, error_line, run, snakemake, tiny_entry
 from mnist_hpc import figures
 from mnist_hpc.specification import Study
 
@@ -172,10 +171,12 @@ def test_results_that_cannot_be_written_are_an_error_of_one_line(project, folder
     assert path.read_text() == "a file where a folder should be"
 
 
-def test_the_workflow_runs_in_another_directory(project, tmp_path):
-    shutil.rmtree(project / "results", ignore_errors=True)
+def test_a_folder_may_have_any_name_and_reaches_no_shell(tmp_path):
+    odd = tmp_path / """a;touch owned; "b" 'c' $(touch owned) `touch owned` {input} %s \\\n-n"""
+    project = copy_project(odd / "study", SMALL_STUDY)
     change(project, seeds=1)
-    result = snakemake(project, "--directory", tmp_path / "elsewhere")
+    result = snakemake(project, "--directory", odd / "elsewhere")
     assert result.returncode == 0, result.stdout
-    assert (tmp_path / "elsewhere/results/digits/tables/runs.csv").exists()
+    assert (odd / "elsewhere/results/digits/tables/runs.csv").exists()
     assert not (project / "results").exists()
+    assert not list(tmp_path.rglob("owned"))
