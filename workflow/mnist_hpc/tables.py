@@ -82,11 +82,14 @@ def runs(blocks: Iterable[Block], results: Path, identities: Mapping[str, Mappin
         wanted = identities[block.variant]
         for seed in block.seeds:
             row: dict[str, Any] = {"dataset": block.dataset, "variant": block.variant, "status": "missing"}
-            row |= found.get(str(seed), {}) | {"seed": seed}
-            known = CHECKSUM in row and all(row.get(key) == value for key, value in wanted.items())
-            if str(seed) in found and not known:
-                row["status"] = "stale"
-            rows.append(row)
+            if of_seed := found.get(str(seed)):
+                checked = (
+                    CHECKSUM in of_seed
+                )  # without it, of an earlier version: whatever else it says counts for nothing
+                row |= of_seed if checked else {}
+                if not checked or any(row.get(key) != value for key, value in wanted.items()):
+                    row["status"] = "stale"
+            rows.append(row | {"seed": seed})
     return frame(rows, RUN_COLUMNS, NUMBERS).astype(dict.fromkeys(WHOLE, "Int64"))
 
 
