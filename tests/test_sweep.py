@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from conftest import SWEEP, TUNED, copy_project, run, snakemake, specification
-from mnist_hpc import grids, ranking
+from mnist_hpc import grids, metrics, ranking, tables
 from mnist_hpc.errors import Interrupted, UserError
+from mnist_hpc.specification import Study
 
 HIDDEN = [{"Flatten": {}}, {"Dense": {"units": 16, "activation": "relu"}}, {"Dense": {"units": 10}}]
 NOISY = [
@@ -270,3 +271,23 @@ def test_a_damaged_choice_is_named(tmp_path, text):
     best.write_text(text)
     with pytest.raises(UserError, match=r"best\.json: .*; delete the file and run the workflow again"):
         ranking.resolve(specification(), best)
+
+
+def test_points_and_choice_that_were_changed_by_hand_are_refused(tmp_path):
+    (tmp_path / "config.yaml").write_text(TUNED)
+    study = Study(tmp_path / "config.yaml")
+    sweep = study.sweeps["rates"]
+    folder = tmp_path / "results" / sweep.folder
+    points, best = folder / "points.csv", folder / "best.json"
+    keys = {"dataset": "digits", "sweep": "rates", "variant": "regression", "seed": 0, "status": "ok"}
+    losses = [{"point": point, "validation_loss": 1 - point / 10, "validation_accuracy": 0.5} for point in range(3)]
+    metrics.write(points, ranking.columns(list(sweep.grid)), [keys | row for row in losses])
+    ranking.choose([points], points, best, sweep.grid)
+    assert tables.identities(study, tmp_path / "results")["tuned"]["spec_hash"] != "unknown"
+    best.write_text(best.read_text().replace("0.001", "0.1"))
+    with pytest.raises(UserError, match=r"best\.json: it was changed after it had been written; delete the file"):
+        tables.resolved(study, "tuned", tmp_path / "results")
+    assert tables.identities(study, tmp_path / "results")["tuned"]["spec_hash"] == "unknown"
+    points.write_text(points.read_text().replace("0.8", "0.7"))
+    with pytest.raises(UserError, match=r"points\.csv: it was changed after it had been written; delete the file"):
+        tables.sweeps(study, tmp_path / "results")

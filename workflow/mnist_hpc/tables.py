@@ -46,7 +46,10 @@ def identities(study: Study, results: Path) -> dict[str, dict[str, str]]:
     code = {"code_hash": code_hash("train"), "evaluation_code_hash": code_hash("evaluate")}
     found = {}
     for name, variant in study.variants.items():
-        specification = resolved(study, name, results)
+        try:
+            specification = resolved(study, name, results)
+        except UserError:  # the choice of a sweep, as the data above
+            specification = None
         known = {"spec_hash": specification_hash(specification) if specification else "unknown"}
         found[name] = known | data.get(variant.dataset, {}) | code
     return found
@@ -83,9 +86,8 @@ def runs(blocks: Iterable[Block], results: Path, identities: Mapping[str, Mappin
         for seed in block.seeds:
             row: dict[str, Any] = {"dataset": block.dataset, "variant": block.variant, "status": "missing"}
             if of_seed := found.get(str(seed)):
-                checked = (
-                    CHECKSUM in of_seed
-                )  # without it, of an earlier version: whatever else it says counts for nothing
+                # Without it, of an earlier version: whatever else it says counts for nothing.
+                checked = CHECKSUM in of_seed
                 row |= of_seed if checked else {}
                 if not checked or any(row.get(key) != value for key, value in wanted.items()):
                     row["status"] = "stale"
