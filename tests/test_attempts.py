@@ -1,6 +1,7 @@
 """The record of tries: what another try can mend, and what it cannot."""
 
 import contextlib
+import json
 
 import pytest
 
@@ -34,6 +35,21 @@ def killed(record, mem_mb=100):
 
 def hopeless(record, tries=1, since=LONG_AGO, state="FAILED"):
     return attempts.hopeless(record, tries, since, lambda _: state)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"reason": "\x1b[2J"}, {"mem_mb": 10**400}, {"mem_mb": -1}, {"started": 5}, None],
+    ids=["escape", "huge", "negative", "no text", "deep"],
+)
+def test_entries_of_a_record_from_a_stranger_do_not_count(record, changes):
+    attempt(record, UserError("no GPU"))
+    (entry,) = attempts.read(record)
+    record.write_text(json.dumps([entry | changes]) if changes else 100_000 * "[")
+    assert attempts.read(record) == []
+    assert attempts.memory(record, 100) == 100
+    attempt(record, UserError("a bell \x07 rings"))
+    assert attempts.read(record)[-1]["reason"] == "a bell rings"
 
 
 def test_a_try_is_recorded_while_it_runs_and_when_it_ended(record):

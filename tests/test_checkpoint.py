@@ -230,6 +230,17 @@ def test_a_damaged_checkpoint_is_discarded_with_a_warning(saved, damage):
     assert saved.load() is None
 
 
+def test_a_checkpoint_of_another_seed_or_training_is_not_taken(saved, tmp_path):
+    for place in ("seed-1.h5", "other/seed.h5"):
+        copied = Checkpoint(tmp_path / place)
+        copied.path.parent.mkdir(exist_ok=True)
+        copied.path.write_bytes(saved.path.read_bytes())
+        assert copied.peek() is None
+        with pytest.raises(UserError, match="damaged checkpoint removed"):
+            copied.load()
+    assert saved.load()
+
+
 @pytest.mark.usefixtures("tensorflow")
 def test_a_training_with_a_damaged_checkpoint_starts_anew(saved, digit_splits):
     from mnist_hpc import training

@@ -120,3 +120,17 @@ def test_a_job_with_fewer_threads_than_the_variant_asks_for_says_so_and_records_
     assert "tiny: 1 threads instead of 2: the last bits may differ" in result.stderr
     _, models = storage.read_models(tmp_path / "models.h5")
     assert models[0].facts["threads"] == 1
+
+
+def test_labels_that_are_no_class_are_refused(digits, block, tmp_path):
+    with storage.reading(digits / "test.h5") as file:
+        attributes, split = dict(file.attrs), storage.read_split(file)
+    with storage.writing(tmp_path / "test.h5", attributes) as file:
+        storage.write_split(file, storage.Split(split.inputs, split.labels + 1))
+    line = error_line(
+        run(
+            *("evaluate", "--models", block / "models.h5", "--data", tmp_path / "test.h5"),
+            *("--metrics", tmp_path / "metrics.csv", "--predictions", tmp_path / "predictions.h5"),
+        )
+    )
+    assert "test.h5: found the label 10, expected 0 to 9" in line

@@ -36,6 +36,16 @@ def test_a_transparent_background_is_paper(tmp_path):
     assert images.read_digit(tmp_path / "one.png").sum() > 0
 
 
+@pytest.mark.parametrize(("paper", "ink"), [(60000, 8000), (300, 65535)])
+def test_a_picture_of_16_bits_a_pixel_is_read(tmp_path, paper, ink):
+    values = np.full((100, 80), paper, np.uint16)
+    values[30:60, 35:45] = ink
+    Image.fromarray(values).save(tmp_path / "digit.png")
+    image = images.read_digit(tmp_path / "digit.png")
+    assert image[14, 14] == 255
+    assert image[0].max() == 0
+
+
 def test_an_mnist_like_image_stays_as_it_is(digit_splits, tmp_path):
     original = digit_splits[0].inputs[0]
     Image.fromarray(original).save(tmp_path / "digit.png")

@@ -401,7 +401,15 @@ def test_clean_shows_and_removes_what_no_variant_claims(study, tmp_path):
     assert "regression" not in shown.stdout
     assert "Nothing was removed" in shown.stdout
     assert (root / "results/tiny/runs/child").exists()
+    # What links lead to is another study's.
+    precious = tmp_path / "precious/runs/any/seeds-0-1/models.h5"
+    precious.parent.mkdir(parents=True)
+    precious.touch()
+    (root / "results/old").symlink_to(tmp_path / "precious")
+    (root / "results/tiny/runs/link").symlink_to(precious.parent)
     assert "Removed." in run("clean", "--yes", cwd=root).stdout
     assert not (root / "results/tiny/runs/child").exists()
     assert not (root / "results/circle/runs/circle").exists()
+    assert not (root / "results/tiny/runs/link").exists()
+    assert precious.exists()
     assert (root / "results/tiny/runs/regression/seeds-0-1/models.h5").exists()

@@ -33,6 +33,16 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         assert file.attrs["version"] == 1
 
 
+def test_a_link_in_the_place_of_the_temporary_file_leads_nowhere(tmp_path):
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / ".table.csv.tmp").symlink_to(tmp_path / "precious")
+    with storage.atomic(tmp_path / "table.csv") as temporary:
+        temporary.write_text("table")
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert (tmp_path / "table.csv").read_text() == "table"
+    assert not (tmp_path / "table.csv").is_symlink()
+
+
 def test_models_survive_a_round_trip(tmp_path):
     weights = {"02_dense/kernel": np.arange(6, dtype=np.float32).reshape(2, 3), "02_dense/bias": np.zeros(3)}
     models = {10: storage.Model({"status": "ok"}, weights), 9: storage.Model({"status": "failed"}, {})}
@@ -106,9 +116,16 @@ def references(file):
     file.create_dataset("images", data=[file.ref], dtype=h5py.ref_dtype)
 
 
+def one_array_under_many_names(file):
+    file.create_dataset("images", data=np.zeros(10**7, np.uint8), compression="gzip", chunks=(10**7,))
+    for number in range(50):
+        file[f"image-{number}"] = file["images"]
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
+        (one_array_under_many_names, "arrays of "),
         (link_to_a_file, "images lies elsewhere (ExternalLink)"),
         (link_to_another_place, "images lies elsewhere (SoftLink)"),
         (array_in_another_file, "images lies in other files"),

@@ -28,7 +28,8 @@ def write_block(results, block, accuracies, confusion=((3, 1), (0, 4)), **change
         for seed, accuracy in zip(block.seeds, accuracies, strict=True)
     ]
     metrics.write(results / block.folder / "metrics.csv", metrics.RUN_COLUMNS, rows)
-    with storage.writing(results / block.folder / "predictions.h5", {}) as file:
+    owner = {"dataset": block.dataset, "variant": block.variant}
+    with storage.writing(results / block.folder / "predictions.h5", owner) as file:
         for seed in block.seeds:
             file[f"seed-{seed}/confusion"] = np.array(confusion)
 
@@ -132,6 +133,38 @@ def test_a_metrics_file_edited_by_hand_is_named(tmp_path, edit):
     path.write_text(edit(path.read_text()))
     with pytest.raises(UserError, match=r"metrics\.csv: .*delete the file and run the workflow again"):
         runs(tmp_path, [block])
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"variant": "b"},
+        {"variant": "/elsewhere"},
+        {"dataset": "../x"},
+        {"test_accuracy": 7.5},
+        {"train_seconds": -1},
+        {"steps": 1.5},
+        {"steps": 1e30},
+        {"test_accuracy": "high"},
+        {"status": "fine"},
+    ],
+    ids=str,
+)
+def test_a_row_of_another_block_or_of_impossible_values_is_refused(tmp_path, forged):
+    block = Block("digits", "a", 0, 0)
+    write_block(tmp_path, block, [0.9], **forged)
+    with pytest.raises(UserError, match=r"metrics\.csv: "):
+        runs(tmp_path, [block])
+
+
+def test_predictions_of_another_variant_are_refused(tmp_path):
+    blocks = [Block("digits", name, 0, 0) for name in "ab"]
+    for block in blocks:
+        write_block(tmp_path, block, [0.9])
+    places = [tmp_path / block.folder / "predictions.h5" for block in blocks]
+    places[0].write_bytes(places[1].read_bytes())
+    with pytest.raises(UserError, match=r"predictions\.h5: it is of variant b, expected a"):
+        tables.confusions(runs(tmp_path, blocks), blocks, tmp_path)
 
 
 def test_a_metrics_file_of_an_earlier_version_is_stale(tmp_path):

@@ -173,7 +173,7 @@ def _of_sweep(added: argparse.ArgumentParser) -> None:
 
 
 def _of_job(added: argparse.ArgumentParser) -> None:
-    added.add_argument("--threads", type=int, default=1, help="CPU threads")
+    added.add_argument("--threads", type=_count, default=1, help="CPU threads")
     added.add_argument("--attempts", type=Path, metavar="FILE", help="record of this job's tries")
     added.add_argument("--mem-mb", type=int, default=0, help="memory the job asked for, for that record")
 
@@ -215,6 +215,12 @@ def _json(text: str) -> Any:
         raise UserError(f"found {text!r}, expected JSON ({error})") from None
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise UserError(f"found {text!r}, expected a whole number from 1")
+    return int(text)
+
+
 def _part(text: str) -> tuple[int, int]:
     number, _, parts = text.partition("/")
     return int(number), int(parts)
@@ -222,7 +228,10 @@ def _part(text: str) -> tuple[int, int]:
 
 def _seeds(text: str) -> range:
     first, _, last = text.partition("-")
-    return range(int(first), int(last or first) + 1)
+    seeds = range(int(first), int(last or first) + 1)
+    if not seeds:
+        raise UserError(f"--seeds: found {text!r}, expected FIRST-LAST, as 0-4")
+    return seeds
 
 
 if __name__ == "__main__":

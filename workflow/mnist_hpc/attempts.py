@@ -34,9 +34,15 @@ def read(record: Path) -> list[Entry]:
     """
     try:
         entries = json.loads(record.read_text())
-        return [entry for entry in entries if entry.keys() >= KEYS and isinstance(entry["mem_mb"], int)]
-    except (OSError, ValueError, TypeError, AttributeError):
+        return [entry for entry in entries if entry.keys() >= KEYS and _plain(entry)]
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return []
+
+
+def _plain(entry: Entry) -> bool:
+    """Return whether an entry is one that can be reckoned with and shown on a terminal."""
+    texts = [entry[key] for key in KEYS - {"mem_mb"} if entry[key] is not None]
+    return entry["mem_mb"] in range(2**40) and all(isinstance(text, str) and text.isprintable() for text in texts)
 
 
 @contextlib.contextmanager

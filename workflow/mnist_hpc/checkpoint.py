@@ -32,6 +32,11 @@ class Checkpoint:
     path: Path
     seconds: float = 60.0
 
+    @property
+    def _place(self) -> str:
+        """Identity and seed: a file that lies elsewhere is of another training."""
+        return "/".join(self.path.parts[-2:])
+
     def save(self, record: Record, arrays: Mapping[str, np.ndarray]) -> None:
         """Replace what is saved, atomically.
 
@@ -39,7 +44,7 @@ class Checkpoint:
             record: values that JSON can hold.
             arrays: numeric arrays by name.
         """
-        with storage.writing(self.path, {"record": json.dumps(record)}) as file:
+        with storage.writing(self.path, {"record": json.dumps(record), "place": self._place}) as file:
             for name, value in arrays.items():
                 file.create_dataset(f"arrays/{name}", data=value)
 
@@ -52,7 +57,7 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
-            with storage.reading(self.path) as file:
+            with storage.reading(self.path, place=self._place) as file:
                 arrays: Arrays = {}
                 file.visititems(lambda name, item: arrays.update({name: item[()]}) if hasattr(item, "dtype") else None)
                 arrays = {name.removeprefix("arrays/"): value for name, value in arrays.items()}
@@ -66,7 +71,7 @@ class Checkpoint:
     def peek(self) -> Record | None:
         """Return the record alone; None where there is none to read. Removes nothing."""
         try:
-            with storage.reading(self.path) as file:
+            with storage.reading(self.path, place=self._place) as file:
                 return json.loads(file.attrs["record"])
         except UserError:
             return None

@@ -12,7 +12,8 @@ def unclaimed(study: Study, results: Path) -> list[Path]:
 
     In the data sets of the study that is every block that is not one of its blocks, nor what ``max_seeds`` made of one
     in a quick look. In other data sets (``--config dataset=...``) it is what belongs to no variant of the config: the
-    config does not say which seeds such a study had. Checkpoints go with their variant. Raw data and tables stay.
+    config does not say which seeds such a study had. Checkpoints go with their variant. Raw data and tables stay. What
+    a link leads to is not looked at.
     """
     claimed = {
         results / replace(block, last=last).folder
@@ -34,7 +35,7 @@ def unclaimed(study: Study, results: Path) -> list[Path]:
         elif folder.parents[1].name in study.datasets:
             found += [part for part in sorted(folder.glob("part-*")) if part not in parts]
     found += [folder for folder in sorted(results.glob("state/*/*")) if folder.name not in names]
-    return found
+    return [path for path in found if not any(parent.is_symlink() for parent in path.parents if parent != results)]
 
 
 def size(path: Path) -> int:
@@ -45,7 +46,7 @@ def size(path: Path) -> int:
 def remove(paths: list[Path]) -> None:
     """Remove files, and folders with all they hold; a folder that this leaves empty goes too."""
     for path in paths:
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()

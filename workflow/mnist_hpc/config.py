@@ -13,6 +13,8 @@ import yaml
 from mnist_hpc.errors import UserError, reason
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
+# More than any study has; aliases can make a short file larger than the memory.
+MOST_VALUES, MOST_LEVELS = 200_000, 40
 FOUND_TYPES = {str: "text", bool: "true or false", int: "a whole number", float: "a number", list: "a list"}
 EXPECTED_TYPES = {
     "string": "text",
@@ -41,6 +43,34 @@ def _construct_mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Ha
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
 
 
+def _check_size(text: str) -> None:
+    """Raise a YAML error for a text that tags, nesting or aliases make more of than a config can be."""
+    sizes: dict[str, int] = {}
+    levels: list[tuple[str | None, int]] = [(None, 0)]
+    for event in yaml.parse(text, _StrictLoader):
+        if getattr(event, "tag", None):
+            raise yaml.MarkedYAMLError(
+                problem=f"found the tag {event.tag}, expected a plain value", problem_mark=event.start_mark
+            )
+        if isinstance(event, yaml.CollectionStartEvent):
+            levels.append((event.anchor, 1))
+            continue
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = levels.pop()
+        elif isinstance(event, yaml.ScalarEvent):
+            anchor, size = event.anchor, 1
+        elif isinstance(event, yaml.AliasEvent):
+            anchor, size = None, sizes.get(event.anchor, 1)
+        else:
+            continue
+        if anchor:
+            sizes[anchor] = size
+        levels[-1] = (levels[-1][0], levels[-1][1] + size)
+        if levels[-1][1] > MOST_VALUES or len(levels) > MOST_LEVELS:
+            problem = f"found more than {MOST_VALUES} values or {MOST_LEVELS} levels"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+
+
 def read_yaml(path: Path) -> Any:
     """Return the content of a YAML file.
 
@@ -48,12 +78,14 @@ def read_yaml(path: Path) -> Any:
         UserError: the file is missing or not YAML, or a mapping has the same key twice.
     """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)  # noqa: S506  derives from SafeLoader
+        text = path.read_text(encoding="utf-8")
+        _check_size(text)
+        return yaml.load(text, _StrictLoader)  # noqa: S506  derives from SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise UserError(f"{path}{place}: {error.problem}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
+    except (OSError, ValueError, yaml.YAMLError, TypeError) as error:
         raise UserError(f"{path}: {reason(error)}") from None
 
 

@@ -11,4 +11,5 @@ class Interrupted(Exception):  # noqa: N818  it is no error
 
 def reason(error: BaseException) -> str:
     """Return an exception's text on one line, or the name of its class where it has none."""
-    return " ".join(str(error).split()) or type(error).__name__
+    text = "".join(letter if letter.isprintable() else " " for letter in str(error))
+    return " ".join(text.split()) or type(error).__name__

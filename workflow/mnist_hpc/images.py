@@ -20,10 +20,13 @@ def read_digit(path: Path) -> np.ndarray:
     """
     try:
         with Image.open(path) as picture:
-            # Transparent pictures: lay them on white paper first.
-            flat = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
-            grey = np.asarray(flat.convert("L"), np.float32)
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+            if picture.mode.startswith("I"):  # 16 bits a pixel, which Pillow would cut to 255
+                grey = np.asarray(picture, np.float32) * (255 / 65535)
+            else:
+                # Transparent pictures: lay them on white paper first.
+                flat = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
+                grey = np.asarray(flat.convert("L"), np.float32)
+    except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: {reason(error)}; expected a picture, as PNG or JPEG") from None
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     ink = np.median(border) - grey if np.median(border) > 127 else grey - np.median(border)

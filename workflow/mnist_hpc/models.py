@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mnist_hpc import storage
-from mnist_hpc.errors import UserError
+from mnist_hpc.errors import UserError, reason
 from mnist_hpc.losses import OUTPUTS
 
 # Results are predicted in batches of this many images, so that bits do not depend on how many there are.
@@ -148,7 +148,7 @@ def load(path: Path | str, seed: int | None = None) -> keras.Model:
         seed: which of its seeds; the first if None.
 
     Raises:
-        UserError: no such file or seed, or the training of that seed failed.
+        UserError: no such file or seed, the training of that seed failed, or weights and layers are not of each other.
     """
     specification, trained = storage.read_models(Path(path))
     seed = min(trained) if seed is None else seed
@@ -156,8 +156,11 @@ def load(path: Path | str, seed: int | None = None) -> keras.Model:
         raise UserError(f"{path}: found seeds {', '.join(map(str, trained))}, expected --seed {seed} among them")
     if not trained[seed].weights:
         raise UserError(f"{path}: the training of seed {seed} failed, so it has no weights; choose another seed")
-    model = build(specification["layers"], specification["input_shape"], seed)
-    set_weights(model, trained[seed].weights)
+    try:
+        model = build(specification["layers"], specification["input_shape"], seed)
+        set_weights(model, trained[seed].weights)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: {reason(error)}; not what a training of this project wrote") from None
     return model
 
 

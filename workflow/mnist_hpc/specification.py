@@ -1,6 +1,7 @@
 """From a checked config to what runs: variants with every key resolved, and blocks of seeds."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,6 +18,8 @@ from mnist_hpc.shapes import output_shape
 # Folders of results that no data set may be named like.
 RESERVED = {"state", "benchmarks"}
 DEFAULTS: dict[str, Any] = {"loss": "CategoricalCrossentropy", "threads": 1, "runtime": 60, "mem_mb": 4000}
+# More than any study has; each would be written down before the first job.
+MOST_POINTS, MOST_BASES = 100_000, 100
 # Time limit of an evaluation on a cluster.
 EVALUATION_MINUTES = 20
 # The keys of a variant that decide its numbers; the others say where, how often and with which limits it runs.
@@ -250,6 +253,8 @@ class Study:
             raise UserError(f"{place}.width: {variant.name} has no Dense layer but the last, whose units are fixed")
         if {"steps", "epochs"} <= set(grid):
             raise UserError(f"{place}: found both steps and epochs, expected one of the two")
+        if (count := math.prod(map(len, grid.values()))) > MOST_POINTS:
+            raise UserError(f"{place}: found {count} points, expected at most {MOST_POINTS}")
         # Arguments of the optimiser are checked with each of them.
         for optimizer in grid.get("optimizer", [variant.keys["optimizer"]]):
             specification = grids.with_value(variant.specification, "optimizer", optimizer)
@@ -315,6 +320,8 @@ def _inherit(name: str, variants: Mapping[str, Any], heirs: tuple[str, ...]) -> 
     """Return a variant's keys with those of its base below them; own steps replace the base's epochs."""
     if name in heirs:
         raise UserError(f"variants.{name}.base: found a circle: {' → '.join((*heirs, name))}")
+    if len(heirs) > MOST_BASES:
+        raise UserError(f"variants.{name}.base: found more than {MOST_BASES} variants, each the base of the next")
     own = dict(variants[name])
     if "base" not in own:
         return own

@@ -106,7 +106,7 @@ def evaluate(models: Path, data: Path, metrics: Path, predictions: Path, threads
 
     header, trained = storage.read_models(models)
     with storage.reading(data) as file:
-        data_hash, test = str(file.attrs["data_hash"]), storage.read_split(file)
+        data_hash, test = str(file.attrs["data_hash"]), _labelled(storage.read_split(file), file)
     if data_hash != header["data_hash"]:
         raise UserError(
             f"{models}: trained on data {header['data_hash']}, found data {data_hash} in {data}; train it again"
@@ -257,7 +257,16 @@ def _read(data: Path) -> tuple[dict[str, Any], Any, Any]:
     from mnist_hpc import storage
 
     with storage.reading(data) as file:
-        return dict(file.attrs), storage.read_split(file["train"]), storage.read_split(file["validation"])
+        train, validation = (_labelled(storage.read_split(file[name]), file) for name in ("train", "validation"))
+        return dict(file.attrs), train, validation
+
+
+def _labelled(split: Any, file: Any) -> Any:
+    """Return examples of a data file; raise UserError if a label is none of its classes."""
+    largest, classes = int(split.labels.max()), int(file.attrs["classes"])
+    if largest >= classes:
+        raise UserError(f"found the label {largest}, expected 0 to {classes - 1}")
+    return split
 
 
 def _hashes(stage: str, specification: Any, attributes: dict[str, Any]) -> dict[str, str]:

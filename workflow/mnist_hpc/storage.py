@@ -59,6 +59,7 @@ def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside ``path``; rename it to ``path`` if the block succeeds, else remove it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
+    temporary.unlink(missing_ok=True)  # a link of that name would lead the writer elsewhere
     try:
         yield temporary
         temporary.replace(path)
@@ -91,8 +92,12 @@ def writing(path: Path, attributes: Mapping[str, Any]) -> Iterator[h5py.File]:
 
 
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[h5py.File]:
+def reading(path: Path, **expected: str) -> Iterator[h5py.File]:
     """Yield an HDF5 file for reading; whoever has locked it, and on whatever file system.
+
+    Args:
+        path: of the file.
+        expected: root attributes that tell whose file it is.
 
     Raises:
         UserError: the file is missing, not what ``writing`` wrote, or lacks what the block, which must do nothing but
@@ -104,7 +109,10 @@ def reading(path: Path) -> Iterator[h5py.File]:
         if content[:HEAD] != _head(memoryview(content)[HEAD:]):
             raise UserError("the file is damaged, or was not written by this project")
         with h5py.File(io.BytesIO(content), "r") as file:
-            _check(file)
+            _check(file, len(content))
+            for key, value in expected.items():
+                if (found := str(file.attrs.get(key))) != value:
+                    raise UserError(f"it is of {key} {found}, expected {value}")
             yield file
     except FileNotFoundError:
         raise UserError(f"{path}: not found; run the stage that writes it") from None
@@ -118,13 +126,18 @@ def _head(body: memoryview) -> bytes:
     return text.encode().ljust(HEAD, b"\0")
 
 
-def _check(file: h5py.File) -> None:
-    """Raise UserError if a file refers to another one, or an array is not of numbers or not as large as it says."""
+def _check(file: h5py.File, size: int) -> None:
+    """Raise UserError if a file refers to another one, or an array is not of numbers or not as large as it says.
+
+    Nor may all arrays together, by whatever names, be larger than a file of that size, bytes, can hold.
+    """
+    total = 0
 
     def look(name: str, link: Any) -> str | None:
         """Return what is wrong, which ends the visit; an exception would be lost on its way through the library."""
         if not isinstance(link, h5py.HardLink):
             return f"{name} lies elsewhere ({type(link).__name__}), expected everything in this file"
+        nonlocal total
         item = file[name]
         if not isinstance(item, h5py.Dataset):
             return None
@@ -134,6 +147,9 @@ def _check(file: h5py.File) -> None:
             return f"{name} holds {item.dtype}, expected numbers"
         if item.nbytes > PACKED * item.id.get_storage_size():
             return f"{name} is said to have {item.nbytes} bytes and has {item.id.get_storage_size()}"
+        total += item.nbytes
+        if total > PACKED * size:
+            return f"arrays of {total} bytes in a file of {size}"
         return None
 
     if wrong := file.visititems_links(look):

@@ -39,7 +39,7 @@ def identities(study: Study, results: Path) -> dict[str, dict[str, str]]:
         path = results / dataset / "data" / "train.h5"
         if path.exists():
             try:
-                with storage.reading(path) as file:
+                with storage.reading(path, dataset=dataset) as file:
                     data[dataset] = {"data_hash": str(file.attrs["data_hash"])}
             except UserError:  # of an earlier version, or damaged: made anew by the next run, and all that follows
                 data[dataset] = {"data_hash": "unreadable"}
@@ -88,11 +88,28 @@ def runs(blocks: Iterable[Block], results: Path, identities: Mapping[str, Mappin
             if of_seed := found.get(str(seed)):
                 # Without it, of an earlier version: whatever else it says counts for nothing.
                 checked = CHECKSUM in of_seed
-                row |= of_seed if checked else {}
+                row = _plausible(path, of_seed, row) if checked else row
                 if not checked or any(row.get(key) != value for key, value in wanted.items()):
                     row["status"] = "stale"
             rows.append(row | {"seed": seed})
     return frame(rows, RUN_COLUMNS, NUMBERS).astype(dict.fromkeys(WHOLE, "Int64"))
+
+
+def _plausible(path: Path, row: dict[str, str], block: Mapping[str, str]) -> dict[str, Any]:
+    """Return a row as it is; raise UserError if it is of another block, or a value is none that evaluation writes."""
+    for key in ("dataset", "variant"):
+        if row.get(key) != block[key]:
+            raise UserError(f"{path}: it is of {key} {row.get(key)}, expected {block[key]}; delete it, and run again")
+    try:
+        numbers = {name: float(row[name]) for name in NUMBERS if row.get(name)}
+        whole = all(numbers.get(name, 0.0).is_integer() and numbers.get(name, 0.0) < 2**63 for name in WHOLE)
+        too_large = any(value > 1 for name, value in numbers.items() if name.endswith("_accuracy"))
+        good = whole and not too_large and not any(value < 0 for value in numbers.values())
+    except ValueError:
+        good = False
+    if not good or row.get("status") not in ("ok", "failed"):
+        raise UserError(f"{path}: a value in it is none that evaluation writes; delete it, and run again")
+    return dict(row)
 
 
 def frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], numbers: Sequence[str]) -> pd.DataFrame:
@@ -167,7 +184,8 @@ def confusions(runs: pd.DataFrame, blocks: Iterable[Block], results: Path) -> pd
         seeds = [seed for seed in block.seeds if (block.variant, seed) in shown]
         if not seeds:
             continue
-        with storage.reading(results / block.folder / "predictions.h5") as file:
+        place = results / block.folder / "predictions.h5"
+        with storage.reading(place, dataset=block.dataset, variant=block.variant) as file:
             for seed in seeds:
                 counts = file[f"seed-{seed}/confusion"][()]
                 label, predicted = np.indices(counts.shape).reshape(2, -1)
