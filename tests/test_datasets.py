@@ -101,3 +101,9 @@ def test_the_same_data_has_the_same_hash_wherever_it_came_from(raw):
     datasets.convert("tiny", tiny_entry(validation=11), raw)
     with storage.reading(raw / "test.h5") as file:
         assert file.attrs["data_hash"] != before
+
+
+def test_a_data_set_that_nobody_knows_is_refused(tmp_path):
+    assert "found the data set 'nosuch', expected one of digits, " in error_line(
+        run("convert", "--dataset", "nosuch", "--folder", tmp_path)
+    )

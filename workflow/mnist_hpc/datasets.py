@@ -112,8 +112,12 @@ def convert(name: str, entry: Mapping[str, Any] | None, folder: Path) -> None:
         folder: ``results/<dataset>/data``.
 
     Raises:
-        UserError: a raw file is damaged, or a label is not one of the classes.
+        UserError: a raw file is damaged, a label is not one of the classes, or nothing is known of the data set.
     """
+    if entry is None and name not in BUILT_IN:
+        raise UserError(
+            f"found the data set {name!r}, expected one of {', '.join(BUILT_IN)}, or an entry of the config"
+        )
     if entry is None:
         splits, classes = BUILT_IN[name].make(), BUILT_IN[name].classes
         source, hashes = f"built into mnist_hpc.datasets.{name}", {}
