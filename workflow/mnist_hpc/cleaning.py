@@ -35,7 +35,11 @@ def unclaimed(study: Study, results: Path) -> list[Path]:
         elif folder.parents[1].name in study.datasets:
             found += [part for part in sorted(folder.glob("part-*")) if part not in parts]
     found += [folder for folder in sorted(results.glob("state/*/*")) if folder.name not in names]
-    return [path for path in found if not any(parent.is_symlink() for parent in path.parents if parent != results)]
+    return [path for path in found if not _behind_a_link(path.relative_to(results), results)]
+
+
+def _behind_a_link(path: Path, results: Path) -> bool:
+    return any((results / parent).is_symlink() for parent in list(path.parents)[:-1])
 
 
 def size(path: Path) -> int:
