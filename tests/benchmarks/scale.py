@@ -58,7 +58,7 @@ def generate(study: Study, results: Path) -> None:
         facts |= {"validation_accuracy": 0.9, "validation_loss": 0.3}
         seeds = [keys | facts | {"seed": seed} for seed in block.seeds]
         metrics.write(results / block.folder / "metrics.csv", metrics.RUN_COLUMNS, seeds)
-        with storage.writing(results / block.folder / "predictions.h5", {}) as file:
+        with storage.writing(results / block.folder / "predictions.h5", keys) as file:
             for seed in block.seeds:
                 file.create_dataset(f"seed-{seed}/confusion", data=np.full((10, 10), 3))
                 file.create_dataset(f"seed-{seed}/probabilities", data=probabilities, compression="gzip", shuffle=True)
