@@ -78,28 +78,37 @@ def runs(blocks: Iterable[Block], results: Path, identities: Mapping[str, Mappin
     """
     rows = []
     for block in blocks:
-        path = results / block.folder / "metrics.csv"
-        found = {row.get("seed"): row for row in metrics.read(path, earlier=True)} if path.exists() else {}
-        if path.exists() and not {str(seed) for seed in block.seeds} <= found.keys():
-            raise UserError(f"{path}: not all seeds have a row; delete the file and run the workflow again")
+        found = _metrics(results / block.folder / "metrics.csv", block)
         wanted = identities[block.variant]
         for seed in block.seeds:
-            row: dict[str, Any] = {"dataset": block.dataset, "variant": block.variant, "status": "missing"}
-            if of_seed := found.get(str(seed)):
-                # Without it, of an earlier version: whatever else it says counts for nothing.
-                checked = CHECKSUM in of_seed
-                row = _plausible(path, of_seed, row) if checked else row
-                if not checked or any(row.get(key) != value for key, value in wanted.items()):
-                    row["status"] = "stale"
+            row = {"dataset": block.dataset, "variant": block.variant, "status": "missing"} | found.get(seed, {})
+            if seed in found and any(row.get(key) != value for key, value in wanted.items()):
+                row["status"] = "stale"
             rows.append(row | {"seed": seed})
     return frame(rows, RUN_COLUMNS, NUMBERS).astype(dict.fromkeys(WHOLE, "Int64"))
 
 
-def _plausible(path: Path, row: dict[str, str], block: Mapping[str, str]) -> dict[str, Any]:
-    """Return a row as it is; raise UserError if it is of another block, or a value is none that evaluation writes."""
-    for key in ("dataset", "variant"):
-        if row.get(key) != block[key]:
-            raise UserError(f"{path}: it is of {key} {row.get(key)}, expected {block[key]}; delete it, and run again")
+def _metrics(path: Path, block: Block) -> dict[int, dict[str, str]]:
+    """Return the rows of a block by seed; none if the file is missing, only that they are stale without checksum."""
+    if not path.exists():
+        return {}
+    found = {row.get("seed"): row for row in metrics.read(path, earlier=True)}
+    if not {str(seed) for seed in block.seeds} <= found.keys():
+        raise UserError(f"{path}: not all seeds have a row; delete the file and run the workflow again")
+    rows = {seed: found[str(seed)] for seed in block.seeds}
+    for seed, row in rows.items():
+        if CHECKSUM in row:
+            _check(path, row, block)
+        else:  # of an earlier version
+            rows[seed] = {"status": "stale"}
+    return rows
+
+
+def _check(path: Path, row: Mapping[str, str], block: Block) -> None:
+    """Raise UserError if a row is of another block, or a value in it is none that evaluation writes."""
+    for key, expected in (("dataset", block.dataset), ("variant", block.variant)):
+        if row.get(key) != expected:
+            raise UserError(f"{path}: it is of {key} {row.get(key)}, expected {expected}; delete it, and run again")
     try:
         numbers = {name: float(row[name]) for name in NUMBERS if row.get(name)}
         whole = all(numbers.get(name, 0.0).is_integer() and numbers.get(name, 0.0) < 2**63 for name in WHOLE)
@@ -109,7 +118,6 @@ def _plausible(path: Path, row: dict[str, str], block: Mapping[str, str]) -> dic
         good = False
     if not good or row.get("status") not in ("ok", "failed"):
         raise UserError(f"{path}: a value in it is none that evaluation writes; delete it, and run again")
-    return dict(row)
 
 
 def frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], numbers: Sequence[str]) -> pd.DataFrame:
