@@ -4,23 +4,24 @@ import sys
 from pathlib import Path
 from shlex import quote
 
-from mnist_hpc import container, figures
+from mnist_hpc import figures
+from mnist_hpc.cluster import attempts, container
 from mnist_hpc.errors import UserError
-from mnist_hpc.provenance import code_hash, file_hash
-from mnist_hpc.specification import Study
+from mnist_hpc.files.code_hash import code_hash
+from mnist_hpc.study import check, layout
 
-# No `configfile:` directive: it would take the last of duplicate keys without a word. `config` holds what the
-# command line says (--config, --configfile), which changes what config.yaml says.
+# No `configfile:` directive: it silently keeps the last of duplicate keys. `config` holds what the command line says
+# (--config, --configfile), which overrides config.yaml.
 CONFIG_FILE = Path(workflow.basedir) / "config.yaml"
 try:
-    study = Study(CONFIG_FILE, config)
-    # For training and evaluation: this, or that of a site's container.
+    study = check.load(CONFIG_FILE, config)
+    # Python of training and evaluation: that of this environment, or of a site's container.
     PYTHON = " ".join(map(quote, container.python("python")))
 except UserError as error:
     print(f"mnist_hpc: error: {error}", file=sys.stderr)
     sys.exit(2)
 
-# For commands that read the config themselves; not in `params`, so that a moved tree is no reason to rerun.
+# Options of commands that read the config themselves; not in `params`, so that moving the tree reruns nothing.
 CHANGED = " ".join(quote(f"{key}={json.dumps(value)}") for key, value in config.items())
 STUDY = f"--config {quote(str(CONFIG_FILE))} --set {CHANGED}"
 
@@ -45,7 +46,7 @@ include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/cluster.smk"
-include: "workflow/rules/progress.smk"
+include: "workflow/rules/events.smk"
 
 
 rule all:

@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist_hpc import datasets, device, idx, storage
+from mnist_hpc.stages import convert, idx
+from mnist_hpc.files import hdf5
+from mnist_hpc.data.splits import Split, read_split
+from mnist_hpc.training import device
 
 ROOT = Path(__file__).parents[1]
 # TensorFlow takes its threads once per process; every test of numbers runs with one.
@@ -85,10 +88,10 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def digit_splits(digits: Path) -> tuple[storage.Split, storage.Split]:
+def digit_splits(digits: Path) -> tuple[Split, Split]:
     """Return the training and validation examples of the digits."""
-    with storage.reading(digits / "train.h5") as file:
-        return storage.read_split(file["train"]), storage.read_split(file["validation"])
+    with hdf5.reading(digits / "train.h5") as file:
+        return read_split(file["train"]), read_split(file["validation"])
 
 
 def specification(**changes: object) -> dict[str, object]:

@@ -27,7 +27,8 @@ import startup
 import sweeps
 import training
 
-from mnist_hpc import device, provenance
+from mnist_hpc.files import provenance
+from mnist_hpc.training import device
 from mnist_hpc.errors import UserError
 
 PARTS = {

@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from mnist_hpc import config, datasets, storage
+from mnist_hpc.data import datasets
+from mnist_hpc.files import hdf5
+from mnist_hpc.data.splits import read_split
+from mnist_hpc.study import config
 
 ROUNDS = 5
 ROOT = Path(__file__).parents[2]
@@ -28,8 +31,8 @@ def measure(data: Path, _peers: Path, _threads: int) -> list[dict[str, Any]]:
         print(f"{name:28} {rows[-1]['seconds']:6.3f} s", flush=True)
 
     def read() -> list[np.ndarray]:
-        with storage.reading(data / "train.h5") as file:
-            return [storage.read_split(file[part]).inputs for part in ("train", "validation")]
+        with hdf5.reading(data / "train.h5") as file:
+            return [read_split(file[part]).inputs for part in ("train", "validation")]
 
     table = ((np.arange(256, dtype=np.float32) / 255 - MEAN) / DEVIATION).astype(np.float32)
     with tempfile.TemporaryDirectory() as folder:

@@ -35,8 +35,10 @@ def measure(data: Path, _peers: Path, threads: int) -> list[dict[str, Any]]:
 
 def main(variant: str, data: Path, threads: int) -> None:
     """Do what the two stages of a job do, and print how long each piece took."""
-    from mnist_hpc import device, storage
-    from mnist_hpc.specification import Study
+    from mnist_hpc.files import hdf5
+    from mnist_hpc.data.splits import Split, read_split
+    from mnist_hpc.training import device
+    from mnist_hpc.study.specification import Study
 
     specification = Study(ROOT / "config.yaml").variants[variant].specification
     threads = min(threads, specification["threads"])
@@ -48,20 +50,20 @@ def main(variant: str, data: Path, threads: int) -> None:
         pieces[name] = time.perf_counter() - begin
         return result
 
-    def read() -> list[storage.Split]:
-        with storage.reading(data / "train.h5") as file:
-            return [storage.read_split(file[part]) for part in ("train", "validation")]
+    def read() -> list[Split]:
+        with hdf5.reading(data / "train.h5") as file:
+            return [read_split(file[part]) for part in ("train", "validation")]
 
     train, validation = timed("data", read)
     timed("import", lambda: device.prepare(threads))
-    from mnist_hpc import evaluation, models, training
+    from mnist_hpc.training import evaluation, models, trainer
 
-    trainer = timed("first call", lambda: training.Trainer(specification, train, validation, threads))
+    trainer = timed("first call", lambda: trainer.Trainer(specification, train, validation, threads))
     model, _ = timed("training and validation", lambda: trainer.train(0, lambda _: None))
     pieces["training"] = model.facts["train_seconds"]
     pieces["validation"] = pieces.pop("training and validation") - pieces["training"]
-    with storage.reading(data / "test.h5") as file:
-        test = storage.read_split(file)
+    with hdf5.reading(data / "test.h5") as file:
+        test = read_split(file)
     header = {**specification, "input_shape": models.input_shape(train)}
     timed("evaluation", lambda: evaluation.evaluate(header, {0: model}, test, classes=10))
     images = trainer.steps * trainer.loop.batch

@@ -10,8 +10,10 @@ import numpy as np
 import yaml
 from processes import run
 
-from mnist_hpc import datasets, metrics, storage, tables
-from mnist_hpc.specification import Study
+from mnist_hpc.data import datasets
+from mnist_hpc.files import csv_table, hdf5
+from mnist_hpc.tables import aggregate
+from mnist_hpc.study.specification import Study
 
 JOBS = (100, 1_000, 10_000)
 VARIANTS = 50
@@ -50,15 +52,15 @@ def measure(_data: Path, _peers: Path, _threads: int) -> list[dict[str, Any]]:
 
 def generate(study: Study, results: Path) -> None:
     """Write what the tables are made of, for every block of a study."""
-    identities = tables.identities(study, results)
+    identities = aggregate.identities(study, results)
     probabilities = np.random.default_rng(0).dirichlet(np.ones(10), 10_000).astype(np.float32)  # as many as MNIST has
     for block in study.blocks:
         keys = {"dataset": block.dataset, "variant": block.variant, **identities[block.variant]}
         facts = {"status": "ok", "test_accuracy": 0.9, "test_loss": 0.3, "train_seconds": 1.0, "steps": 1000}
         facts |= {"validation_accuracy": 0.9, "validation_loss": 0.3}
         seeds = [keys | facts | {"seed": seed} for seed in block.seeds]
-        metrics.write(results / block.folder / "metrics.csv", metrics.RUN_COLUMNS, seeds)
-        with storage.writing(results / block.folder / "predictions.h5", keys) as file:
+        csv_table.write(results / block.folder / "metrics.csv", csv_table.RUN_COLUMNS, seeds)
+        with hdf5.writing(results / block.folder / "predictions.h5", keys) as file:
             for seed in block.seeds:
                 file.create_dataset(f"seed-{seed}/confusion", data=np.full((10, 10), 3))
                 file.create_dataset(f"seed-{seed}/probabilities", data=probabilities, compression="gzip", shuffle=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from processes import run
 
-from mnist_hpc.specification import Study
+from mnist_hpc.study.specification import Study
 
 ROUNDS = 5
 ROOT = Path(__file__).parents[2]

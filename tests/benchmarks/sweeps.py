@@ -10,7 +10,7 @@ import numpy as np
 from processes import run
 from training import CONTENDERS, Contender, arrays
 
-from mnist_hpc.specification import Study
+from mnist_hpc.study.specification import Study
 
 ROUNDS = 3
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from mnist_hpc import storage
+from mnist_hpc.files import hdf5
+from mnist_hpc.data.splits import read_split
 
 CONTENDERS = Path(__file__).parent / "contenders"
 # Of which file, in whose environment: "own" or "peers".
@@ -83,8 +84,8 @@ class Contender:
 @contextlib.contextmanager
 def arrays(data: Path) -> Iterator[Path]:
     """Yield the training and validation images as a file that needs NumPy alone."""
-    with storage.reading(data / "train.h5") as file:
-        train, validation = (storage.read_split(file[part]) for part in ("train", "validation"))
+    with hdf5.reading(data / "train.h5") as file:
+        train, validation = (read_split(file[part]) for part in ("train", "validation"))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "data.npz"
         np.savez(

@@ -1,8 +1,8 @@
 # What the main process does on a cluster: look before it submits, and give up what another try would not mend.
 from snakemake.jobs import Job
 
-from mnist_hpc import attempts, jobs, preflight, slurm
-from mnist_hpc.provenance import now
+from mnist_hpc.cluster import preflight, slurm
+from mnist_hpc.files.provenance import now
 
 BEGIN = now()
 BUDGET = Job.restart_times
@@ -15,7 +15,7 @@ def restart_times(job) -> int:
         return BUDGET.fget(job)
     reason = attempts.hopeless(record(job.wildcards), job.attempt, BEGIN, slurm.state)
     if reason and reason not in GIVEN_UP:  # asked for both jobs of a group
-        print(f"mnist_hpc: not tried again: {reason}", file=sys.stderr)
+        print(f"mnist_hpc: not retried: {reason}", file=sys.stderr)
         GIVEN_UP.add(reason)
     return 0 if reason else BUDGET.fget(job)
 
@@ -24,7 +24,7 @@ def planned() -> list[preflight.Planned]:
     """What each job that is to be submitted asks for, and what it works on."""
     units = {workflow.dag.get_job_group(job) or job: job for job in workflow.dag.needrun_jobs() if not job.is_local}
     return [
-        (slurm.Request.of(unit.resources, unit.threads), jobs.of_wildcards(dict(job.wildcards.items())))
+        (slurm.Request.of(unit.resources, unit.threads), layout.of_wildcards(dict(job.wildcards.items())))
         for unit, job in units.items()
     ]
 

@@ -6,6 +6,10 @@ localrules:
     convert,
 
 
+# Not in `params`: where the files were found makes no difference.
+SEARCH_PATH = " ".join(map(quote, study.search_path))
+
+
 rule fetch:
     output:
         train_images="results/{dataset}/data/train-images-idx3-ubyte.gz",
@@ -14,13 +18,13 @@ rule fetch:
         test_labels="results/{dataset}/data/t10k-labels-idx1-ubyte.gz",
     log:
         "logs/{dataset}/fetch.log",
-    priority: 2  # what cannot be had is said at once
+    priority: 2  # a missing data set ends the run at once
     params:
-        code=code_hash("fetch"),
+        code=code_hash("stages.fetch"),
         entry=lambda wildcards: study.entry(wildcards.dataset),
     shell:
-        "python -m mnist_hpc fetch {STUDY} --dataset {wildcards.dataset} --folder results/{wildcards.dataset}/data"
-        " > {log} 2>&1"
+        "python -m mnist_hpc fetch --dataset {wildcards.dataset} --entry {params.entry:q} --search-path {SEARCH_PATH}"
+        " --folder results/{wildcards.dataset}/data > {log} 2>&1"
 
 
 rule convert:
@@ -32,8 +36,10 @@ rule convert:
     log:
         "logs/{dataset}/convert.log",
     params:
-        code=code_hash("convert"),
+        # Only the source of this data set counts.
+        code=lambda wildcards: code_hash("stages.convert", f"data.sources.{study.source(wildcards.dataset)}"),
+        source=lambda wildcards: study.source(wildcards.dataset),
         entry=lambda wildcards: study.entry(wildcards.dataset),
     shell:
-        "python -m mnist_hpc convert --dataset {wildcards.dataset} --entry {params.entry:q}"
+        "python -m mnist_hpc convert --dataset {wildcards.dataset} --source {params.source} --entry {params.entry:q}"
         " --folder results/{wildcards.dataset}/data > {log} 2>&1"

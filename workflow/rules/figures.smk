@@ -24,7 +24,7 @@ for rule_name, kind in FIGURES.items():
             f"logs/{study.dataset}/figures/{kind}.log",
         localrule: True
         params:
-            code=code_hash(f"figures.{figures.KINDS[kind].module}"),
+            code=code_hash("stages.draw", f"figures.{figures.KINDS[kind].module}"),
             figure=kind,
         shell:
             "python -m mnist_hpc draw {STUDY} --figure {params.figure} > {log} 2>&1"

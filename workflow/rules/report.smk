@@ -23,10 +23,9 @@ rule report_pages:
     log:
         f"logs/{study.dataset}/report_pages.log",
     params:
-        code=code_hash("figures.pages"),
-        texts=[file_hash(path) for path in sorted(Path(workflow.basedir, "workflow", "report").glob("*.jinja"))],
+        code=code_hash("stages.report", files=Path(workflow.basedir, "workflow", "report").glob("*.jinja")),
     shell:
-        "python -m mnist_hpc pages {STUDY} > {log} 2>&1"
+        "python -m mnist_hpc report {STUDY} > {log} 2>&1"
 
 
 # Its first page is written by the rule above; before that there is no report.

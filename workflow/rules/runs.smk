@@ -1,11 +1,10 @@
 # Train and evaluate one block of seeds of one variant.
-from mnist_hpc import attempts, jobs
-from mnist_hpc.specification import EVALUATION_MINUTES
+from mnist_hpc.study.specification import EVALUATION_MINUTES
 
 
 def record(wildcards) -> Path:
-    """Where the tries of a block, or of a part of a sweep, are recorded."""
-    return Path("results") / jobs.of_wildcards(dict(wildcards.items())).record
+    """Where the attempts of a block, or of a part of a sweep, are recorded."""
+    return Path("results") / layout.of_wildcards(dict(wildcards.items())).record
 
 
 def memory(wildcards) -> int:
@@ -30,14 +29,15 @@ rule train:
         # 1 in a cluster's profile: a job that finds no GPU fails instead of training on the CPU for hours.
         require_gpu=0,
     params:
-        code=code_hash("train"),
+        code=code_hash("stages.train"),
         specification=lambda wildcards: study.variants[wildcards.variant].json,
     shell:
         "{PYTHON} -m mnist_hpc train --data {input.data} --variant {wildcards.variant}"
         " --specification {params.specification:q} --choice {input.choice} --seeds {wildcards.first}-{wildcards.last}"
         " --models {output.models} --history {output.history} --state results/state/{wildcards.dataset}"
         " --attempts results/state/{wildcards.dataset}/{wildcards.variant}/seeds-{wildcards.first}-{wildcards.last}.json"
-        " --mem-mb {resources.mem_mb} --threads {threads} --require-gpu {resources.require_gpu} > {log} 2>&1"
+        " --mem-mb {resources.mem_mb} --threads {threads} --require-gpu {resources.require_gpu}"
+        " --code-hash {params.code} > {log} 2>&1"
 
 
 rule evaluate:
@@ -54,9 +54,9 @@ rule evaluate:
         runtime=EVALUATION_MINUTES,
         mem_mb=memory,
     params:
-        code=code_hash("evaluate"),
+        code=code_hash("stages.evaluate"),
     shell:
         "{PYTHON} -m mnist_hpc evaluate --models {input.models} --data {input.test} --metrics {output.metrics}"
         " --predictions {output.predictions}"
         " --attempts results/state/{wildcards.dataset}/{wildcards.variant}/seeds-{wildcards.first}-{wildcards.last}.json"
-        " --mem-mb {resources.mem_mb} --threads {threads} > {log} 2>&1"
+        " --mem-mb {resources.mem_mb} --threads {threads} --code-hash {params.code} > {log} 2>&1"

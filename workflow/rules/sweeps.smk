@@ -24,7 +24,7 @@ rule sweep:
         mem_mb=lambda wildcards: attempts.memory(record(wildcards), swept(wildcards)["mem_mb"]),
         require_gpu=0,
     params:
-        code=code_hash("sweep"),
+        code=code_hash("stages.sweep"),
         sweep=lambda wildcards: study.sweeps[wildcards.sweep].json,
         variant=lambda wildcards: study.sweeps[wildcards.sweep].variant.name,
     shell:
@@ -32,7 +32,8 @@ rule sweep:
         " --sweep {params.sweep:q} --part {wildcards.part}/{wildcards.parts} --points {output}"
         " --state results/state/{wildcards.dataset}/sweep.{wildcards.sweep}"
         " --attempts results/state/{wildcards.dataset}/sweep.{wildcards.sweep}/part-{wildcards.part}-of-{wildcards.parts}.json"
-        " --mem-mb {resources.mem_mb} --threads {threads} --require-gpu {resources.require_gpu} > {log} 2>&1"
+        " --mem-mb {resources.mem_mb} --threads {threads} --require-gpu {resources.require_gpu}"
+        " --code-hash {params.code} > {log} 2>&1"
 
 
 rule rank:
@@ -44,8 +45,8 @@ rule rank:
     log:
         "logs/{dataset}/sweeps/{sweep}/rank.log",
     params:
-        code=code_hash("rank"),
+        code=code_hash("stages.rank"),
         sweep=lambda wildcards: study.sweeps[wildcards.sweep].json,
     shell:
         "python -m mnist_hpc rank --parts {input} --sweep {params.sweep:q} --points {output.points}"
-        " --best {output.best} --state results/state/{wildcards.dataset}/sweep.{wildcards.sweep} > {log} 2>&1"
+        " --best {output.best} --remove-state results/state/{wildcards.dataset}/sweep.{wildcards.sweep} > {log} 2>&1"

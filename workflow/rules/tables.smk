@@ -17,7 +17,9 @@ rule tabulate:
     log:
         f"logs/{study.dataset}/tabulate.log",
     params:
-        code=code_hash("tabulate"),
+        code=code_hash("stages.tabulate"),
+        train=code_hash("stages.train"),
+        evaluate=code_hash("stages.evaluate"),
         study=study.hash,
     shell:
-        "python -m mnist_hpc tabulate {STUDY} > {log} 2>&1"
+        "python -m mnist_hpc tabulate {STUDY} --train-hash {params.train} --evaluate-hash {params.evaluate} > {log} 2>&1"

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 from protocol import RATES, Data, Workload, serve
 
-from mnist_hpc import device, storage
+from mnist_hpc.data.splits import Split
+from mnist_hpc.training import device
 
 LAYERS = {
     "regression": [{"Flatten": {}}, {"Dense": {"units": 10, "kernel_initializer": "zeros"}}],
@@ -27,9 +28,9 @@ def prepare(workload: Workload, data: Data, threads: int, **chosen):
     if workload.net == "regression" and not chosen:
         threads = 1  # as in config.yaml: a second one does not help
     device.prepare(threads)
-    from mnist_hpc import loop, models
+    from mnist_hpc.training import loop, models
 
-    train = storage.Split(data.images, data.labels)
+    train = Split(data.images, data.labels)
     specification = {
         "layers": LAYERS[workload.net],
         "loss": {"CategoricalCrossentropy": {}},

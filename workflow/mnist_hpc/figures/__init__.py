@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mnist_hpc.specification import Study
+    from mnist_hpc.study.specification import Study
 
 # A study of thousands of variants has figures of its first ones only; in those of all, the best or the most costly.
 MOST = 100

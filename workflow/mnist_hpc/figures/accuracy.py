@@ -8,7 +8,7 @@ import pandas as pd
 
 from mnist_hpc import figures
 from mnist_hpc.figures import style
-from mnist_hpc.specification import Study
+from mnist_hpc.study.specification import Study
 
 # The lecture's number for MNIST, slide "Testing Regression MNIST".
 LECTURE = {"regression": 0.9183}

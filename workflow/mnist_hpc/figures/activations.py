@@ -6,7 +6,7 @@ import numpy as np
 
 from mnist_hpc import figures
 from mnist_hpc.figures import style
-from mnist_hpc.specification import Study
+from mnist_hpc.study.specification import Study
 
 # As in the variants hidden-leaky-relu and hidden-noisy-relu.
 LEAK, NOISE = 0.3, 0.5

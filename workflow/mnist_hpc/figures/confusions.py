@@ -8,7 +8,7 @@ import pandas as pd
 
 from mnist_hpc import figures
 from mnist_hpc.figures import style
-from mnist_hpc.specification import Study
+from mnist_hpc.study.specification import Study
 
 
 def draw(study: Study, results: Path, kind: str) -> None:

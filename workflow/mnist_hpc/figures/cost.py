@@ -7,8 +7,8 @@ import pandas as pd
 
 from mnist_hpc import figures
 from mnist_hpc.figures import style
-from mnist_hpc.progress import duration
-from mnist_hpc.specification import Study
+from mnist_hpc.study.specification import Study
+from mnist_hpc.tables.text import duration
 
 PARTS = {
     "start-up": style.PURPLE,

@@ -6,9 +6,12 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 
-from mnist_hpc import figures, metrics, tables
+from mnist_hpc import figures
 from mnist_hpc.figures import style
-from mnist_hpc.specification import Study
+from mnist_hpc.files import csv_table
+from mnist_hpc.study.layout import HISTORY_COLUMNS
+from mnist_hpc.study.specification import Study
+from mnist_hpc.tables import collect
 
 PARTS = {"train": (style.ORANGE, "training", "--"), "validation": (style.BLUE, "validation", "-")}
 
@@ -16,9 +19,9 @@ PARTS = {"train": (style.ORANGE, "training", "--"), "validation": (style.BLUE, "
 def draw(study: Study, results: Path, kind: str) -> None:
     """Draw the learning curves of all variants."""
     for variant, file in figures.files(study, kind).items():
-        parts = [metrics.read(results / block.folder / "history.csv") for block in study.blocks_of(variant)]
-        columns = metrics.HISTORY_COLUMNS
-        history = tables.frame(itertools.chain(*parts), columns, columns[2:])
+        parts = [csv_table.read(results / block.folder / "history.csv") for block in study.blocks_of(variant)]
+        columns = HISTORY_COLUMNS
+        history = collect.frame(itertools.chain(*parts), columns, columns[2:])
         (loss,) = study.variants[variant].keys["loss"]
         curves(history, variant, study.variants[variant].dataset, style.LOSSES[loss], results / file)
 

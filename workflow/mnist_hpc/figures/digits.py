@@ -8,9 +8,10 @@ import h5py
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from mnist_hpc import figures, storage
+from mnist_hpc import figures
 from mnist_hpc.figures import style
-from mnist_hpc.specification import Study
+from mnist_hpc.files import hdf5
+from mnist_hpc.study.specification import Study
 
 COLUMNS, ROWS = 6, 5
 # Height and width that an image has with its text, pixels.
@@ -84,7 +85,7 @@ def hardest(files: Iterable[Path]) -> tuple[list[Hard], int, int, int]:
     parts: list[np.ndarray] = []
     labels = np.zeros(0, np.uint8)
     for path in files:
-        with storage.reading(path) as file:
+        with hdf5.reading(path) as file:
             labels = file["labels"][()]
             images |= _examples(file)
             parts += [group["probabilities"][()] for name, group in file.items() if name.startswith("seed-")]

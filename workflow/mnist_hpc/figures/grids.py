@@ -7,9 +7,11 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from mnist_hpc import figures, grids, ranking, tables
+from mnist_hpc import figures
 from mnist_hpc.figures import style
-from mnist_hpc.specification import Study, Sweep
+from mnist_hpc.study import grids
+from mnist_hpc.study.specification import Study, Sweep
+from mnist_hpc.tables import collect, ranking
 
 COLUMNS = ["point", "status", "validation_loss"]
 
@@ -20,7 +22,7 @@ def draw(study: Study, results: Path, kind: str) -> None:
         sweep = study.sweeps[name]
         folder = results / sweep.folder
         best = ranking.read_best(folder / "best.json")
-        points = tables.frame(ranking.read(folder / "points.csv"), COLUMNS, ["validation_loss"]).astype({"point": int})
+        points = collect.frame(ranking.read(folder / "points.csv"), COLUMNS, ["validation_loss"]).astype({"point": int})
         heat_maps(losses(points, sweep), best, sweep, results / file)
 
 

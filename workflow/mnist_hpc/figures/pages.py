@@ -12,8 +12,11 @@ import pandas as pd
 import yaml
 from docutils.core import publish_parts
 
-from mnist_hpc import figures, progress, storage
-from mnist_hpc.specification import Study
+from mnist_hpc import figures
+from mnist_hpc.files.atomic import atomic
+from mnist_hpc.study.specification import Study
+from mnist_hpc.tables.text import BEST
+from mnist_hpc.tables.text import accuracy as accuracy_text
 
 TEMPLATES = Path(__file__).parents[2] / "report"
 # Points of each sweep that the page of tables shows, best first.
@@ -48,7 +51,7 @@ def home(study: Study, results: Path) -> str:
     own = variants[variants["dataset"] == study.dataset]
     done = own[own["n"] > 0].sort_values("test_accuracy_mean", ascending=False, kind="stable")
     seeds = figures.counted(done["n"]) if len(done) else "no"
-    best = [{"variant": row["variant"], "text": _accuracy(row)} for row in done.head(progress.BEST).to_dict("records")]
+    best = [{"variant": row["variant"], "text": _accuracy(row)} for row in done.head(BEST).to_dict("records")]
     template = jinja2.Template((TEMPLATES / "home.rst.jinja").read_text(), undefined=jinja2.StrictUndefined)
     seeds += " seed" if seeds == "1" else " seeds"
     facts = {"dataset": study.dataset, "done": len(done), "count": len(own), "seeds": seeds}
@@ -180,7 +183,7 @@ def publish(text: str) -> str:
 
 
 def _accuracy(row: Mapping[str, Any]) -> str:
-    return f"{progress.accuracy(row)} (n = {row['n']})"
+    return f"{accuracy_text(row)} (n = {row['n']})"
 
 
 def _paragraph(text: str) -> str:
@@ -204,5 +207,5 @@ def _embedded(path: Path) -> str:
 
 
 def _write_text(path: Path, text: str) -> None:
-    with storage.atomic(path) as temporary:
+    with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

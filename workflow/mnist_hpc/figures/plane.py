@@ -10,9 +10,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import matplotlib as mpl
 import numpy as np
 
-from mnist_hpc import device, figures, storage
+from mnist_hpc import figures
+from mnist_hpc.data.splits import Split, read_split
 from mnist_hpc.figures import style
-from mnist_hpc.specification import Study
+from mnist_hpc.files import hdf5
+from mnist_hpc.study.specification import Study
+from mnist_hpc.training import device
+from mnist_hpc.training.models_file import read_models
 
 COLOURS = (style.VERMILION, style.BLUE, style.GREEN, style.ORANGE)
 # Seeds in a figure, training points in a panel, points of the plane along an axis.
@@ -25,13 +29,13 @@ def draw(study: Study, results: Path, kind: str) -> None:
     for variant, file in figures.files(study, kind).items():
         block = study.blocks_of(variant)[0]
         models = results / block.folder / "models.h5"
-        with storage.reading(results / block.dataset / "data" / "train.h5") as data:
-            points = storage.read_split(data["train"])
-        points = storage.Split(points.inputs[:POINTS], points.labels[:POINTS])
+        with hdf5.reading(results / block.dataset / "data" / "train.h5") as data:
+            points = read_split(data["train"])
+        points = Split(points.inputs[:POINTS], points.labels[:POINTS])
         (boundaries if kind == "boundaries" else hidden_space)(models, points, results / file)
 
 
-def boundaries(path_of_models: Path, points: storage.Split, path: Path) -> None:
+def boundaries(path_of_models: Path, points: Split, path: Path) -> None:
     """Draw what each of the first seeds makes of the plane, and training points on it.
 
     Args:
@@ -39,9 +43,9 @@ def boundaries(path_of_models: Path, points: storage.Split, path: Path) -> None:
         points: some training examples, float32 (N, 2).
         path: of the SVG to write.
     """
-    from mnist_hpc import models
+    from mnist_hpc.training import models
 
-    specification, trained = storage.read_models(path_of_models)
+    specification, trained = read_models(path_of_models)
     done = {seed: model for seed, model in trained.items() if model.weights}
     title = (
         f"{specification['variant']} on {specification['dataset']}: how the net parts the plane,\nand training points"
@@ -72,14 +76,14 @@ def boundaries(path_of_models: Path, points: storage.Split, path: Path) -> None:
     return None
 
 
-def hidden_space(path_of_models: Path, points: storage.Split, path: Path) -> None:
+def hidden_space(path_of_models: Path, points: Split, path: Path) -> None:
     """Draw training points as the three units of the hidden layer see them, and the plane that parts the classes.
 
     Args: as for ``boundaries``.
     """
-    from mnist_hpc import models
+    from mnist_hpc.training import models
 
-    specification, trained = storage.read_models(path_of_models)
+    specification, trained = read_models(path_of_models)
     seed = next((seed for seed, model in trained.items() if model.weights), None)
     title = f"{specification['variant']} on {specification['dataset']}, seed {seed}: the hidden layer's view\n"
     title += "in three dimensions, where a plane parts the classes"

@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
-from mnist_hpc import storage
+from mnist_hpc.files.atomic import atomic
 
 mpl.use("svg")
 import matplotlib.pyplot as plt
@@ -58,7 +58,7 @@ def figure(path: Path, height: float, title: str, layout: str | None = "constrai
         try:
             made.suptitle(title, x=0.01, ha="left", wrap=True)
             yield made
-            with storage.atomic(path) as temporary:
+            with atomic(path) as temporary:
                 made.savefig(temporary, format="svg", metadata={"Date": None, "Title": title.replace("\n", " ")})
         finally:
             plt.close(made)

@@ -5,9 +5,10 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from mnist_hpc import figures, storage
+from mnist_hpc import figures
 from mnist_hpc.figures import style
-from mnist_hpc.specification import Study
+from mnist_hpc.study.specification import Study
+from mnist_hpc.training.models_file import read_models
 
 COLUMNS = {"templates": 5, "filters": 8}
 
@@ -16,7 +17,7 @@ def draw(study: Study, results: Path, kind: str) -> None:
     """Draw the templates of all linear variants, or the filters of all convolutional ones; of their first seed."""
     for variant, file in figures.files(study, kind).items():
         block = study.blocks_of(variant)[0]
-        specification, models = storage.read_models(results / block.folder / "models.h5")
+        specification, models = read_models(results / block.folder / "models.h5")
         done = {seed: model for seed, model in models.items() if model.weights}
         seed = min(done, default=None)
         pictures = [] if seed is None else images(done[seed].weights, specification["input_shape"])

@@ -1,0 +1,47 @@
+import pytest
+
+from mnist_hpc.errors import UserError
+from mnist_hpc.study.layers import output_shape
+
+LAYERS = [
+    ("Flatten", {}),
+    ("Reshape", {"target_shape": [14, 14, 4]}),
+    ("Dense", {"units": 5}),
+    ("Conv2D", {"filters": 6, "kernel_size": 5}),
+    ("Conv2D", {"filters": 6, "kernel_size": [3, 4], "strides": [2, 3]}),
+    ("Conv2D", {"filters": 6, "kernel_size": 5, "strides": 3, "padding": "same"}),
+    ("SeparableConv2D", {"filters": 6, "kernel_size": 3, "strides": 2}),
+    ("DepthwiseConv2D", {"kernel_size": 3, "depth_multiplier": 2}),
+    ("DepthwiseConv2D", {"kernel_size": 3, "strides": 2, "padding": "same"}),
+    ("MaxPooling2D", {}),
+    ("MaxPooling2D", {"pool_size": 3, "padding": "same"}),
+    ("MaxPooling2D", {"pool_size": 3, "strides": 2}),
+    ("AveragePooling2D", {"pool_size": [2, 5]}),
+    ("GlobalAveragePooling2D", {}),
+    ("GlobalMaxPooling2D", {}),
+    ("BatchNormalization", {}),
+    ("GaussianNoise", {"stddev": 1.0}),
+    ("SpatialDropout2D", {"rate": 0.1}),
+]
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(("layer", "arguments"), LAYERS)
+@pytest.mark.parametrize("shape", [(28, 28, 1), (14, 7, 8)])
+def test_shapes_are_those_of_keras(layer, arguments, shape):
+    from mnist_hpc.training import models
+
+    assert output_shape(layer, arguments, shape) == models.build([{layer: arguments}], shape, seed=0).output_shape[1:]
+
+
+@pytest.mark.parametrize(
+    ("layer", "arguments", "shape", "message"),
+    [
+        ("Conv2D", {"filters": 1, "kernel_size": 3}, (784,), r"found an input of shape \(784,\), expected \(rows"),
+        ("MaxPooling2D", {}, (1, 1, 8), "found an input of 1×1 pixels, expected at least 2×2 for MaxPooling2D"),
+        ("Reshape", {"target_shape": [28, 29]}, (28, 28, 1), r"found target_shape \[28, 29\], expected 784 values"),
+    ],
+)
+def test_a_layer_that_cannot_work_is_refused(layer, arguments, shape, message):
+    with pytest.raises(UserError, match=message):
+        output_shape(layer, arguments, shape)

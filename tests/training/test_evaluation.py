@@ -1,0 +1,138 @@
+import csv
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from conftest import error_line, run, specification
+from mnist_hpc.files import hdf5
+from mnist_hpc.data.splits import Split, read_split, write_split
+from mnist_hpc.training.models_file import Model, read_models, write_models
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+
+@pytest.fixture(scope="module")
+def block(digits, tmp_path_factory):
+    """Return a folder with models and evaluation of two seeds, the second of which failed, made by the commands."""
+    folder = tmp_path_factory.mktemp("block")
+    trained = run(
+        *("train", "--data", digits / "train.h5", "--variant", "tiny", "--seeds", "0-1"),
+        *("--specification", json.dumps(specification()), "--models", folder / "models.h5"),
+        *("--history", folder / "history.csv"),
+    )
+    assert trained.returncode == 0, trained.stderr
+    header, models = read_models(folder / "models.h5")
+    models[1] = Model(models[1].facts | {"status": "failed", "failed_step": 7}, {})
+    write_models(folder / "models.h5", header, models)
+    evaluated = run(
+        *("evaluate", "--models", folder / "models.h5", "--data", digits / "test.h5"),
+        *("--metrics", folder / "metrics.csv", "--predictions", folder / "predictions.h5"),
+    )
+    assert evaluated.returncode == 0, evaluated.stderr
+    return folder
+
+
+def metrics(block):
+    with (block / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_accuracy_loss_and_confusion_are_those_of_the_predictions(block, digits):
+    with hdf5.reading(digits / "test.h5") as file:
+        labels = read_split(file).labels
+    with h5py.File(block / "predictions.h5") as file:
+        probabilities = file["seed-0/probabilities"][()]
+        confusion = file["seed-0/confusion"][()]
+        assert np.array_equal(file["labels"], labels)
+    row = metrics(block)[0]
+    predicted = probabilities.argmax(axis=1)
+    assert probabilities.shape == (360, 10)
+    assert probabilities.dtype == np.float32
+    assert float(row["test_accuracy"]) == pytest.approx(np.mean(predicted == labels))
+    own = probabilities[np.arange(360), labels]
+    assert float(row["test_loss"]) == pytest.approx(-np.log(own).mean(), rel=1e-5)
+    assert confusion.sum() == 360
+    assert confusion[3, 5] == np.sum((labels == 3) & (predicted == 5))
+    assert np.trace(confusion) == np.sum(predicted == labels)
+
+
+def test_a_failed_seed_has_its_row_and_no_predictions(block):
+    row = metrics(block)[1]
+    assert (row["seed"], row["status"], row["failed_step"], row["test_accuracy"]) == ("1", "failed", "7", "")
+    with h5py.File(block / "predictions.h5") as file:
+        assert "seed-1" not in file
+
+
+def test_the_hardest_images_are_kept_with_the_wrongly_read_ones(block, digits):
+    with hdf5.reading(digits / "test.h5") as file:
+        test = read_split(file)
+    with h5py.File(block / "predictions.h5") as file:
+        probabilities, hardest = file["seed-0/probabilities"][()], file["seed-0/hardest"][()]
+        index = file["examples/index"][()]
+        assert np.array_equal(file["examples/images"], test.inputs[index])
+    own = probabilities[np.arange(360), test.labels]
+    assert np.all(np.diff(own[hardest]) >= 0)
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != test.labels)
+    assert 0 < len(wrong) < 200
+    assert set(wrong) <= set(hardest) <= set(index)
+
+
+def test_an_incomplete_last_batch_changes_nothing(block, digits, monkeypatch):
+    from mnist_hpc.training import evaluation, models
+
+    with hdf5.reading(digits / "test.h5") as file:
+        test = read_split(file)
+    header, trained = read_models(block / "models.h5")
+    whole = evaluation.evaluate(header, trained, test, 10)[0]
+    monkeypatch.setattr(models, "PREDICTION_BATCH", 7)
+    parts = evaluation.evaluate(header, trained, test, 10)[0]
+    assert np.array_equal(whole["confusion"], parts["confusion"])
+    # Another batch size sums in another order.
+    assert parts["probabilities"] == pytest.approx(whole["probabilities"], abs=1e-6)
+
+
+def test_every_row_says_what_it_was_made_from(block):
+    row = metrics(block)[0]
+    for name in ("spec_hash", "data_hash", "code_hash", "evaluation_code_hash"):
+        assert len(row[name]) == 12, name
+    assert row["device"].startswith(("CPU ", "GPU "))
+    assert (row["threads"], row["batch_size"], row["steps"], row["parameters"]) == ("1", "100", "60", "7850")
+    assert float(row["images_per_second"]) == pytest.approx(60 * 100 / float(row["train_seconds"]))
+
+
+def test_models_of_other_data_are_refused(block, digits, tmp_path):
+    with hdf5.reading(digits / "test.h5") as file:
+        test, attributes = read_split(file), dict(file.attrs)
+    with hdf5.writing(tmp_path / "test.h5", attributes | {"data_hash": "other"}) as file:
+        write_split(file, test)
+    outputs = ("--metrics", tmp_path / "m.csv", "--predictions", tmp_path / "p.h5")
+    line = error_line(run("evaluate", "--models", block / "models.h5", "--data", tmp_path / "test.h5", *outputs))
+    assert "train it again" in line
+    assert not (tmp_path / "m.csv").exists()
+
+
+def test_a_job_with_fewer_threads_than_the_variant_asks_for_says_so_and_records_it(digits, tmp_path):
+    wanted = json.dumps(specification(threads=2, steps=5))
+    result = run(
+        *("train", "--data", digits / "train.h5", "--variant", "tiny", "--seeds", "0-0", "--threads", "1"),
+        *("--specification", wanted, "--models", tmp_path / "models.h5", "--history", tmp_path / "history.csv"),
+    )
+    assert "tiny: 1 threads instead of 2: the last bits may differ" in result.stderr
+    _, models = read_models(tmp_path / "models.h5")
+    assert models[0].facts["threads"] == 1
+
+
+def test_labels_that_are_no_class_are_refused(digits, block, tmp_path):
+    with hdf5.reading(digits / "test.h5") as file:
+        attributes, split = dict(file.attrs), read_split(file)
+    with hdf5.writing(tmp_path / "test.h5", attributes) as file:
+        write_split(file, Split(split.inputs, split.labels + 1))
+    line = error_line(
+        run(
+            *("evaluate", "--models", block / "models.h5", "--data", tmp_path / "test.h5"),
+            *("--metrics", tmp_path / "metrics.csv", "--predictions", tmp_path / "predictions.h5"),
+        )
+    )
+    assert "test.h5: found the label 10, expected 0 to 9" in line

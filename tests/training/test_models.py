@@ -1,0 +1,169 @@
+import inspect
+
+import numpy as np
+import pytest
+import yaml
+
+from conftest import error_line, run
+from mnist_hpc.data.splits import Split
+from mnist_hpc.training.models_file import Model, read_models, write_models
+from mnist_hpc.study import config
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+CNN = [
+    {"Conv2D": {"filters": 2, "kernel_size": 3, "activation": "relu"}},
+    {"BatchNormalization": {}},
+    {"MaxPooling2D": {}},
+    {"Flatten": {}},
+    {"Dropout": {"rate": 0.5}},
+    {"Dense": {"units": 10}},
+]
+
+
+def values(model):
+    return [variable.numpy() for variable in model.variables]
+
+
+def test_the_seed_decides_the_initial_weights():
+    from mnist_hpc.training import models
+
+    first, again, other = (values(models.build(CNN, (28, 28, 1), seed)) for seed in (3, 3, 4))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first[0], other[0])
+
+
+@pytest.mark.parametrize("kind", ["layer", "optimizer"])
+def test_every_layer_and_argument_of_the_schema_is_keras(kind):
+    import keras
+
+    from mnist_hpc.training import models
+
+    schema = yaml.safe_load(config.SCHEMA.read_text())["$defs"]
+    module = keras.layers if kind == "layer" else keras.optimizers
+    known = schema[kind]["else"]["properties"]
+    assert set(schema[kind]["then"]["enum"]) <= set(known)
+    assert kind == "optimizer" or set(known) == models.LAYERS
+    for name, arguments in known.items():
+        meant = arguments
+        while "$ref" in meant:
+            meant = schema[meant["$ref"].rpartition("/")[2]]
+        parameters = inspect.signature(getattr(module, name)).parameters
+        assert set(meant["properties"]) <= set(parameters), name
+
+
+@pytest.mark.parametrize("kind", ["activation", "initializer"])
+def test_every_activation_and_initializer_of_the_schema_is_keras(kind):
+    import keras
+
+    find = keras.activations.get if kind == "activation" else keras.initializers.get
+    for name in yaml.safe_load(config.SCHEMA.read_text())["$defs"][kind]["enum"]:
+        assert callable(find(name))
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """Return a models file with seed 5, and the model it was made from."""
+    from mnist_hpc.training import models
+
+    model = models.build(CNN, (28, 28, 1), seed=5)
+    facts = {"layers": CNN, "input_shape": [28, 28, 1], "loss": {"CategoricalCrossentropy": {}}, "dataset": "digits"}
+    runs = {5: Model({"status": "ok"}, models.weights(model)), 6: Model({"status": "failed"}, {})}
+    write_models(tmp_path / "models.h5", facts, runs)
+    return tmp_path / "models.h5", model
+
+
+def test_load_gives_back_the_trained_model(trained):
+    from mnist_hpc.training import models
+
+    path, model = trained
+    images = np.random.default_rng(0).random((3, 28, 28, 1), np.float32)
+    assert np.array_equal(models.load(path)(images), model(images))
+
+
+def test_export_writes_a_keras_file_that_keras_reads(trained, tmp_path):
+    import keras
+
+    path, model = trained
+    result = run("export", "--model", path, "--seed", "5", tmp_path / "out.keras")
+    assert result.returncode == 0, result.stderr
+    images = np.random.default_rng(0).random((3, 28, 28, 1), np.float32)
+    exported = keras.models.load_model(tmp_path / "out.keras", safe_mode=True)
+    assert np.array_equal(exported(images), model(images))
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["models.h5", "out.keras"]
+
+
+def test_export_refuses_what_it_cannot_do(trained, tmp_path):
+    path, _ = trained
+    assert "expected a name that ends in .keras" in error_line(run("export", "--model", path, tmp_path / "out.h5"))
+    line = error_line(run("export", "--model", path, "--seed", "7", tmp_path / "out.keras"))
+    assert "found seeds 5, 6, expected --seed 7 among them" in line
+    line = error_line(run("export", "--model", path, "--seed", "6", tmp_path / "out.keras"))
+    assert "the training of seed 6 failed" in line
+    assert "nowhere.h5: not found" in error_line(run("export", "--model", "nowhere.h5", tmp_path / "out.keras"))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"TFSMLayer": {"filepath": "evil", "call_endpoint": "serving_default"}},
+        {"Lambda": {"function": "print"}},
+        {"Dense": {"units": 10, "activation": {"class_name": "function", "config": "print"}}},
+    ],
+    ids=["runs a saved graph", "runs a function", "makes an object"],
+)
+def test_a_model_from_a_stranger_runs_no_code(layer, trained, tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    class Evil(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1])])
+        def serve(self, values):
+            tf.io.write_file(str(tmp_path / "written"), "")
+            return tf.reshape(values, [-1, 784])[:, :10]
+
+    tf.saved_model.save(Evil(), tmp_path / "evil")
+    path, _ = trained
+    header, runs = read_models(path)
+    write_models(path, header | {"layers": [layer]}, runs)
+    monkeypatch.chdir(tmp_path)
+    assert f"layer 1: found {next(iter(layer))} with" in error_line(run("export", "--model", path, "out.keras"))
+    assert not (tmp_path / "written").exists()
+
+
+@pytest.mark.parametrize("center", [True, False])
+def test_batch_normalisation_in_training_is_that_of_keras(center):
+    import keras
+
+    from mnist_hpc.training import models
+
+    images = np.random.default_rng(0).normal(2, 3, (8, 6, 6, 5)).astype(np.float32)
+    arguments = {"momentum": 0.9, "epsilon": 0.01, "center": center, "scale": center}
+    plain, fused = keras.layers.BatchNormalization(**arguments), models.FusedBatchNormalization(**arguments)
+    outputs = [np.array(layer(images, training=True)) for layer in (plain, fused)]
+    # Other orders of float32 sums.
+    assert outputs[1] == pytest.approx(outputs[0], abs=1e-4)
+    assert fused.moving_mean.numpy() == pytest.approx(plain.moving_mean.numpy(), abs=1e-5)
+    # The unbiased variance, over 8 × 6 × 6 values, where Keras takes the biased one.
+    count = 8 * 6 * 6
+    of_batch = (plain.moving_variance.numpy() - 0.9) / 0.1
+    assert fused.moving_variance.numpy() == pytest.approx(0.9 + 0.1 * of_batch * count / (count - 1), rel=1e-4)
+    assert np.array(fused(images)) == pytest.approx(np.array(plain(images)), rel=1e-2, abs=1e-2)
+
+
+@pytest.mark.parametrize("kind", ["images", "features"])
+def test_normalisation_knows_the_training_data_alone(digit_splits, kind):
+    from mnist_hpc.data.splits import Split
+    from mnist_hpc.training.models_file import Model, read_models, write_models
+    from mnist_hpc.training import models
+
+    train = digit_splits[0] if kind == "images" else Split(np.array([[1, 10], [3, 30]], np.float32), None)
+    layers = models.adapted([{"Normalization": {}}, {"Flatten": {}}], train)
+    model = models.build(layers, models.input_shape(train), seed=0)
+    outputs = np.array(model(models.inputs(train.inputs)))
+    if kind == "images":
+        # One mean and one deviation for all pixels, float32 over 1257 × 784 of them.
+        assert outputs.mean() == pytest.approx(0, abs=1e-4)
+        assert outputs.std() == pytest.approx(1, abs=1e-4)
+    else:
+        assert outputs == pytest.approx(np.array([[-1, -1], [1, 1]]), abs=1e-6)
+    assert models.adapted([{"Flatten": {}}], train) == [{"Flatten": {}}]

@@ -1,0 +1,116 @@
+"""Schedules, decay and averages of the weights, as a training meets them."""
+
+import math
+
+import numpy as np
+import pytest
+
+from conftest import specification
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+
+def rates(learning_rate, steps=100):
+    from mnist_hpc.training import optimizers
+
+    found = optimizers.schedule(learning_rate, steps)
+    return [float(found(step)) for step in range(steps + 1)]
+
+
+def test_one_cycle_rises_to_its_maximum_and_ends_at_nothing():
+    found = rates({"OneCycle": {"maximal_learning_rate": 1, "warmup": 0.25}})
+    assert found[0] == pytest.approx(1 / 25)
+    assert np.diff(found[:26]) == pytest.approx((1 - 1 / 25) / 25, rel=1e-4)
+    assert max(found) == found[25] == pytest.approx(1)
+    assert found[100] == pytest.approx(0, abs=1e-6)
+    # Half way down a cosine is half of the maximum, here between two steps.
+    assert (found[62] + found[63]) / 2 == pytest.approx(0.5, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("learning_rate", "last"),
+    [
+        ({"CosineDecay": {"initial_learning_rate": 0.4}}, 0.0),
+        ({"CosineDecay": {"initial_learning_rate": 0.4, "alpha": 0.1}}, 0.04),
+        ({"CosineDecay": {"initial_learning_rate": 0.1, "warmup_target": 0.4, "warmup_steps": 10}}, 0.0),
+        ({"ExponentialDecay": {"initial_learning_rate": 0.4, "decay_rate": 0.1}}, 0.04),
+    ],
+)
+@pytest.mark.parametrize("steps", [100, 1000])
+def test_a_schedule_of_keras_ends_with_the_training(learning_rate, last, steps):
+    assert rates(learning_rate, steps)[-1] == pytest.approx(last, abs=1e-6)
+
+
+def test_decay_steps_are_those_that_are_given():
+    schedule = {"ExponentialDecay": {"initial_learning_rate": 0.4, "decay_rate": 0.5, "decay_steps": 50}}
+    assert rates(schedule, 150)[-1] == pytest.approx(0.4 / 8)
+
+
+def loop_of(split, **changes):
+    from mnist_hpc.training import loop
+
+    changed = specification(**changes)
+    made = loop.Loop(changed, split, loop.choose(changed, 1))
+    made.start(0)
+    return made
+
+
+def kernel_and_bias(made):
+    return [variable.numpy() for variable in made.model.trainable_variables]
+
+
+def test_a_schedule_decides_the_steps_that_a_training_takes(digit_splits):
+    plain = loop_of(digit_splits[0], optimizer={"SGD": {"learning_rate": 0.1}}, steps=2)
+    cycle = {"OneCycle": {"maximal_learning_rate": 0.1, "warmup": 0.5}}
+    scheduled = loop_of(digit_splits[0], optimizer={"SGD": {"learning_rate": cycle}}, steps=2)
+    for made in (plain, scheduled):
+        made.run(0, 0, 1)
+    assert kernel_and_bias(scheduled)[0] == pytest.approx(kernel_and_bias(plain)[0] / 25, abs=1e-7)
+
+
+def test_weight_decay_shrinks_kernels_alone(digit_splits):
+    layers = [{"Flatten": {}}, {"Dense": {"units": 10, "kernel_initializer": "ones", "bias_initializer": "ones"}}]
+    made = [
+        loop_of(digit_splits[0], layers=layers, optimizer={"SGD": {"learning_rate": 0.5, "weight_decay": decay}})
+        for decay in (0.0, 0.2)
+    ]
+    for one in made:
+        one.run(0, 0, 1)
+    (kernel, bias), (decayed, same) = map(kernel_and_bias, made)
+    # All weights begin at 1: decoupled decay takes learning rate × decay off, whatever the gradient.
+    assert decayed == pytest.approx(kernel - 0.5 * 0.2, abs=1e-6)
+    assert np.array_equal(bias, same)
+
+
+def test_the_average_of_the_weights_is_what_is_validated_and_kept(digit_splits):
+    from mnist_hpc.training import trainer
+
+    train, validation = digit_splits
+    average = {"SGD": {"learning_rate": 0.5, "use_ema": True, "ema_momentum": 0.9}}
+    made = loop_of(train, optimizer=average, steps=30)
+    expected = None
+    for step in range(30):
+        made.run(0, step, step + 1)
+        live = kernel_and_bias(made)[0]
+        expected = live if expected is None else 0.9 * expected + 0.1 * live
+    trainer = trainer.Trainer(specification(optimizer=average, steps=30), train, validation, threads=1)
+    model, rows = trainer.train(0, print)
+    assert model.weights["02_dense/kernel"] == pytest.approx(expected, abs=1e-5)
+    assert not np.allclose(expected, live, atol=1e-3)
+    trainer.loop.start(0)
+    for variable, value in zip(trainer.loop.model.variables, model.weights.values(), strict=True):
+        variable.assign(value)
+    assert trainer.loop.validate(validation)[0] == pytest.approx(rows[-1]["validation_loss"], rel=1e-5)
+
+
+def test_label_smoothing_is_in_the_training_loss_alone(digit_splits):
+    import tensorflow as tf
+
+    from mnist_hpc.training import losses
+
+    logits, labels = tf.constant([[2.0, 0.0]]), tf.constant([[1.0, 0.0]])
+    low, high = math.log(1 + math.exp(-2)), math.log(1 + math.exp(2))
+    smoothed = losses.smoothed("CategoricalCrossentropy", {"label_smoothing": 0.2})
+    assert float(smoothed(labels, logits)[0]) == pytest.approx(0.9 * low + 0.1 * high, rel=1e-5)
+    made = loop_of(digit_splits[0], loss={"CategoricalCrossentropy": {"label_smoothing": 0.2}})
+    assert made.validate(digit_splits[0])[0] == pytest.approx(math.log(10), rel=1e-5)

@@ -1,0 +1,1 @@
+"""Slurm: what is asked of it, and what became of the jobs."""

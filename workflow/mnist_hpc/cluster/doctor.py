@@ -1,0 +1,226 @@
+"""Is the cluster ready for the study? Looked at from the login node, before anything is queued."""
+
+import ast
+import json
+import os
+import platform
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from mnist_hpc.cluster import container, slurm
+from mnist_hpc.cluster.slurm import Request
+from mnist_hpc.errors import UserError
+from mnist_hpc.study import config
+from mnist_hpc.study.specification import EVALUATION_MINUTES, Study
+
+FREE_GB = 5
+FREE_INODES = 10_000
+TRIAL_MINUTES = 5
+# cuDNN 9.11 and later do not run on the V100 any more.
+CUDNN_WITHOUT_V100 = (9, 11)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor.
+
+    Attributes:
+        subject: what was looked at.
+        text: what was found; for a problem, what to do.
+        problem: whether it must be mended before a run.
+    """
+
+    subject: str
+    text: str
+    problem: bool = False
+
+    def __str__(self) -> str:
+        return f"{'FIX' if self.problem else 'ok ':4} {self.subject}: {self.text}"
+
+
+class Profile:
+    """What a profile says about jobs.
+
+    Attributes:
+        settings: its entries, by name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Read ``config.yaml`` of a profile's folder; raises UserError as ``config.read_yaml``."""
+        path = folder / "config.yaml"
+        self.settings: dict[str, Any] = config.read_yaml(path) or {}
+        if self.settings.get("executor") != "slurm":
+            raise UserError(f"{path}: found executor {self.settings.get('executor')!r}, expected slurm")
+        self._defaults = _pairs(self.settings.get("default-resources"))
+        self._rules: dict[str, dict[str, Any]] = {}
+        for name, value in _pairs(self.settings.get("set-resources")).items():
+            rule, _, key = name.partition(":")
+            self._rules.setdefault(rule, {}).update(value if not key else {key: value})
+
+    def of_rule(self, rule: str) -> dict[str, Any]:
+        """Return what the profile sets for a rule, whatever the rule says itself."""
+        return self._rules.get(rule, {})
+
+    def requests(self, study: Study) -> dict[Request, list[str]]:
+        """Return what the jobs of a study ask for, with the names of their variants and sweeps."""
+        found: dict[Request, list[str]] = {}
+
+        def add(name: str, keys: Mapping[str, Any], rule: str, evaluation: int) -> None:
+            own = {"runtime": keys["runtime"], "mem_mb": keys["mem_mb"]} | self.of_rule(rule)
+            own["runtime"] += evaluation
+            found.setdefault(Request.of(self._defaults | own, keys["threads"]), []).append(name)
+
+        evaluation = self.of_rule("evaluate").get("runtime", EVALUATION_MINUTES)
+        for name, variant in study.variants.items():
+            add(name, variant.keys, "train", evaluation)
+        for name, sweep in study.sweeps.items():
+            add(name, sweep.variant.keys, "sweep", 0)
+        return found
+
+
+def _pairs(entries: Any) -> dict[str, Any]:
+    """Return entries of a profile, a list of name=value or a mapping, as a mapping with Python values."""
+    if isinstance(entries, Mapping):
+        return dict(entries)
+    found: dict[str, Any] = {}
+    for entry in entries or []:
+        name, _, value = str(entry).partition("=")
+        try:
+            found[name] = ast.literal_eval(value)
+        except (SyntaxError, ValueError):
+            found[name] = value
+    return found
+
+
+def examine(study: Study, folder: Path, results: Path, wait: int) -> Iterator[Finding]:
+    """Yield one finding after the other; the trial job comes last.
+
+    Args:
+        study: that is to run.
+        folder: of the profile.
+        results: the folder ``results``.
+        wait: seconds that the trial job may wait for a node.
+    """
+    profile = Profile(folder)
+    try:
+        yield Finding("Slurm", slurm.ask("sinfo", "--version"))
+    except UserError as error:
+        yield Finding("Slurm", str(error), problem=True)
+        return
+    requests = profile.requests(study)
+    refused = False
+    for request, names in requests.items():
+        reason = slurm.refusal(request)
+        refused |= reason is not None
+        yield Finding("request", reason or f"{request} ({len(names)} variants and sweeps)", problem=bool(reason))
+    yield from _settings(profile)
+    yield from _versions(gpu=bool(profile.of_rule("train").get("require_gpu")))
+    yield from _room(results)
+    yield from _orphans(Path.cwd())
+    if refused:
+        yield Finding("trial job", "not tried, as Slurm would refuse it", problem=True)
+    else:
+        yield from _trial(next(iter(requests)), profile, results, wait)
+
+
+def _settings(profile: Profile) -> Iterator[Finding]:
+    """Yield what in a profile is known to lose jobs or results."""
+    settings = profile.settings
+    if settings.get("slurm-array-jobs"):
+        text = "slurm-array-jobs loses results (issues 447 and 473 of the executor plugin); delete the entry"
+        yield Finding("profile", text, problem=True)
+    if not settings.get("slurm-jobname-prefix"):
+        text = "slurm-jobname-prefix is missing; add it, jobs have meaningless names otherwise"
+        yield Finding("profile", text, problem=True)
+    if not settings.get("retries"):
+        yield Finding("profile", "retries is missing; a training that meets its time limit would end", problem=True)
+
+
+def _versions(*, gpu: bool) -> Iterator[Finding]:
+    """Yield whether the environment is that of the lock file, and one that can use a GPU."""
+    packages = ["tensorflow", "tensorflow-cpu", "nvidia-cudnn-cu12", "keras", "snakemake"]
+    packages += ["snakemake-executor-plugin-slurm"]
+    installed = {}
+    for name in packages:
+        try:
+            installed[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    if gpu and not container.image() and "nvidia-cudnn-cu12" not in installed:
+        yield Finding("environment", "TensorFlow has no CUDA here; run `make env-gpu`", problem=True)
+    cudnn = installed.get("nvidia-cudnn-cu12", "0.0")
+    if tuple(map(int, cudnn.split(".")[:2])) >= CUDNN_WITHOUT_V100:
+        yield Finding("environment", f"cuDNN {cudnn} does not run on a V100; run `make env-gpu`", problem=True)
+    listed = ", ".join(f"{name} {version}" for name, version in installed.items())
+    yield Finding("environment", f"Python {platform.python_version()}, {listed}")
+
+
+def _room(results: Path) -> Iterator[Finding]:
+    """Yield whether there is space and are inodes left where the results go."""
+    place = next(path for path in (results.absolute(), *results.absolute().parents) if path.exists())
+    system = os.statvfs(place)
+    free, inodes = system.f_bavail * system.f_frsize / 1e9, system.f_favail
+    text = f"{free:.0f} GB and {inodes} inodes free under {place}"
+    if system.f_files == 0:  # file systems without a fixed number of inodes say 0
+        text, inodes = f"{free:.0f} GB free under {place}", FREE_INODES
+    if free < FREE_GB or inodes < FREE_INODES:
+        text += f", expected {FREE_GB} GB and {FREE_INODES} inodes: move the folder to the project's file system"
+        yield Finding("space", text, problem=True)
+    else:
+        yield Finding("space", f"{text} (quotas may be smaller)")
+
+
+def _orphans(folder: Path) -> Iterator[Finding]:
+    """Yield whether an earlier main process left jobs running."""
+    left = slurm.jobs_of(folder)
+    for job in left:
+        text = f"{job}; `make resume PROFILE=… ORPHANS=wait`, `cancel` or `adopt`, unless its main process lives"
+        yield Finding("running already", text, problem=True)
+    if not left:
+        yield Finding("running already", "nothing of this folder")
+
+
+def _trial(request: Request, profile: Profile, results: Path, wait: int) -> Iterator[Finding]:
+    """Yield what a short job on a compute node sees."""
+    gpu = int(profile.of_rule("train").get("require_gpu", 0))
+    results.mkdir(exist_ok=True)
+    answer = results.absolute() / f".doctor-{os.getpid()}.json"
+    command = [
+        *container.python(sys.executable),
+        "-m",
+        "mnist_hpc",
+        "probe",
+        "--require-gpu",
+        str(gpu),
+        "--answer",
+        str(answer),
+    ]
+    short = Request(TRIAL_MINUTES, request.mem_mb, request.cpus, request.options)
+    begin = time.monotonic()
+    try:
+        slurm.ask(
+            *("srun", f"--immediate={wait}", "--ntasks=1", "--job-name=mnist_doctor", *short.arguments),
+            *command,
+            timeout=wait + 60 * TRIAL_MINUTES,
+        )
+        while not answer.exists():  # the shared file system may take its time
+            if time.monotonic() - begin > wait + 60 * TRIAL_MINUTES:
+                raise UserError(f"the job ended well, but {answer} did not appear here: is the folder shared?")
+            time.sleep(0.5)
+        found = json.loads(answer.read_text())
+    except UserError as error:
+        text = str(error)
+        if re.search(r"busy|immediate|Unable to allocate", text, re.IGNORECASE):
+            text = f"no node was free within {wait} s; try again, or wait longer: make doctor WAIT=600"
+        yield Finding("trial job", text, problem=True)
+        return
+    finally:
+        answer.unlink(missing_ok=True)
+    text = "TensorFlow {tensorflow} on {host}: {device}".format(**found)
+    yield Finding("trial job", f"{text}; came back in {time.monotonic() - begin:.0f} s, files are shared")

@@ -1,0 +1,30 @@
+"""Write a trained model as a .keras file: images (N, 28, 28, 1) from 0 to 1 in, logits out."""
+
+import argparse
+from pathlib import Path
+
+from mnist_hpc.errors import UserError
+from mnist_hpc.files.atomic import atomic
+from mnist_hpc.training import device
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    parser.add_argument("--model", type=Path, required=True, help="models.h5 of a block")
+    parser.add_argument("--seed", type=int, help="which of its seeds; the first by default")
+    parser.add_argument("output", type=Path, help=".keras file to write")
+
+
+def run(model: Path, seed: int | None, output: Path) -> None:
+    """Write the file; raises UserError if the model cannot be read or the name does not end in .keras."""
+    if output.suffix != ".keras":
+        raise UserError(f"{output}: expected a name that ends in .keras")
+    device.prepare(threads=1)
+
+    from mnist_hpc.training import models
+
+    network = models.load(model, seed)
+    with atomic(output) as temporary:
+        renamed = temporary.with_suffix(".keras")
+        network.save(renamed)
+        renamed.replace(temporary)

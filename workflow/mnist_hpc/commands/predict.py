@@ -1,0 +1,36 @@
+"""Classify the digit in a picture."""
+
+import argparse
+from pathlib import Path
+
+from mnist_hpc.data.picture import read_digit
+from mnist_hpc.errors import UserError
+from mnist_hpc.training import device
+from mnist_hpc.training.models_file import read_models
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    parser.add_argument("--model", type=Path, required=True, help="models.h5 of a block")
+    parser.add_argument("--seed", type=int, help="which of its seeds; the first by default")
+    parser.add_argument("picture", type=Path, help="PNG, JPEG, ... of one digit")
+
+
+def run(model: Path, seed: int | None, picture: Path) -> None:
+    """Print the most probable digit, and the three most probable ones with their outputs (0 to 1).
+
+    Raises:
+        UserError: the picture or the model cannot be read, or the model does not classify images.
+    """
+    image = read_digit(picture)
+    header, _ = read_models(model)
+    if tuple(header["input_shape"]) != (28, 28, 1):
+        raise UserError(f"{model}: trained on {header['dataset']}, which has no images; choose another model")
+    device.prepare(threads=1)
+
+    from mnist_hpc.training import models
+
+    network = models.load(model, seed)
+    _, (outputs,) = models.predictor(network, *header["loss"])(image[None])
+    ranked = sorted(enumerate(outputs.numpy()), key=lambda pair: -pair[1])
+    print(f"{ranked[0][0]}  ({', '.join(f'{digit}: {value:.3f}' for digit, value in ranked[:3])})")

@@ -1,0 +1,8 @@
+"""What commands tell the person who started them."""
+
+import sys
+
+
+def say(line: str) -> None:
+    """Write a line of progress to standard error."""
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,51 @@
+"""Tables that jobs write, and their columns: ``metrics.csv`` and ``history.csv`` of a block, ``points.csv`` of a sweep.
+
+Tables lie open to every editor. Their last column, the same in all rows, is a checksum of everything else, so that a
+number that was changed, or a row that is gone, is not taken for a measurement. Without pandas: a job starts faster.
+"""
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mnist_hpc.errors import UserError, reason
+from mnist_hpc.files.atomic import atomic
+
+CHECKSUM = "checksum"
+
+
+def write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as CSV with these columns and the checksum; a value that a row does not have is left empty."""
+    lines = [["" if row.get(name) is None else str(row[name]) for name in columns] for row in rows]
+    checked = checksum([columns, lines])
+    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(
+            [[*columns, CHECKSUM], *([*line, checked] for line in lines)],
+        )
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a table by column, as text.
+
+    Raises:
+        UserError: it is not as ``write`` left it.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            columns, *lines = [*csv.reader(file, strict=True)] or [[]]
+        if columns[-1:] != [CHECKSUM]:
+            raise UserError(f"the column {CHECKSUM} is missing")
+        expected = checksum([columns[:-1], [line[:-1] for line in lines]])
+        if any(line[-1:] != [expected] for line in lines):
+            raise UserError("it was changed after it had been written")
+        return [dict(zip(columns, line, strict=True)) for line in lines]
+    except (ValueError, csv.Error, UserError) as error:
+        raise UserError(f"{path}: {reason(error)}; delete the file and run the workflow again") from None
+
+
+def checksum(content: Any) -> str:
+    """Return 12 hexadecimal digits of the SHA-256 of a JSON value."""
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]

@@ -1,0 +1,102 @@
+"""Command-line options and value types that several stages and commands share."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mnist_hpc.errors import UserError
+
+
+def add_study(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a study's config and change keys of it."""
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="the study's config.yaml")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        type=_pair,
+        nargs="*",
+        action=_Mapping,
+        default={},
+        metavar="KEY=VALUE",
+        help="config keys to change, like Snakemake's --config",
+    )
+
+
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a command that reads the results of a study."""
+    add_study(parser)
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of all results")
+
+
+def add_job(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a stage that runs as a job of its own."""
+    parser.add_argument("--threads", type=count, default=1, help="CPU threads")
+    parser.add_argument("--attempts", type=Path, metavar="FILE", help="where this attempt of the job is recorded")
+    parser.add_argument("--mem-mb", type=int, default=0, help="memory that the job requested, for that record")
+    parser.add_argument("--code-hash", default="", metavar="HASH", help="hash of the code, written into the results")
+
+
+def add_gpu(parser: argparse.ArgumentParser) -> None:
+    """Add the option that makes a missing GPU an error."""
+    parser.add_argument("--require-gpu", type=int, choices=(0, 1), default=0, help="1: fail if no GPU is visible")
+
+
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a stage that trains."""
+    add_job(parser)
+    add_gpu(parser)
+    parser.add_argument("--checkpoint-seconds", type=float, default=60.0, help="seconds between two checkpoints")
+
+
+class _Mapping(argparse.Action):
+    """Stores pairs as a mapping."""
+
+    def __call__(self, _parser: Any, namespace: argparse.Namespace, values: Any, _option: Any = None) -> None:
+        setattr(namespace, self.dest, dict(values))
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    key, separator, value = text.partition("=")
+    try:
+        found = yaml.safe_load(value)
+    except yaml.YAMLError:
+        separator = ""
+    if not separator:
+        raise UserError(f"--set: found {text!r}, expected KEY=VALUE, as max_seeds=1")
+    return key, found
+
+
+def json_value(text: str) -> Any:
+    """Return the value of a JSON option; raises UserError if it is not JSON."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"found {text!r}, expected JSON ({error})") from None
+
+
+def count(text: str) -> int:
+    """Return a whole number from 1; raises UserError for anything else."""
+    if not text.isdecimal() or int(text) < 1:
+        raise UserError(f"found {text!r}, expected a whole number from 1")
+    return int(text)
+
+
+def part(text: str) -> tuple[int, int]:
+    """Return K and N of ``K/N``; raises UserError unless 1 ≤ K ≤ N."""
+    number, _, parts = text.partition("/")
+    if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
+        raise UserError(f"--part: found {text!r}, expected K/N with K from 1 to N, as 1/2")
+    return int(number), int(parts)
+
+
+def seeds(text: str) -> range:
+    """Return the seeds of ``FIRST-LAST``; raises UserError if there are none."""
+    first, _, last = text.partition("-")
+    last = last or first
+    found = range(int(first), int(last) + 1) if first.isdecimal() and last.isdecimal() else range(0)
+    if not found:
+        raise UserError(f"--seeds: found {text!r}, expected FIRST-LAST, as 0-4")
+    return found

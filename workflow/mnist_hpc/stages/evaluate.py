@@ -1,0 +1,51 @@
+"""Evaluate a block of trained models on the test set."""
+
+import argparse
+from pathlib import Path
+
+from mnist_hpc import options
+from mnist_hpc.console import say
+from mnist_hpc.data.splits import read_test
+from mnist_hpc.errors import UserError
+from mnist_hpc.files import csv_table, hdf5
+from mnist_hpc.study.layout import RUN_COLUMNS
+from mnist_hpc.training import device
+from mnist_hpc.training.models_file import read_models
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this stage."""
+    parser.add_argument("--models", type=Path, required=True, help="models.h5")
+    parser.add_argument("--data", type=Path, required=True, help="test.h5")
+    parser.add_argument("--metrics", type=Path, required=True, help="metrics.csv to write")
+    parser.add_argument("--predictions", type=Path, required=True, help="predictions.h5 to write")
+    options.add_job(parser)
+
+
+def run(models: Path, data: Path, metrics: Path, predictions: Path, threads: int, code_hash: str) -> None:
+    """Write the predictions of every seed, and one row of metrics per seed.
+
+    Raises:
+        UserError: a file cannot be read, or the models were trained on other data.
+    """
+    header, trained = read_models(models)
+    attributes, test = read_test(data)
+    if attributes["data_hash"] != header["data_hash"]:
+        raise UserError(
+            f"{models}: trained on data {header['data_hash']}, found data {attributes['data_hash']} in {data}; "
+            "train it again"
+        )
+    device.prepare(threads)
+
+    from mnist_hpc.training import evaluation
+
+    results = evaluation.evaluate(header, trained, test, header["classes"])
+    keys = {key: header[key] for key in ("dataset", "variant", "spec_hash", "data_hash")}
+    with hdf5.writing(predictions, keys | {"classes": header["classes"]}) as file:
+        evaluation.write_predictions(file, results, test)
+    (loss,) = header["loss"]
+    common = header | {"loss": loss, "evaluation_code_hash": code_hash}
+    rows = [common | run.facts | {"seed": seed} | results.get(seed, {}) for seed, run in trained.items()]
+    csv_table.write(metrics, RUN_COLUMNS, rows)
+    for row in rows:
+        say(f"{row['variant']}: seed {row['seed']}: {row['status']}, test accuracy {row.get('test_accuracy', '–')}")

@@ -1,0 +1,37 @@
+"""Combine the parts of a sweep, and choose the point with the lowest validation loss."""
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import Any
+
+from mnist_hpc import options
+from mnist_hpc.console import say
+from mnist_hpc.files.atomic import remove_empty
+from mnist_hpc.tables import ranking
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this stage."""
+    parser.add_argument("--parts", type=Path, nargs="+", required=True, help="CSV files of the sweep's jobs")
+    parser.add_argument(
+        "--sweep", type=options.json_value, required=True, metavar="JSON", help="specification, grid, seeds, ..."
+    )
+    parser.add_argument("--points", type=Path, required=True, help="points.csv to write")
+    parser.add_argument("--best", type=Path, required=True, help="best.json to write")
+    parser.add_argument("--remove-state", type=Path, required=True, metavar="STATE", help="checkpoints to remove")
+
+
+def run(parts: list[Path], sweep: dict[str, Any], points: Path, best: Path, remove_state: Path) -> None:
+    """Write points.csv and best.json, then remove the checkpoints of the sweep.
+
+    Raises:
+        UserError: a part is damaged or belongs to another grid, or every point has a failed training.
+    """
+    chosen = ranking.choose(parts, points, best, dict(sweep["grid"]))
+    shutil.rmtree(remove_state, ignore_errors=True)
+    remove_empty(remove_state.parent, levels=2)
+    values = ", ".join(f"{key} {value}" for key, value in chosen["values"].items())
+    say(f"best of {chosen['points']} points: {values}; mean validation loss {chosen['validation_loss_mean']:.4f}")
+    if chosen["at_the_edge"]:
+        say(f"at the edge of the grid: {', '.join(chosen['at_the_edge'])}; there may be better values beyond")

@@ -1,0 +1,83 @@
+"""Train the points of a sweep, or the part of them that one of several jobs has."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mnist_hpc import options
+from mnist_hpc.console import say
+from mnist_hpc.data.splits import read_training
+from mnist_hpc.files import csv_table, provenance
+from mnist_hpc.study import grids
+from mnist_hpc.study.layout import point_columns
+from mnist_hpc.training import device, signals
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this stage."""
+    parser.add_argument("--data", type=Path, required=True, help="train.h5")
+    parser.add_argument("--name", required=True, help="name of the sweep")
+    parser.add_argument("--variant", required=True, help="name of the variant it is about")
+    parser.add_argument(
+        "--sweep", type=options.json_value, required=True, metavar="JSON", help="specification, grid, seeds, ..."
+    )
+    parser.add_argument("--part", type=options.part, default=(1, 1), metavar="K/N", help="train part K of N")
+    parser.add_argument("--points", type=Path, required=True, help="CSV file to write")
+    parser.add_argument("--state", type=Path, required=True, help="folder for checkpoints")
+    options.add_training(parser)
+
+
+def run(
+    data: Path,
+    name: str,
+    variant: str,
+    sweep: dict[str, Any],
+    part: tuple[int, int],
+    points: Path,
+    state: Path,
+    checkpoint_seconds: float,
+    threads: int,
+    require_gpu: int,
+    code_hash: str,
+) -> None:
+    """Train and validate the points, and write one row per point and seed.
+
+    Raises:
+        UserError: a file cannot be read, or a GPU is required and none is visible.
+        Interrupted: a signal asked to stop; what was done is saved under ``state``.
+    """
+    attributes, train, validation = read_training(data)
+    hashes = provenance.identity(sweep, attributes["data_hash"], code_hash)
+    hardware = device.prepare(threads, require_gpu=bool(require_gpu))
+
+    from mnist_hpc.training import sweep as training
+    from mnist_hpc.training.models import adapted, input_shape
+
+    specification = sweep["specification"] | {"layers": adapted(sweep["specification"]["layers"], train)}
+    if threads < specification["threads"]:
+        say(f"{name}: {threads} threads instead of {specification['threads']}: the last bits may differ")
+    grid = dict(sweep["grid"])
+    every = grids.points(specification, grid)
+    chosen = [every[place] for place in sweep["points"]]
+
+    units = training.units(chosen, sweep["seeds"], input_shape(train), sweep["pack_mb"] * 10**6)
+    number, parts = part
+    own = units[number - 1 :: parts]
+    trained = sum(len(unit.settings) for unit in own)
+    say(f"{name}: {trained} trainings in {len(own)} packs on {hardware}, {threads} threads")
+
+    def report(line: str) -> None:
+        say(f"{name}: {line}")
+
+    rows = training.train(
+        own,
+        train,
+        validation,
+        state / provenance.specification_hash(hashes),
+        report,
+        signals.stop_requested(),
+        threads,
+        checkpoint_seconds,
+    )
+    keys = {"dataset": attributes["dataset"], "sweep": name, "variant": variant, **hashes}
+    csv_table.write(points, point_columns(list(grid)), [keys | row for row in rows])

@@ -1,0 +1,48 @@
+"""Aggregate the runs of a study into tables; missing and stale runs have a row that says so."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mnist_hpc import options
+from mnist_hpc.files import provenance
+from mnist_hpc.study.specification import Study
+from mnist_hpc.tables import aggregate, collect, comparisons, ensembles
+from mnist_hpc.training import checkpoint
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this stage."""
+    options.add_results(parser)
+    parser.add_argument("--train-hash", required=True, metavar="HASH", help="code hash of today's training")
+    parser.add_argument("--evaluate-hash", required=True, metavar="HASH", help="code hash of today's evaluation")
+
+
+def run(config: Path, overrides: dict[str, Any], results: Path, train_hash: str, evaluate_hash: str) -> None:
+    """Write all tables, print a summary, and remove the checkpoints of the runs that the tables hold.
+
+    Raises:
+        UserError: the config or a result cannot be read.
+    """
+    begin = provenance.now()
+    study = Study.read(config, overrides)
+    identities = collect.identities(study, results, train_hash, evaluate_hash)
+    runs = collect.runs(study.blocks, results, identities)
+    variants, confusions = aggregate.variants(runs), aggregate.confusions(runs, study.blocks, results)
+    tables = {
+        "runs": runs,
+        "variants": variants,
+        "comparisons": comparisons.table(study, results, runs),
+        "ensembles": ensembles.table(study, results, runs),
+        "sweeps": aggregate.sweeps(study, results),
+        "confusions": confusions,
+        "classes": aggregate.classes(confusions),
+    }
+    folder = results / study.dataset / "tables"
+    for name, table in tables.items():
+        aggregate.write(table, folder / f"{name}.csv")
+    provenance.write(folder / "provenance.json", aggregate.provenance(study, results, runs) | {"started": begin})
+    done = runs[runs["status"].isin(["ok", "failed"])]
+    checkpoint.remove_finished(results, study.blocks, set(zip(done["variant"], done["seed"], strict=True)))
+    shown = variants[["variant", "status", "n", "test_accuracy_mean", "test_accuracy_sd", "train_seconds_mean"]]
+    print(shown.to_string(index=False, na_rep="–"))

@@ -1,0 +1,185 @@
+"""Check a config before anything runs: against the closed schema, then each variant against its data.
+
+Every message names the place, what was found and what was expected. Stages do not check again.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mnist_hpc.errors import UserError
+from mnist_hpc.study import config, grids, schema
+from mnist_hpc.study.datasets import BUILT_IN
+from mnist_hpc.study.layers import output_shape
+from mnist_hpc.study.specification import Study, Variant, inherited
+
+# Folders of results that no data set may be named after.
+RESERVED = {"state", "benchmarks"}
+# More than any study has; all points are listed before the first job.
+MOST_POINTS, MOST_BASES = 100_000, 100
+
+
+def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
+    """Return the study of a config after checking it.
+
+    Args:
+        path: config.yaml.
+        overrides: Values from the command line; a mapping changes only the keys it names.
+
+    Raises:
+        UserError: with the place, what was found and what was expected.
+    """
+    content = config.read(path, overrides)
+    try:
+        schema.validate(content)
+        known = [*content["datasets"], *BUILT_IN]
+        _check_datasets(content["datasets"])
+        _check_name("dataset", content["dataset"], known)
+        for name in content["variants"]:
+            _check_keys(name, content, known)
+        for name, sweep in content.get("sweeps", {}).items():
+            _check_sweep(f"sweeps.{name}", sweep, content)
+        study = Study(content, overrides)
+        for name, variant in study.variants.items():
+            _check_training(f"variants.{name}", variant.keys, study.facts(variant.dataset), variant.dataset)
+        for name, sweep in study.sweeps.items():
+            _check_grid(f"sweeps.{name}.grid", study, sweep.variant, sweep.grid)
+        for name, variant in study.variants.items():
+            if variant.from_sweep:
+                _check_grid(f"variants.{name}.from_sweep", study, variant, variant.grid or {})
+        for name, members in study.ensembles.items():
+            _check_ensemble(f"ensembles.{name}", members, study)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return study
+
+
+def _check_datasets(entries: Mapping[str, Any]) -> None:
+    for name, entry in entries.items():
+        place, files = f"datasets.{name}", entry["files"]
+        if name in RESERVED | set(BUILT_IN):
+            raise UserError(f"{place}: the name is taken; choose another than {', '.join(RESERVED | set(BUILT_IN))}")
+        for part in ("train", "test"):
+            images, labels = files[f"{part}_images"]["shape"][0], files[f"{part}_labels"]["shape"][0]
+            if images != labels:
+                raise UserError(f"{place}.files: found {images} {part}_images and {labels} {part}_labels")
+        if entry["validation"] >= files["train_images"]["shape"][0]:
+            raise UserError(
+                f"{place}.validation: found {entry['validation']}, expected fewer than the "
+                f"{files['train_images']['shape'][0]} images of the training file"
+            )
+
+
+def _check_name(place: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        raise UserError(f"{place}: found {name!r}, expected {schema.one_of(name, known)}")
+
+
+def _check_keys(name: str, content: Mapping[str, Any], datasets: Sequence[str]) -> None:
+    """Check that the bases of a variant exist, and that together they say all that a training needs."""
+    variants, place = content["variants"], f"variants.{name}"
+    _check_bases(name, variants)
+    if "without" in variants[name] and ("base" not in variants[name] or "layers" in variants[name]):
+        raise UserError(f"{place}.without: expected a base whose layers it shortens, and no layers of its own")
+    keys = inherited(name, variants)
+    _check_name(f"{place}.dataset", keys.get("dataset", content["dataset"]), datasets)
+    for key in ("layers", "optimizer", "batch_size"):
+        if not keys.get(key):
+            raise UserError(f"{place}: the key {key!r} is missing, and there is no base that has it")
+    if ("steps" in keys) == ("epochs" in keys):
+        found = "both steps and epochs" if "steps" in keys else "neither steps nor epochs"
+        raise UserError(f"{place}: found {found}, expected one of the two")
+    if "from_sweep" in keys:
+        _check_name(f"{place}.from_sweep", keys["from_sweep"], content.get("sweeps", {}))
+
+
+def _check_bases(name: str, variants: Mapping[str, Any]) -> None:
+    chain = [name]
+    while base := variants[chain[-1]].get("base"):
+        place = f"variants.{chain[-1]}.base"
+        _check_name(place, base, variants)
+        if base in chain:
+            raise UserError(f"{place}: found a circle: {' → '.join((*chain, base))}")
+        chain.append(base)
+        if len(chain) > MOST_BASES:
+            raise UserError(f"{place}: found more than {MOST_BASES} variants, each the base of the next")
+    own = variants[name]
+    if own.get("without") and "base" in own:
+        present = {layer for item in inherited(own["base"], variants).get("layers", []) for layer in grids.named(item)}
+        for layer in own["without"]:
+            _check_name(f"variants.{name}.without", layer, sorted(present))
+
+
+def _check_sweep(place: str, keys: Mapping[str, Any], content: Mapping[str, Any]) -> None:
+    """Check what must be known before the points of a sweep are listed."""
+    variant, grid = keys["variant"], keys["grid"]
+    _check_name(f"{place}.variant", variant, content["variants"])
+    if "from_sweep" in inherited(variant, content["variants"]):
+        raise UserError(f"{place}.variant: {variant} waits for a sweep itself; choose one that does not")
+    if {"steps", "epochs"} <= set(grid):
+        raise UserError(f"{place}.grid: found both steps and epochs, expected one of the two")
+    if (count := math.prod(map(len, grid.values()))) > MOST_POINTS:
+        raise UserError(f"{place}.grid: found {count} points, expected at most {MOST_POINTS}")
+    # Values of other types break the listing of the points.
+    keys = inherited(variant, content["variants"])
+    for optimizer in grid.get("optimizer", [keys["optimizer"]]):
+        schema.validate_variant(f"{place}.grid", {"optimizer": optimizer})
+        known = [*grids.VARIED, "width", *schema.optimizer_arguments(next(iter(grids.named(optimizer))))]
+        for key in grid:
+            _check_name(f"{place}.grid", key, known)
+    for key in ("batch_size", "steps", "epochs"):
+        for value in grid.get(key, ()):
+            schema.validate_variant(f"{place}.grid.{key}", {key: value})
+
+
+def _check_grid(place: str, study: Study, variant: Variant, grid: Mapping[str, Sequence[Any]]) -> None:
+    """Check each value of a grid for a variant."""
+    if "width" in grid and not any("Dense" in layer for layer in variant.keys["layers"][:-1]):
+        raise UserError(f"{place}.width: {variant.name} has no Dense layer but the last, whose units are fixed")
+    facts = study.facts(variant.dataset)
+    # Arguments of the optimiser are checked with each of them.
+    for optimizer in grid.get("optimizer", [variant.keys["optimizer"]]):
+        specification = grids.with_value(variant.specification, "optimizer", optimizer)
+        schema.validate_variant(place, specification)
+        known = [*grids.VARIED, "width", *schema.optimizer_arguments(next(iter(specification["optimizer"])))]
+        for key in grid:
+            _check_name(place, key, known)
+            for value in grid[key] if key != "optimizer" else ():
+                changed = grids.with_value(specification, key, value)
+                schema.validate_variant(f"{place}.{key}", changed)
+                _check_training(f"{place}.{key}", changed, facts, variant.dataset)
+
+
+def _check_ensemble(place: str, members: Sequence[str], study: Study) -> None:
+    for member in members:
+        _check_name(place, member, study.variants)
+    datasets = sorted({study.variants[member].dataset for member in members})
+    if len(datasets) > 1:
+        raise UserError(f"{place}: found variants of {' and '.join(datasets)}, expected those of one data set")
+
+
+def _check_training(place: str, keys: Mapping[str, Any], facts: tuple[int, tuple[int, ...], int], dataset: str) -> None:
+    """Check what a variant asks for against its data."""
+    classes, inputs, examples = facts
+    for part in ("augmentation", "layers"):
+        shape = inputs
+        for index, layer in enumerate(keys.get(part, [])):
+            ((name, arguments),) = layer.items()
+            try:
+                shape = output_shape(name, arguments, shape)
+            except UserError as error:
+                raise UserError(f"{place}.{part}[{index}].{name}: {error}") from None
+    if shape != (classes,) or name != "Dense" or arguments.get("activation", "linear") != "linear":
+        raise UserError(
+            f"{place}.layers: found a last layer {name} {dict(arguments)} with output {shape}, expected one logit "
+            f"per class of {dataset}: a Dense layer of {classes} units without activation on flat inputs"
+        )
+    if any("Normalization" in layer for layer in keys["layers"][1:]):
+        raise UserError(f"{place}.layers: found Normalization behind other layers, expected it as the first")
+    batch = keys["batch_size"]
+    if batch != "full" and batch > examples:
+        raise UserError(
+            f"{place}.batch_size: found {batch}, expected at most the {examples} training examples of "
+            f"{dataset}, or full"
+        )

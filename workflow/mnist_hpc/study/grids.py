@@ -1,0 +1,145 @@
+"""Grids of hyper-parameters: each point of a sweep as the specification of a variant. Imports nothing heavy."""
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# Keys of a variant that a grid may vary, beside `width` and the arguments of its optimiser.
+VARIED = ("optimizer", "batch_size", "steps", "epochs", "l2", "initial_scale")
+# What a number for the learning rate means where it follows a schedule.
+RATES = {
+    "OneCycle": "maximal_learning_rate",
+    "CosineDecay": "initial_learning_rate",
+    "ExponentialDecay": "initial_learning_rate",
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a grid.
+
+    Attributes:
+        place: Its place in the order of the grid, from 0.
+        values: Values of the grid's keys.
+        specification: Specification of a variant with these values.
+    """
+
+    place: int
+    values: Mapping[str, Any]
+    specification: Mapping[str, Any]
+
+
+def points(specification: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> list[Point]:
+    """Return all points of a grid, the values of its last key changing fastest.
+
+    Args:
+        specification: of the variant that the sweep is about.
+        grid: values to try, by key: see ``with_value``.
+    """
+    found = []
+    for place, combination in enumerate(itertools.product(*grid.values())):
+        values = dict(zip(grid, combination, strict=True))
+        found.append(Point(place, values, with_values(specification, values)))
+    return found
+
+
+def with_values(specification: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a specification with the values of a point; an optimiser comes before its arguments."""
+    changed = dict(specification)
+    for key in sorted(values, key=lambda key: key != "optimizer"):
+        changed = with_value(changed, key, values[key])
+    return changed
+
+
+def without_values(specification: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Return a specification without the values that each point of a grid replaces.
+
+    ``with_values`` makes of the result what it makes of the specification.
+    """
+    kept = dict(specification)
+    for key, values in grid.items():
+        if key in ("steps", "epochs"):
+            kept = {name: value for name, value in kept.items() if name not in ("steps", "epochs")}
+        elif key in VARIED:
+            kept.pop(key, None)
+        elif key == "width":
+            kept["layers"] = [_without_units(layer) for layer in kept["layers"][:-1]] + kept["layers"][-1:]
+        elif "optimizer" not in grid:
+            ((name, arguments),) = kept["optimizer"].items()
+            schedule = arguments.get(key)
+            arguments = {argument: value for argument, value in arguments.items() if argument != key}
+            if isinstance(schedule, Mapping) and not all(isinstance(value, Mapping) for value in values):
+                ((kind, rates),) = schedule.items()
+                arguments[key] = {kind: {rate: value for rate, value in rates.items() if rate != RATES[kind]}}
+            kept["optimizer"] = {name: arguments}
+    return kept
+
+
+def _without_units(layer: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "Dense" not in layer:
+        return layer
+    return {"Dense": {name: value for name, value in layer["Dense"].items() if name != "units"}}
+
+
+def images_seen(specification: Mapping[str, Any], examples: int) -> int:
+    """Return how many training images a training sees, each as often as it sees it."""
+    batch = examples if specification["batch_size"] == "full" else specification["batch_size"]
+    return batch * specification["steps"] if "steps" in specification else specification["epochs"] * examples
+
+
+def named(item: str | dict[str, Any]) -> dict[str, Any]:
+    """Return the short form ``Flatten`` as ``{"Flatten": {}}``."""
+    return {item: {}} if isinstance(item, str) else item
+
+
+def text(value: Any) -> Any:
+    """Return a value of a grid as tables show it: an optimiser as its name, or as JSON with its arguments."""
+    if not isinstance(value, Mapping):
+        return value
+    ((name, arguments),) = value.items()
+    return json.dumps(value, sort_keys=True) if arguments else name
+
+
+def with_value(specification: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """Return a specification with one key changed.
+
+    Args:
+        specification: layers, optimizer, ..., each layer as a mapping with its arguments.
+        key: one of ``VARIED``; ``width``, the units of each Dense layer but the last; or an argument of the optimiser.
+        value: to give it.
+    """
+    changed = dict(specification)
+    if key in ("steps", "epochs"):
+        changed.pop("steps", None), changed.pop("epochs", None)
+    if key == "optimizer":
+        changed[key] = named(value)
+    elif key in VARIED:
+        changed[key] = value
+    elif key == "width":
+        hidden, last = changed["layers"][:-1], changed["layers"][-1]
+        changed["layers"] = [
+            {"Dense": layer["Dense"] | {"units": value}} if "Dense" in layer else layer for layer in hidden
+        ] + [last]
+    else:
+        ((name, arguments),) = changed["optimizer"].items()
+        schedule = arguments.get(key)
+        if isinstance(schedule, Mapping) and not isinstance(value, Mapping):
+            ((kind, rates),) = schedule.items()
+            value = {kind: rates | {RATES[kind]: value}}
+        changed["optimizer"] = {name: arguments | {key: value}}
+    return changed
+
+
+def shared(specification: Mapping[str, Any], packable: Sequence[str]) -> str:
+    """Return what a point has in common with others that can be trained with it as one wide product, as JSON.
+
+    Args:
+        specification: of the point.
+        packable: keys, of the specification or its optimiser, in which they may differ.
+    """
+    ((name, arguments),) = specification["optimizer"].items()
+    kept = {key: value for key, value in specification.items() if key not in (*packable, "optimizer")}
+    kept["optimizer"] = {name: {key: value for key, value in arguments.items() if key not in packable}}
+    return json.dumps(kept, sort_keys=True)

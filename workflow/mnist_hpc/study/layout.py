@@ -1,0 +1,136 @@
+"""What one job works on: a block of seeds of a variant, or a part of a sweep. Imports nothing heavy."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+# A job in a command line of Snakemake's, as `train:dataset=mnist,variant=cnn,first=0,last=4`.
+IN_COMMAND = re.compile(r"\b(?:train|evaluate|sweep):((?:[a-z]+=[\w-]+,?)+)")
+
+
+# The raw files of an IDX data set in its data folder, whatever they were called at their source.
+RAW_FILES = {
+    "train_images": "train-images-idx3-ubyte.gz",
+    "train_labels": "train-labels-idx1-ubyte.gz",
+    "test_images": "t10k-images-idx3-ubyte.gz",
+    "test_labels": "t10k-labels-idx1-ubyte.gz",
+}
+RUN_COLUMNS = [
+    *("dataset", "variant", "seed", "status", "test_accuracy", "test_loss"),
+    *("validation_accuracy", "validation_loss", "parameters", "steps", "batch_size", "loss", "train_seconds"),
+    *("images_per_second", "device", "threads", "spec_hash", "data_hash", "code_hash"),
+    *("failed_step", "train_accuracy", "train_loss", "dtype_policy", "startup_seconds", "compile_seconds"),
+    *(
+        "evaluation_code_hash",
+        "windows",
+        "jobs",
+        "started",
+        "finished",
+        "commit",
+        "version",
+        "python",
+        "tensorflow",
+        "keras",
+        "numpy",
+        "host",
+    ),
+]
+HISTORY_COLUMNS = [
+    *("dataset", "variant", "seed", "step", "epoch", "train_loss", "train_accuracy"),
+    *("validation_loss", "validation_accuracy", "train_seconds"),
+]
+# The tables of a study, with what they were made from.
+TABLES = (
+    *("runs.csv", "variants.csv", "comparisons.csv", "ensembles.csv", "sweeps.csv", "classes.csv", "confusions.csv"),
+    "provenance.json",
+)
+POINT_KEYS = ("dataset", "sweep", "variant")
+POINT_RESULTS = ("seed", "status", "steps", "validation_accuracy", "validation_loss")
+HASHES = ("spec_hash", "data_hash", "code_hash")
+
+
+def point_columns(grid: Sequence[str]) -> list[str]:
+    """Return the columns of points.csv for a grid with these keys."""
+    return list(dict.fromkeys(["point", *POINT_KEYS, *grid, *POINT_RESULTS, *HASHES]))
+
+
+@dataclass(frozen=True)
+class Block:
+    """The seeds ``first`` to ``last`` of one variant: what one job trains."""
+
+    dataset: str
+    variant: str
+    first: int
+    last: int
+
+    @property
+    def seeds(self) -> range:
+        """The seeds of the block."""
+        return range(self.first, self.last + 1)
+
+    @property
+    def folder(self) -> str:
+        """Where its results lie, from the folder ``results``."""
+        return f"{self.dataset}/runs/{self.variant}/seeds-{self.first}-{self.last}"
+
+    @property
+    def files(self) -> list[str]:
+        """What is made of it, from the folder ``results``."""
+        return [f"{self.folder}/{name}" for name in ("models.h5", "history.csv", "metrics.csv", "predictions.h5")]
+
+    @property
+    def record(self) -> str:
+        """Where its tries are recorded, from the folder ``results``."""
+        return f"state/{self.dataset}/{self.variant}/seeds-{self.first}-{self.last}.json"
+
+    @property
+    def name(self) -> str:
+        """Of what it is a part."""
+        return self.variant
+
+    def __str__(self) -> str:
+        return f"{self.dataset} {self.variant} seeds {self.first} to {self.last}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of several equal shares of a sweep: what one job trains of it."""
+
+    dataset: str
+    sweep: str
+    number: int
+    parts: int
+
+    @property
+    def files(self) -> list[str]:
+        """What is made of it, from the folder ``results``."""
+        return [f"{self.dataset}/sweeps/{self.sweep}/part-{self.number}-of-{self.parts}.csv"]
+
+    @property
+    def record(self) -> str:
+        """Where its tries are recorded, from the folder ``results``; no variant can have the name of the folder."""
+        return f"state/{self.dataset}/sweep.{self.sweep}/part-{self.number}-of-{self.parts}.json"
+
+    @property
+    def name(self) -> str:
+        """Of what it is a part."""
+        return f"sweep.{self.sweep}"
+
+    def __str__(self) -> str:
+        return f"{self.dataset} sweep {self.sweep} part {self.number} of {self.parts}"
+
+
+Work = Block | Part
+
+
+def of_wildcards(values: Mapping[str, str]) -> Work:
+    """Return what a job with these wildcards works on."""
+    if "sweep" in values:
+        return Part(values["dataset"], values["sweep"], int(values["part"]), int(values["parts"]))
+    return Block(values["dataset"], values["variant"], int(values["first"]), int(values["last"]))
+
+
+def find(text: str) -> Work | None:
+    """Return what the first job in a command line or log of Snakemake's works on, or None if there is no such job."""
+    match = IN_COMMAND.search(text)
+    return of_wildcards(dict(pair.split("=") for pair in match[1].strip(",").split(","))) if match else None

@@ -1,0 +1,116 @@
+"""Validate a config against the closed schema, and explain the first error on one line."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from mnist_hpc.errors import UserError
+from mnist_hpc.study.config import read_yaml
+
+SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
+FOUND_TYPES = {str: "text", bool: "true or false", int: "a whole number", float: "a number", list: "a list"}
+EXPECTED_TYPES = {
+    "string": "text",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "array": "a list",
+    "object": "keys with values",
+}
+
+
+def validate(content: Mapping[str, Any]) -> None:
+    """Raise UserError for the first error of a config."""
+    if errors := list(_validator().iter_errors(content)):
+        # A misspelt key often makes another one missing: report the former.
+        first = min(errors, key=lambda error: (error.validator != "additionalProperties", list(map(str, error.path))))
+        raise UserError(_explain(first))
+
+
+def validate_variant(place: str, keys: Mapping[str, Any]) -> None:
+    """Raise UserError for the first error of a variant that was not read but put together."""
+    if errors := sorted(_validator("variant").iter_errors(dict(keys)), key=lambda error: -len(error.path)):
+        raise UserError(f"{place}: {_explain(errors[0])}")
+
+
+def optimizer_arguments(name: str) -> list[str]:
+    """Return the arguments of an optimiser that the schema knows."""
+    definitions = _validator().schema["$defs"]
+    entry = definitions["optimizer"]["else"]["properties"][name]
+    return list(definitions.get(entry.get("$ref", "").rpartition("/")[2], entry)["properties"])
+
+
+@cache
+def _validator(definition: str | None = None) -> jsonschema.Draft202012Validator:
+    """Return the validator of the schema, or of one of its definitions."""
+    schema = read_yaml(SCHEMA)
+    return jsonschema.Draft202012Validator(
+        {"$defs": schema["$defs"], "$ref": f"#/$defs/{definition}"} if definition else schema
+    )
+
+
+def _explain(error: jsonschema.ValidationError) -> str:  # noqa: C901  a case each
+    """Return place, found and expected of a schema error on one line."""
+    place = place_of(error.absolute_path)
+    expected, found = error.validator_value, _found(error.instance)
+    match error.validator:
+        case "additionalProperties":
+            known = list(error.schema.get("properties", {}))
+            unknown = next(key for key in error.instance if key not in known)
+            return f"{place}: found the unknown key {unknown!r}, expected {one_of(unknown, known)}"
+        case "required":
+            absent = next(key for key in expected if key not in error.instance)
+            return f"{place}: the key {absent!r} is missing"
+        case "enum" | "const":
+            return f"{place}: found {found}, expected {one_of(error.instance, expected)}"
+        case "anyOf" if place.endswith(".batch_size"):
+            return f"{place}: found {found}, expected a whole number from 1 or {one_of(error.instance, 'full')}"
+        case "type":
+            names = [expected] if isinstance(expected, str) else expected
+            numeric = isinstance(error.instance, str) and re.fullmatch(
+                r"[+-]?[\d.]+(e[+-]?\d+)?", error.instance.lower()
+            )
+            if numeric:
+                names = [name for name in names if name in ("integer", "number")] or names
+            text = f"{place}: found {found}, expected {' or '.join(EXPECTED_TYPES[name] for name in names)}"
+            if numeric:
+                text += "; write it without quotes, and 1.0e-3 rather than 1e-3, which YAML takes for text"
+            return text
+        case "pattern" if error.schema.get("description"):
+            return f"{place}: found {found}, expected {expected} ({error.schema['description']})"
+        case "exclusiveMinimum":
+            return f"{place}: found {found}, expected more than {expected}"
+        case "minimum":
+            return f"{place}: found {found}, expected {expected} or more"
+        case "exclusiveMaximum":
+            return f"{place}: found {found}, expected less than {expected}"
+        case "maximum":
+            return f"{place}: found {found}, expected {expected} or less"
+    return f"{place}: found {found}; {error.message}"
+
+
+def place_of(path: Any) -> str:
+    """Return a place in the config as people write it: variants.cnn.layers[2].Dense."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.removeprefix(".") or "top level"
+
+
+def _found(value: Any) -> str:
+    if value is None or isinstance(value, dict):
+        return "nothing" if not value else f"the keys {', '.join(map(str, value))}"
+    return f"{value!r} ({FOUND_TYPES[type(value)]})" if type(value) in FOUND_TYPES else repr(value)
+
+
+def one_of(word: Any, known: Any) -> str:
+    """Name what was expected, the nearest first."""
+    known = [known] if isinstance(known, str | int) else list(known)
+    near = difflib.get_close_matches(str(word), list(map(str, known)), n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    if not known:
+        return f"none here{hint}"
+    return f"{'one of ' if len(known) > 1 else ''}{', '.join(map(str, known))}{hint}"

@@ -1,0 +1,242 @@
+"""From a config to what runs: variants with every key resolved, blocks of seeds, sweeps.
+
+Assumes a valid config; ``mnist_hpc.study.check`` refuses others with a message.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mnist_hpc.errors import UserError
+from mnist_hpc.files.provenance import specification_hash
+from mnist_hpc.study import config, grids
+from mnist_hpc.study.datasets import BUILT_IN
+from mnist_hpc.study.layout import RAW_FILES, TABLES, Block, Part
+
+DEFAULTS: dict[str, Any] = {"loss": "CategoricalCrossentropy", "threads": 1, "runtime": 60, "mem_mb": 4000}
+# Time limit of an evaluation on a cluster.
+EVALUATION_MINUTES = 20
+# The keys of a variant that decide its numbers; the others say where, how often and with which limits it runs.
+TRAINING_KEYS: tuple[str, ...] = ("layers", "loss", "optimizer", "batch_size", "steps", "epochs", "l2", "initial_scale")
+TRAINING_KEYS += ("augmentation", "dtype_policy", "threads")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A variant with all its keys, those of its base and the defaults included.
+
+    Attributes:
+        grid: Values that its sweep (``from_sweep``) tries, by key; empty without a sweep.
+    """
+
+    name: str
+    dataset: str
+    seeds: int
+    keys: Mapping[str, Any]
+    base: str | None = None
+    grid: Mapping[str, list[Any]] | None = None
+
+    @property
+    def from_sweep(self) -> str | None:
+        """The sweep whose best point's values it takes over."""
+        return self.keys.get("from_sweep")
+
+    @property
+    def specification(self) -> dict[str, Any]:
+        """All that decides the numbers of the variant, before a sweep's choice replaces some of it."""
+        return {key: self.keys[key] for key in TRAINING_KEYS if key in self.keys}
+
+    @cached_property
+    def json(self) -> str:
+        """What reaches the training, as one JSON string with sorted keys: without values that a sweep replaces."""
+        return json.dumps(grids.without_values(self.specification, self.grid or {}), sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A grid of hyper-parameters over one variant.
+
+    Attributes:
+        name: Name of the sweep.
+        variant: Everything that the grid does not name comes from it; with the sweep's own threads and limits.
+        grid: Values to try, by key.
+        points: Places in the grid that are tried.
+        seeds: Seeds of each point.
+        jobs: Number of jobs that share it.
+        pack_mb: Memory that points trained together may take, MB.
+    """
+
+    name: str
+    variant: Variant
+    grid: Mapping[str, list[Any]]
+    points: list[int]
+    seeds: int
+    jobs: int
+    pack_mb: int
+
+    @property
+    def folder(self) -> str:
+        """Folder of its results, relative to ``results``."""
+        return f"{self.variant.dataset}/sweeps/{self.name}"
+
+    @property
+    def files(self) -> list[str]:
+        """Results of the whole sweep, relative to ``results``."""
+        return [f"{self.folder}/{name}" for name in ("points.csv", "best.json")]
+
+    @property
+    def parts(self) -> list[Part]:
+        """What each of its jobs trains."""
+        return [Part(self.variant.dataset, self.name, number, self.jobs) for number in range(1, self.jobs + 1)]
+
+    @cached_property
+    def json(self) -> str:
+        """What decides its numbers, as one JSON string with sorted keys; the order of grid keys is that of points."""
+        content = {
+            "specification": grids.without_values(self.variant.specification, self.grid),
+            "grid": list(self.grid.items()),
+            "seeds": self.seeds,
+            "points": self.points,
+            "pack_mb": self.pack_mb,
+        }
+        return json.dumps(content, sort_keys=True)
+
+
+class Study:
+    """A whole study: data sets, variants, blocks, sweeps.
+
+    Attributes:
+        dataset: Name of the study's data set.
+        entries: IDX data sets by name.
+        search_path: Folders that may hold their files.
+        variants: Variants by name, in the order of the config.
+        sweeps: Sweeps by name, in the order of the config.
+        ensembles: By name, the variants whose seeds are its members.
+        overrides: What the command line changed in the config, as JSON.
+    """
+
+    def __init__(self, content: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> None:
+        """Resolve the content of a config, see ``config.read``."""
+        self.overrides = json.dumps(overrides or {}, sort_keys=True)
+        self.dataset: str = content["dataset"]
+        self.entries: dict[str, Any] = content["datasets"]
+        self.search_path: list[str] = content.get("search_path", [])
+        self._seeds_per_job: int = content.get("seeds_per_job", 5)
+        self.variants = {name: self._variant(name, content) for name in content["variants"]}
+        self.sweeps = {name: self._sweep(name, content) for name in content.get("sweeps", {})}
+        self.ensembles: dict[str, list[str]] = content.get("ensembles", {})
+
+    @classmethod
+    def read(cls, path: Path, overrides: Mapping[str, Any] | None = None) -> "Study":
+        """Return the study of a valid config; raises UserError as ``config.read``."""
+        return cls(config.read(path, overrides), overrides)
+
+    @cached_property
+    def blocks(self) -> list[Block]:
+        """All blocks; block k of a variant begins with seed k × seeds_per_job."""
+        return [
+            Block(variant.dataset, variant.name, first, min(first + self._seeds_per_job, variant.seeds) - 1)
+            for variant in self.variants.values()
+            for first in range(0, variant.seeds, self._seeds_per_job)
+        ]
+
+    def blocks_of(self, variant: str) -> list[Block]:
+        """Return the blocks of one variant."""
+        return [block for block in self.blocks if block.variant == variant]
+
+    @property
+    def datasets(self) -> list[str]:
+        """Names of the data sets that some variant uses, and of the study's own."""
+        return sorted({self.dataset, *(variant.dataset for variant in self.variants.values())})
+
+    @property
+    def files(self) -> list[str]:
+        """Results that a user may look at or delete, relative to ``results``."""
+        runs = [file for block in self.blocks for file in block.files]
+        return [*runs, *(file for sweep in self.sweeps.values() for file in sweep.files), *self.tables]
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables with their provenance, relative to ``results``."""
+        return [f"{self.dataset}/tables/{name}" for name in TABLES]
+
+    @property
+    def hash(self) -> str:
+        """Hash of what the tables list: variants with their seeds and specifications, in any order."""
+        listed = {
+            name: (variant.dataset, variant.seeds, variant.json, variant.base, variant.from_sweep)
+            for name, variant in self.variants.items()
+        }
+        sweeps = {name: sweep.json for name, sweep in self.sweeps.items()}
+        return specification_hash([self.dataset, self._seeds_per_job, listed, sweeps, self.ensembles])
+
+    def choice(self, variant: str) -> list[str]:
+        """Return the file in which a sweep's choice for a variant lies, relative to ``results``; empty without one."""
+        sweep = self.variants[variant].from_sweep
+        return [f"{self.sweeps[sweep].folder}/best.json"] if sweep else []
+
+    def raw_files(self, dataset: str) -> list[str]:
+        """Return the raw files of a data set, relative to ``results``; empty for a built-in one."""
+        return [f"{dataset}/data/{name}" for name in RAW_FILES.values()] if dataset in self.entries else []
+
+    def source(self, dataset: str) -> str:
+        """Return the module of ``mnist_hpc.data.sources`` that loads a data set."""
+        return "idx_files" if dataset in self.entries else dataset
+
+    def entry(self, dataset: str) -> str:
+        """Return the entry of a data set as JSON: that of the config, or the facts of a built-in one."""
+        return json.dumps(self.entries.get(dataset) or BUILT_IN[dataset], sort_keys=True)
+
+    def facts(self, dataset: str) -> tuple[int, tuple[int, ...], int]:
+        """Return classes, shape of an example and number of training examples of a data set."""
+        if dataset in self.entries:
+            entry = self.entries[dataset]
+            images, rows, columns = entry["files"]["train_images"]["shape"]
+            return entry["classes"], (rows, columns, 1), images - entry["validation"]
+        known = BUILT_IN[dataset]
+        return known["classes"], tuple(known["input_shape"]), known["train_examples"]
+
+    def _variant(self, name: str, content: Mapping[str, Any]) -> Variant:
+        """Return a variant with the keys of its bases and the defaults."""
+        keys = DEFAULTS | inherited(name, content["variants"])
+        keys["layers"] = [grids.named(layer) for layer in keys["layers"]]
+        keys["optimizer"], keys["loss"] = grids.named(keys["optimizer"]), grids.named(keys["loss"])
+        seeds = min(keys.get("seeds", content["seeds"]), content.get("max_seeds", 2**31))
+        sweep = content.get("sweeps", {}).get(keys.get("from_sweep"))
+        base = content["variants"][name].get("base")
+        return Variant(name, keys.get("dataset", self.dataset), seeds, keys, base, sweep and sweep["grid"])
+
+    def _sweep(self, name: str, content: Mapping[str, Any]) -> Sweep:
+        """Return a sweep with the points that see no more images than it allows."""
+        keys = content["sweeps"][name]
+        own = {key: keys[key] for key in ("threads", "runtime", "mem_mb") if key in keys}
+        variant = self.variants[keys["variant"]]
+        variant = replace(variant, keys={**variant.keys, **own})
+        _, _, examples = self.facts(variant.dataset)
+        seen = [
+            grids.images_seen(point.specification, examples)
+            for point in grids.points(variant.specification, keys["grid"])
+        ]
+        points = [place for place, images in enumerate(seen) if images <= keys.get("max_images", images)]
+        if not points:
+            raise UserError(f"sweeps.{name}.max_images: found {keys['max_images']}, expected {min(seen)} or more")
+        # Whatever max_seeds says: with fewer, a quick look would replace the whole sweep, which has no blocks of seeds.
+        seeds = keys.get("seeds", content["seeds"])
+        return Sweep(name, variant, keys["grid"], points, seeds, keys.get("jobs", 1), keys.get("pack_mb", 1000))
+
+
+def inherited(name: str, variants: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a variant's keys on top of those of its base; its own steps replace the base's epochs."""
+    own = dict(variants[name])
+    if "base" not in own:
+        return own
+    keys = inherited(own.pop("base"), variants)
+    removed = set(own.pop("without", ()))
+    if removed:
+        keys["layers"] = [layer for layer in keys["layers"] if not removed & set(grids.named(layer))]
+    if "steps" in own or "epochs" in own:
+        keys = {key: value for key, value in keys.items() if key not in ("steps", "epochs")}
+    return keys | own

@@ -1,0 +1,1 @@
+"""Aggregation of the runs into tables."""

@@ -1,0 +1,151 @@
+"""Tables over the runs of a study: variants, sweeps, classes, and what they were made from."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mnist_hpc.files import hdf5
+from mnist_hpc.files.atomic import atomic
+from mnist_hpc.files.provenance import file_hash
+from mnist_hpc.study import grids
+from mnist_hpc.study.layout import Block
+from mnist_hpc.study.specification import Study
+from mnist_hpc.tables import ranking
+from mnist_hpc.tables.collect import resolved
+from mnist_hpc.tables.statistics import interval
+
+CLASS_COLUMNS = ["dataset", "variant", "seed", "class", "precision", "recall", "images"]
+CONFUSION_COLUMNS = ["dataset", "variant", "seed", "label", "predicted", "images"]
+SWEEP_COLUMNS = [
+    *("dataset", "sweep", "variant", "rank", "point", "values", "n", "failed"),
+    *("validation_loss_mean", "validation_loss_sd", "validation_accuracy_mean", "validation_accuracy_sd"),
+]
+# From good to bad; a variant is as bad as the worst of its seeds.
+STATUSES = ["ok", "failed", "stale", "missing"]
+
+
+def variants(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per variant: count, mean, standard deviation and 95 % interval over the seeds that are ok.
+
+    The interval is mean ± t(0.975, n - 1) × sd / √n (Student); sd has n - 1 in the denominator. Both are empty
+    for fewer than two seeds. ``n`` counts the seeds behind the mean.
+    """
+    rows = []
+    for (dataset, variant), group in runs.groupby(["dataset", "variant"], sort=False):
+        good = group[group["status"] == "ok"]
+        low, high = interval(good["test_accuracy"].to_numpy(float))
+        rows.append(
+            {
+                "dataset": dataset,
+                "variant": variant,
+                "status": variant_status(group["status"]),
+                "n": len(good),
+                "test_accuracy_mean": good["test_accuracy"].mean(),
+                "test_accuracy_sd": good["test_accuracy"].std(ddof=1),
+                "test_accuracy_ci95_low": low,
+                "test_accuracy_ci95_high": high,
+                "test_loss_mean": good["test_loss"].mean(),
+                "validation_accuracy_mean": good["validation_accuracy"].mean(),
+                "validation_loss_mean": good["validation_loss"].mean(),
+                "parameters": group["parameters"].max(),
+                "steps": group["steps"].max(),
+                "train_seconds_mean": good["train_seconds"].mean(),
+                "images_per_second_mean": good["images_per_second"].mean(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def variant_status(statuses: pd.Series) -> str:
+    """Return the worst status of a variant's seeds; "incomplete-seeds" if some, but not all, are missing."""
+    missing = statuses == "missing"
+    if missing.any() and not missing.all():
+        return "incomplete-seeds"
+    return max(statuses, key=STATUSES.index)
+
+
+def sweeps(study: Study, results: Path) -> pd.DataFrame:
+    """Return one row per point of each sweep, best first (columns: ``SWEEP_COLUMNS``); none for one that has not run.
+
+    ``values`` are those of the grid's keys, as JSON; ``rank`` 1 is the lowest validation loss, mean over seeds; the
+    point of rank 1 is what a variant with ``from_sweep`` takes over.
+    """
+    rows = []
+    for name, sweep in study.sweeps.items():
+        path = results / sweep.folder / "points.csv"
+        if not path.exists():
+            continue
+        points = grids.points(sweep.variant.specification, sweep.grid)
+        keys = {"dataset": sweep.variant.dataset, "sweep": name, "variant": sweep.variant.name}
+        for rank, row in enumerate(ranking.rank(ranking.read(path)), start=1):
+            values = {key: grids.text(value) for key, value in points[row["point"]].values.items()}
+            rows.append({**keys, "rank": rank, "values": json.dumps(values), **row})
+    return pd.DataFrame(rows, columns=SWEEP_COLUMNS)
+
+
+def confusions(runs: pd.DataFrame, blocks: Iterable[Block], results: Path) -> pd.DataFrame:
+    """Return how many test images of each class (``label``) each run read as which (``predicted``)."""
+    shown = set(zip(*(runs.loc[runs["status"] == "ok", key] for key in ("variant", "seed")), strict=True))
+    parts = []
+    for block in blocks:
+        seeds = [seed for seed in block.seeds if (block.variant, seed) in shown]
+        if not seeds:
+            continue
+        place = results / block.folder / "predictions.h5"
+        with hdf5.reading(place, dataset=block.dataset, variant=block.variant) as file:
+            for seed in seeds:
+                counts = file[f"seed-{seed}/confusion"][()]
+                label, predicted = np.indices(counts.shape).reshape(2, -1)
+                part = {"label": label, "predicted": predicted, "images": counts.ravel()}
+                keys = {"dataset": block.dataset, "variant": block.variant, "seed": seed}
+                parts.append(pd.DataFrame({**keys, **part}))
+    return pd.concat(parts) if parts else pd.DataFrame(columns=CONFUSION_COLUMNS)
+
+
+def classes(confusions: pd.DataFrame) -> pd.DataFrame:
+    """Return precision and recall of each class in each run, and how many test images the class has.
+
+    Precision is empty for a class that was never predicted.
+    """
+    keys = ["dataset", "variant", "seed"]
+    right = confusions[confusions["label"] == confusions["predicted"]].set_index([*keys, "label"])["images"]
+    actual = confusions.groupby([*keys, "label"], sort=False)["images"].sum()
+    predicted = confusions.groupby([*keys, "predicted"], sort=False)["images"].sum()
+    predicted.index = predicted.index.rename([*keys, "label"])
+    table = pd.DataFrame({"precision": right / predicted, "recall": right / actual, "images": actual})
+    return table.reset_index().rename(columns={"label": "class"}).reindex(columns=CLASS_COLUMNS)
+
+
+def provenance(study: Study, results: Path, runs: pd.DataFrame) -> dict[str, Any]:
+    """Return what the tables of a study were made from: inputs with their hashes, data, devices, versions."""
+    data = {}
+    for dataset in study.datasets:
+        path = results / dataset / "data" / "train.h5"
+        if path.exists():
+            with hdf5.reading(path) as file:
+                data[dataset] = {key: str(value) for key, value in file.attrs.items()}
+    present = runs[runs["status"] != "missing"]
+    seen = ["device", "threads", "host", "commit", "version", "python", "tensorflow", "keras", "numpy"]
+    return {
+        "dataset": study.dataset,
+        "overrides": study.overrides,
+        "specifications": {name: resolved(study, name, results) for name in study.variants},
+        "inputs": {
+            f"{block.folder}/metrics.csv": file_hash(results / block.folder / "metrics.csv") for block in study.blocks
+        },
+        "data": data,
+        "runs": {status: int(count) for status, count in runs["status"].value_counts().items()},
+        "runs_made_with": {name: sorted(present[name].dropna().astype(str).unique()) for name in seen},
+        "runs_started": present["started"].dropna().min() if len(present) else None,
+        "runs_finished": present["finished"].dropna().max() if len(present) else None,
+    }
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV; accuracies, losses and times keep every digit they were computed with."""
+    with atomic(path) as temporary:
+        table.to_csv(temporary, index=False)

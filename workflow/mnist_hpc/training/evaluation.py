@@ -1,0 +1,84 @@
+"""Meet the test set: predictions, accuracy, loss and confusion matrix of every seed of a block."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import h5py
+import numpy as np
+import tensorflow as tf
+
+from mnist_hpc.data.splits import Split, write_split
+from mnist_hpc.training import models
+from mnist_hpc.training.losses import LOSSES, one_hot
+from mnist_hpc.training.models_file import Model
+
+# How many images a seed reads worst are kept with its predictions, for galleries that need no test file.
+HARDEST = 200
+
+
+def evaluate(
+    specification: Mapping[str, Any], trained: Mapping[int, Model], test: Split, classes: int
+) -> dict[int, dict[str, Any]]:
+    """Return what each seed makes of the test set; failed seeds are left out.
+
+    Args:
+        specification: of the models, as read from their file.
+        trained: models by seed.
+        test: all test examples.
+        classes: number of classes.
+
+    Returns:
+        By seed: ``test_accuracy`` (fraction), ``test_loss`` (mean an example, in the unit of the loss),
+        ``probabilities`` float32 (N, classes) and ``confusion`` int64 (classes, classes), rows the true class.
+        For SquaredError the probabilities are sigmoid outputs, each on its own.
+    """
+    model = models.build(specification["layers"], specification["input_shape"], seed=0)
+    (name,) = specification["loss"]
+    predict, loss = models.predictor(model, name), LOSSES[name]
+    results = {}
+    for seed, run in trained.items():
+        if not run.weights:
+            continue
+        models.set_weights(model, run.weights)
+        parts = [
+            predict(tf.constant(test.inputs[begin : begin + models.PREDICTION_BATCH]))
+            for begin in range(0, len(test.labels), models.PREDICTION_BATCH)
+        ]
+        logits = np.concatenate([part[0] for part in parts])
+        predicted = logits.argmax(axis=1)
+        results[seed] = {
+            "test_accuracy": float(np.mean(predicted == test.labels)),
+            "test_loss": float(np.mean(loss(one_hot(test.labels, classes), logits), dtype=np.float64)),
+            "probabilities": np.concatenate([part[1] for part in parts]),
+            "confusion": confusion(test.labels, predicted, classes),
+        }
+    return results
+
+
+def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Return how often class i was read as class j, int64 (classes, classes) with i the row."""
+    pairs = labels.astype(np.int64) * classes + predicted
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
+def write_predictions(file: h5py.File, results: Mapping[int, Mapping[str, Any]], test: Split) -> None:
+    """Write predictions into a new file: ``labels``, a group a seed, and the hardest examples with their index.
+
+    The examples hardest for a seed are those whose own class got the least probability, the wrongly read ones
+    with the most confidence first.
+    """
+    file.create_dataset("labels", data=test.labels, compression="gzip")
+    hardest: set[int] = set()
+    for seed, result in results.items():
+        group = file.create_group(f"seed-{seed}")
+        probabilities = result["probabilities"]
+        group.create_dataset("probabilities", data=probabilities, compression="gzip", shuffle=True)
+        group.create_dataset("confusion", data=result["confusion"])
+        own = probabilities[np.arange(len(test.labels)), test.labels]
+        order = np.argsort(own, kind="stable")[:HARDEST]
+        group.create_dataset("hardest", data=order.astype(np.int32))
+        hardest.update(order.tolist())
+    index = np.array(sorted(hardest), dtype=np.int32)
+    examples = file.create_group("examples")
+    examples.create_dataset("index", data=index)
+    write_split(examples, Split(test.inputs[index], test.labels[index]))

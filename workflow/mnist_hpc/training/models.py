@@ -1,0 +1,176 @@
+"""Keras models from a variant's layer list, and trained ones back from a models file."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mnist_hpc.data.splits import Split
+from mnist_hpc.errors import UserError, reason
+from mnist_hpc.training.losses import OUTPUTS
+from mnist_hpc.training.models_file import read_models
+
+# Results are predicted in batches of this many images, so that bits do not depend on how many there are.
+PREDICTION_BATCH = 1000
+# The layers of the config's schema. Models may come from strangers, and Keras also has layers that run what a file or a
+# string says, as TFSMLayer and Lambda; with arguments that are mappings any layer makes objects of their choice.
+LAYERS = frozenset(
+    {
+        *("Normalization", "Flatten", "Reshape", "Dense", "Conv2D", "SeparableConv2D", "DepthwiseConv2D"),
+        *("MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D", "GlobalMaxPooling2D"),
+        *("Dropout", "SpatialDropout2D", "GaussianNoise", "BatchNormalization", "LayerNormalization"),
+        *("Activation", "ReLU", "LeakyReLU", "ELU"),
+    }
+)
+
+
+def inputs(values: np.ndarray | tf.Tensor) -> tf.Tensor:
+    """Return images uint8 (N, 28, 28) as float32 (N, 28, 28, 1) from 0 to 1; features pass unchanged."""
+    if values.dtype == np.uint8:
+        return tf.cast(values, tf.float32)[..., tf.newaxis] / 255.0
+    return tf.convert_to_tensor(values)
+
+
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """Keras' layer for training on images, as one operation of TensorFlow instead of a dozen: several times faster.
+
+    The running variance is unbiased (N - 1 in the denominator), as that operation gives it; Keras' is not.
+    """
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:  # noqa: FBT001
+        """Normalise; float32 or bfloat16 (batch, rows, columns, channels)."""
+        if not training or len(inputs.shape) != 4:
+            return super().call(inputs, training=training, mask=mask)
+        channels = inputs.shape[-1]
+        scale = self.gamma.value if self.scale else tf.ones([channels])
+        offset = self.beta.value if self.center else tf.zeros([channels])
+        result, mean, variance = tf.compat.v1.nn.fused_batch_norm(inputs, scale, offset, epsilon=self.epsilon)
+        for running, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            running.assign(running * self.momentum + value * (1 - self.momentum))
+        return result
+
+
+def build(
+    layers: list[dict[str, dict[str, Any]]],
+    input_shape: tuple[int, ...],
+    seed: int,
+    dtype_policy: str = "float32",
+    *,
+    training: bool = False,
+) -> keras.Sequential:
+    """Return a Keras model with fresh weights; arguments as for ``fresh_layers``."""
+    return keras.Sequential(
+        [keras.Input(input_shape), *fresh_layers(layers, input_shape, seed, dtype_policy, training=training)]
+    )
+
+
+def fresh_layers(
+    layers: list[dict[str, dict[str, Any]]],
+    input_shape: tuple[int, ...],
+    seed: int,
+    dtype_policy: str = "float32",
+    *,
+    training: bool = False,
+) -> list[keras.Layer]:
+    """Return Keras layers with fresh weights: what a model is made of, in half of its time.
+
+    Args:
+        layers: Keras layer names with Keras' arguments, as ``[{"Flatten": {}}, {"Dense": {"units": 10}}]``.
+        input_shape: of one example, as (28, 28, 1).
+        seed: decides the initial weights and the random numbers of dropout and noise.
+        dtype_policy: Keras' name of the precision that all layers but the last compute in; weights and logits are
+            float32 in any case.
+        training: use layers that are faster in training, and that Keras by itself could not load again.
+
+    Raises:
+        UserError: a layer is none of ``LAYERS``, or has an argument that is a mapping.
+    """
+    # Keras draws the seeds of initialisers, dropout and noise from here. keras.utils.set_random_seed would also seed
+    # TensorFlow's generator, which nothing uses, and thereby make it optimise every graph anew: 40 ms a run.
+    random.seed(seed)
+    made = []
+    shape = (None, *input_shape)
+    for index, layer in enumerate(layers, start=1):
+        ((name, arguments),) = layer.items()
+        if name not in LAYERS or any(isinstance(value, dict) for value in arguments.values()):
+            raise UserError(
+                f"layer {index}: found {name} with {arguments}, expected one of {', '.join(sorted(LAYERS))} with "
+                "numbers and words"
+            )
+        dtype = dtype_policy if index < len(layers) else "float32"
+        kind = FusedBatchNormalization if training and name == "BatchNormalization" else getattr(keras.layers, name)
+        made.append(kind(**arguments, name=f"{index:02d}_{name.lower()}", dtype=dtype))
+        made[-1].build(shape)
+        shape = made[-1].compute_output_shape(shape)
+    return made
+
+
+def adapted(layers: list[dict[str, dict[str, Any]]], train: Split) -> list[dict[str, dict[str, Any]]]:
+    """Return layers whose ``Normalization``, the first if there is one, knows mean and variance of the training data.
+
+    As Keras' ``adapt``: over all examples and pixels of a channel, or over all examples of a feature.
+    """
+    if "Normalization" not in layers[0]:
+        return layers
+    if train.inputs.dtype == np.uint8:
+        counts, levels = np.bincount(train.inputs.ravel(), minlength=256), np.arange(256) / 255
+        mean = np.average(levels, weights=counts)
+        facts = {"mean": float(mean), "variance": float(np.average((levels - mean) ** 2, weights=counts))}
+    else:
+        facts = {"mean": train.inputs.mean(axis=0).tolist(), "variance": train.inputs.var(axis=0).tolist()}
+    return [{"Normalization": facts}, *layers[1:]]
+
+
+def input_shape(split: Split) -> tuple[int, ...]:
+    """Return the shape of one example as the models see it: (28, 28, 1) or (2,)."""
+    return (*split.inputs.shape[1:], 1) if split.inputs.ndim == 3 else split.inputs.shape[1:]
+
+
+def weights(model: keras.Model) -> dict[str, np.ndarray]:
+    """Return every weight of a model, moving averages included, by ``<layer>/<weight>``."""
+    return {f"{layer.name}/{variable.name}": variable.numpy() for layer in model.layers for variable in layer.weights}
+
+
+def set_weights(model: keras.Model, values: dict[str, np.ndarray]) -> None:
+    """Give a model the weights that ``weights`` returned."""
+    for layer in model.layers:
+        for variable in layer.weights:
+            variable.assign(values[f"{layer.name}/{variable.name}"])
+
+
+def load(path: Path | str, seed: int | None = None) -> keras.Model:
+    """Return a trained model: images float32 (N, 28, 28, 1) from 0 to 1 in, logits float32 (N, classes) out.
+
+    Args:
+        path: a ``models.h5`` of this project.
+        seed: which of its seeds; the first if None.
+
+    Raises:
+        UserError: no such file or seed, the training of that seed failed, or weights and layers are not of each other.
+    """
+    specification, trained = read_models(Path(path))
+    seed = min(trained) if seed is None else seed
+    if seed not in trained:
+        raise UserError(f"{path}: found seeds {', '.join(map(str, trained))}, expected --seed {seed} among them")
+    if not trained[seed].weights:
+        raise UserError(f"{path}: the training of seed {seed} failed, so it has no weights; choose another seed")
+    try:
+        model = build(specification["layers"], specification["input_shape"], seed)
+        set_weights(model, trained[seed].weights)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: {reason(error)}; not what a training of this project wrote") from None
+    return model
+
+
+def predictor(model: keras.Model, loss: str) -> tf.types.experimental.PolymorphicFunction:
+    """Return a compiled function from example inputs to (logits, outputs between 0 and 1)."""
+
+    @tf.function(reduce_retracing=True)
+    def predict(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        logits = model(inputs(values), training=False)
+        return logits, OUTPUTS[loss](logits)
+
+    return predict

@@ -1,0 +1,62 @@
+"""``models.h5``: the trained models of a block of seeds, with the specification they were trained from.
+
+One group ``seed-<n>`` per seed holds its facts as attributes and, unless the training failed, its weights.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnist_hpc.errors import UserError
+from mnist_hpc.files import hdf5
+
+
+@dataclass(frozen=True)
+class Model:
+    """One trained seed.
+
+    Attributes:
+        facts: status, steps, seconds and what else training knows of the run; values that JSON can hold.
+        weights: by Keras variable path, in Keras' order; empty when the training failed.
+    """
+
+    facts: dict[str, Any]
+    weights: dict[str, np.ndarray]
+
+
+def write_models(path: Path, specification: Mapping[str, Any], models: Mapping[int, Model]) -> None:
+    """Write the models of a block of seeds with the specification they were trained by."""
+    with hdf5.writing(path, {"specification": json.dumps(specification)}) as file:
+        for seed, model in models.items():
+            group = file.create_group(f"seed-{seed}")
+            group.attrs["facts"] = json.dumps(model.facts)
+            for name, value in model.weights.items():
+                group.create_dataset(f"weights/{name}", data=value)
+
+
+def read_models(path: Path) -> tuple[dict[str, Any], dict[int, Model]]:
+    """Return the specification a models file was trained by, and its models by seed.
+
+    Raises:
+        UserError: no models file, or weights that are not finite.
+    """
+    with hdf5.reading(path) as file:
+        models = {
+            int(name.removeprefix("seed-")): Model(
+                json.loads(group.attrs["facts"]),
+                {
+                    f"{layer}/{weight}": values[()]
+                    for layer, weights in group.get("weights", {}).items()
+                    for weight, values in weights.items()
+                },
+            )
+            for name, group in file.items()
+        }
+        for seed, model in models.items():
+            if bad := [name for name, values in model.weights.items() if not np.isfinite(values).all()]:
+                raise UserError(f"seed {seed}: {bad[0]} is not finite; delete the file and train again")
+        return json.loads(file.attrs["specification"]), dict(sorted(models.items()))

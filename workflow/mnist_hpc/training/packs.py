@@ -1,0 +1,254 @@
+"""Train many settings of one dense model at once: all see the same batches, as one wide product.
+
+The K settings may differ in learning rate, momentum, L2 and scale of the initial weights. The first Dense layer of
+all of them is one matrix [inputs, K × units], so a step costs two large products instead of 2 K small ones; the
+layers behind it are batched products [K, inputs, units]. Each setting ends where it would alone, to rounding.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mnist_hpc.data.splits import Split
+from mnist_hpc.training import loop, models
+from mnist_hpc.training.losses import LOSSES, one_hot, smoothed
+from mnist_hpc.training.optimizers import optimizer
+
+# In which keys settings may differ that are trained at once: steps are read off the curve of the longest.
+READ_OFF = ("steps", "epochs")
+PACKABLE = (*READ_OFF, "learning_rate", "l2", "initial_scale")
+# Layers that may stand before the first Dense layer, where all settings share their inputs, and after it.
+AFTER = {"Dropout", "GaussianNoise", "Activation", "ReLU", "LeakyReLU", "ELU", "Dense"}
+BEFORE = {"Normalization", "Flatten", "Reshape", *AFTER}
+# AdamW decays the weights by the one learning rate it knows.
+OPTIMIZERS = {"SGD", "RMSprop", "Adagrad", "Adam"}
+# Arguments of an optimiser that a pack does not know.
+ALONE = ("weight_decay", "use_ema")
+# Weights, gradients and the averages of the optimiser.
+COPIES = 5
+
+
+def packable(specification: Mapping[str, Any]) -> bool:
+    """Return whether a variant's settings can be trained as one pack; otherwise each is trained alone.
+
+    Convolutions do not pay: with filters of its own for each setting TensorFlow does one setting after the other.
+    Packs compute in float32.
+    """
+    names = [name for layer in specification["layers"] for name in layer]
+    first = names.index("Dense")
+    ((optimizer, arguments),) = specification["optimizer"].items()
+    return (
+        set(names[:first]) <= BEFORE
+        and set(names[first:]) <= AFTER
+        and optimizer in OPTIMIZERS
+        and not any(arguments.get(key) for key in ALONE)
+        and not scheduled(specification)
+        and not specification.get("augmentation")
+        and specification.get("dtype_policy", "float32") == "float32"
+    )
+
+
+def scheduled(specification: Mapping[str, Any]) -> bool:
+    """Return whether the learning rate follows a schedule."""
+    return any(isinstance(optimizer.get("learning_rate"), Mapping) for optimizer in specification["optimizer"].values())
+
+
+def read_off(specification: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return in which keys settings may differ that are points of one training: none if a schedule spans it."""
+    return () if scheduled(specification) else READ_OFF
+
+
+def free_keys(specification: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return in which keys settings may differ that are trained at once."""
+    if not packable(specification):
+        return read_off(specification)
+    # The other optimisers know one momentum for all weights.
+    return (*PACKABLE, "momentum") if "SGD" in specification["optimizer"] else PACKABLE
+
+
+def bytes_a_setting(specification: Mapping[str, Any], shape: tuple[int, ...]) -> int:
+    """Return about how much memory one setting of a pack takes.
+
+    Args:
+        specification: of the variant.
+        shape: of one example.
+    """
+    widths = [layer["Dense"]["units"] for layer in specification["layers"] if "Dense" in layer]
+    weights = sum((inputs + 1) * units for inputs, units in zip([math.prod(shape), *widths], widths, strict=False))
+    batch = specification["batch_size"] if specification["batch_size"] != "full" else 60_000
+    return 4 * (COPIES * weights + 3 * max(batch, models.PREDICTION_BATCH) * sum(widths))
+
+
+class Pack:
+    """The compiled training of K settings; attributes as in ``trainer.CompiledLoop``."""
+
+    most_steps = 2**31 - 1
+
+    def __init__(self, specifications: Sequence[Mapping[str, Any]], train: Split) -> None:
+        """Build.
+
+        Args:
+            specifications: of K settings that differ in ``free_keys`` alone.
+            train: training examples.
+        """
+        first = specifications[0]
+        self._layers, self._shape = first["layers"], models.input_shape(train)
+        self.settings = len(specifications)
+        self.examples = len(train.labels)
+        self.batch = loop.batch_of(first, self.examples)
+        self.steps = max(loop.steps_of(specification, self.examples) for specification in specifications)
+        self._inputs, self._labels = tf.constant(train.inputs), tf.constant(train.labels)
+        ((loss, arguments),) = first["loss"].items()
+        self._loss, self._training_loss = LOSSES[loss], smoothed(loss, arguments)
+        optimizers = [optimizer(specification, steps=1) for specification in specifications]
+        self._optimizer = optimizers[0]
+        rates = [float(optimizer.learning_rate.numpy()) for optimizer in optimizers]
+        momenta = [getattr(optimizer, "momentum", 0.0) for optimizer in optimizers]
+        self._model = models.build(self._layers, self._shape, seed=0)
+        self._scales = [specification.get("initial_scale", 1.0) for specification in specifications]
+        self._weights = [
+            keras.Variable(self._stacked(variable.numpy(), first=index < self._first_weights))
+            for index, variable in enumerate(self._model.trainable_variables)
+        ]
+        decays = [specification.get("l2", 0.0) for specification in specifications]
+        self._rates, self._momenta, self._decays = (
+            [self._per_weight(np.array(values, np.float32), index) for index in range(len(self._weights))]
+            for values in (rates, momenta, decays)
+        )
+        self._decaying = any(decays)
+        self._sgd = isinstance(self._optimizer, keras.optimizers.SGD)
+        self._velocities = [keras.Variable(tf.zeros_like(weight)) for weight in self._weights] if self._sgd else []
+        self._optimizer.build(self._weights)
+        self._fresh = [variable.numpy() for variable in self._optimizer.variables]
+        self._run, self._validate_batch = self._compile()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is recorded of every run."""
+        return {"batch_size": self.batch, "dtype_policy": "float32"}
+
+    @property
+    def _first_weights(self) -> int:
+        """How many weights the first Dense layer has: kernel, and perhaps bias."""
+        layer = next(layer for layer in self._model.layers if isinstance(layer, keras.layers.Dense))
+        return len(layer.trainable_weights)
+
+    def _stacked(self, value: np.ndarray, *, first: bool) -> np.ndarray:
+        """Return a weight for all settings: [inputs, K × units] of the first layer, else [K, ...]."""
+        if value.ndim == 2:
+            scaled = [value * np.float32(scale) for scale in self._scales]
+            return np.concatenate(scaled, axis=1) if first else np.stack(scaled)
+        return np.stack([value] * self.settings)
+
+    def _per_weight(self, values: np.ndarray, index: int) -> tf.Tensor:
+        """Return a number for each setting in a shape that goes with a weight."""
+        variable = self._model.trainable_variables[index]
+        if index < self._first_weights and len(variable.shape) == 2:
+            return tf.constant(np.repeat(values, variable.shape[1])[np.newaxis])
+        return tf.constant(values.reshape(-1, *[1] * len(variable.shape)))
+
+    def _logits(self, values: tf.Tensor, *, learning: bool) -> tf.Tensor:
+        """Return float32 (K, batch, classes) for examples (batch, ...)."""
+        weights = iter(self._weights)
+        hidden, packed = values, False
+        for layer in self._model.layers:
+            if isinstance(layer, keras.layers.Dense):
+                product = tf.matmul(hidden, next(weights))
+                if not packed:
+                    product = tf.reshape(product, [-1, self.settings, layer.units])
+                    product = tf.transpose(product, [1, 0, 2])
+                packed = True
+                hidden = layer.activation(product + next(weights)[:, tf.newaxis] if layer.use_bias else product)
+            elif packed and isinstance(layer, keras.layers.Dropout):
+                hidden *= layer(tf.ones_like(hidden[0]), training=learning)  # all settings lose the same units
+            elif packed and isinstance(layer, keras.layers.GaussianNoise):
+                hidden += layer(tf.zeros_like(hidden[0]), training=learning)
+            else:
+                hidden = layer(hidden, training=learning)
+        return hidden
+
+    @staticmethod
+    def _targets(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Return one-hot labels for all settings, float32 (K, batch, classes)."""
+        return tf.broadcast_to(one_hot(labels, logits.shape[-1]), tf.shape(logits))
+
+    def _compile(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        """Return functions for steps, losses (steps, K), and for sums over validation examples, two of (K,)."""
+
+        @tf.function(input_signature=[tf.TensorSpec([None, self.batch], tf.int32)])
+        def run(indices: tf.Tensor) -> tf.Tensor:
+            steps = tf.shape(indices)[0]
+            losses = tf.TensorArray(tf.float32, steps, element_shape=[self.settings])
+            for step in tf.range(steps):
+                values = models.inputs(tf.gather(self._inputs, indices[step]))
+                labels = tf.gather(self._labels, indices[step])
+                with tf.GradientTape() as tape:
+                    logits = self._logits(values, learning=True)
+                    loss = tf.reduce_mean(self._training_loss(self._targets(labels, logits), logits), axis=1)
+                    total = tf.reduce_sum(loss)
+                self._apply(tape.gradient(total, [weight.value for weight in self._weights]))
+                losses = losses.write(step, loss)
+            return losses.stack()
+
+        @tf.function(reduce_retracing=True)
+        def validate(values: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            logits = self._logits(models.inputs(values), learning=False)
+            losses, hits = self._loss(self._targets(labels, logits), logits), loop.hits(labels, logits)
+            return tf.reduce_sum(losses, axis=1), tf.reduce_sum(hits, axis=1)
+
+        return run, validate
+
+    def _apply(self, gradients: list[tf.Tensor]) -> None:
+        """Change the weights as the optimiser would change those of each setting alone."""
+        for index, (weight, gradient) in enumerate(zip(self._weights, gradients, strict=True)):
+            if self._decaying and len(self._model.trainable_variables[index].shape) == 2:
+                slope = gradient + 2 * self._decays[index] * weight
+            else:
+                slope = gradient
+            if not self._sgd:
+                self._optimizer.update_step(slope, weight, self._rates[index])
+                continue
+            # Keras' SGD knows one momentum; this is its formula.
+            change = -self._rates[index] * slope
+            if any(np.ravel(self._momenta[index])):
+                velocity, momentum = self._velocities[index], self._momenta[index]
+                velocity.assign(velocity * momentum + change)
+                change = velocity * momentum + change if self._optimizer.nesterov else velocity
+            weight.assign(weight + change)
+        self._optimizer.iterations.assign_add(1)
+
+    def start(self, seed: int) -> None:
+        """Set all settings and the optimiser to the state in which a run of this seed begins."""
+        fresh = models.build(self._layers, self._shape, seed)
+        for index, (weight, variable) in enumerate(zip(self._weights, fresh.trainable_variables, strict=True)):
+            weight.assign(self._stacked(variable.numpy(), first=index < self._first_weights))
+        for variable, other in zip(self._model.non_trainable_variables, fresh.non_trainable_variables, strict=True):
+            variable.assign(other)
+        for variable, value in zip(self._optimizer.variables, self._fresh, strict=True):
+            variable.assign(value)
+        for velocity in self._velocities:
+            velocity.assign(tf.zeros_like(velocity))
+
+    def run(self, seed: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+        """Train the steps ``first`` to ``last`` - 1; return their losses, float32 (steps, K), and NaN for accuracies."""
+        losses = self._run(loop.batch_indices(seed, self.examples, self.batch, first, last)).numpy()
+        return losses, np.full_like(losses, np.nan)
+
+    def validate(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
+        """Return loss and accuracy of each setting over all examples of a split, float64 (K,)."""
+        return loop.summed(self._validate_batch, split, self.settings)
+
+    def variables(self) -> Iterator[tuple[str, keras.Variable]]:
+        """Yield everything that changes while training, by a name of its own."""
+        kinds = (self._weights, self._optimizer.variables, self._velocities, self._model.non_trainable_variables)
+        for kind, variables in enumerate(kinds):
+            for index, variable in enumerate(variables):
+                yield f"{kind}/{index}", variable
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Return nothing: a sweep keeps no models."""
+        return {}

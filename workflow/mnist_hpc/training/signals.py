@@ -1,0 +1,12 @@
+"""Stop a training when the process is asked to."""
+
+import signal
+from collections.abc import Callable
+
+
+def stop_requested() -> Callable[[], bool]:
+    """Catch SIGTERM and SIGINT from now on; return a function that tells whether one arrived."""
+    received: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: received.append(number))
+    return lambda: bool(received)

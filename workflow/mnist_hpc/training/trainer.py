@@ -1,0 +1,302 @@
+"""Train with one seed: advance, detect divergence, validate, save, and stop when asked, the same for one model or many.
+
+A run that was interrupted and resumed ends in the same bits as one that was not.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+
+from mnist_hpc.data.splits import Split
+from mnist_hpc.errors import Interrupted
+from mnist_hpc.files.provenance import now
+from mnist_hpc.training.checkpoint import Checkpoint
+
+HISTORY_POINTS = 20
+# A loss this many times the first one never came back in practice; NaN and infinity count as diverged too.
+DIVERGED = 1e4
+# Duration of one call of the compiled loop, so that a signal is answered soon, and the steps of the first call.
+CALL_SECONDS = 1.0
+FIRST_CALL = 10
+
+Row = dict[str, Any]
+
+
+class CompiledLoop(Protocol):
+    """What a trainer drives: the compiled training of one model, or of K settings of a model at once.
+
+    Attributes:
+        settings: K.
+        steps: Steps of a run.
+        batch: Examples per step.
+        examples: Number of training examples.
+        most_steps: Steps that one call of ``run`` can do.
+        facts: What is recorded of every run: parameters, batch_size, dtype_policy.
+    """
+
+    settings: int
+    steps: int
+    batch: int
+    examples: int
+
+    @property
+    def most_steps(self) -> int: ...  # noqa: D102  described above
+
+    @property
+    def facts(self) -> dict[str, Any]: ...  # noqa: D102
+
+    def start(self, seed: int) -> None:
+        """Set model and optimiser to the state in which a run of this seed begins."""
+
+    def run(self, seed: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+        """Train the steps ``first`` to ``last`` - 1; return loss and accuracy, float32 (steps, K)."""
+
+    def validate(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
+        """Return loss and accuracy over all examples of a split, float64 (K,)."""
+
+    def variables(self) -> Iterator[tuple[str, keras.Variable]]:
+        """Yield everything that changes while training, by a name of its own."""
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Return the trained weights that are kept, by name."""
+
+
+@dataclass
+class Run:
+    """How far the training with one seed has come; together with the variables, all that a resumed run needs.
+
+    Attributes:
+        steps: Steps to do in all.
+        jobs: Number in the batch system of each process that worked on the run; empty outside of one.
+        step: Steps done.
+        seconds: Time spent in them.
+        limits: Loss of each setting above which it has diverged.
+        failed: By setting (as text, for JSON), the step in which it diverged, counted from 1.
+        rows: Learning curve: step, epoch, train_seconds, and lists over the settings of train_loss, train_accuracy
+            (means over the steps since the row before, as the model saw them, with dropout), validation_loss and
+            validation_accuracy (over all validation examples).
+        started: When the first process began, UTC.
+        facts: What is recorded of a finished run; empty before.
+    """
+
+    steps: int
+    jobs: list[str] = field(default_factory=list)
+    step: int = 0
+    seconds: float = 0.0
+    limits: list[float] = field(default_factory=list)
+    failed: dict[str, int] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+    started: str = field(default_factory=now)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def result(self, step: int, setting: int = 0) -> Row:
+        """Return what one setting had reached after a step: ``status``, and the values of that row if it is "ok"."""
+        row = next((row for row in self.rows if row["step"] == step), None)
+        failed = self.failed.get(str(setting), math.inf) <= step
+        if row is None or failed or not math.isfinite(row["validation_loss"][setting]):
+            return {"status": "failed", "steps": step}
+        return {"status": "ok", "steps": step, **_of_setting(row, setting)}
+
+    def history(self, setting: int = 0) -> list[Row]:
+        """Return the learning curve of one setting, a row per validation."""
+        return [_of_setting(row, setting) for row in self.rows]
+
+
+def _of_setting(row: Row, setting: int) -> Row:
+    return {key: value[setting] if isinstance(value, list) else value for key, value in row.items()}
+
+
+def history_steps(steps: int) -> list[int]:
+    """Return the steps after which a run is validated: about 20, evenly spaced, the last step among them."""
+    return sorted({math.ceil(steps * point / HISTORY_POINTS) for point in range(1, HISTORY_POINTS + 1)})
+
+
+class Trainer:
+    """Trains a compiled loop with one seed after the other.
+
+    Attributes:
+        loop: The compiled loop.
+        compile_seconds: Tracing and first call, paid once.
+    """
+
+    def __init__(
+        self,
+        loop: CompiledLoop,
+        validation: Split,
+        validated: Iterable[int] | None = None,
+        origin: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Compile.
+
+        Args:
+            loop: What to train.
+            validation: Validation examples.
+            validated: Steps after which to validate; those of ``history_steps`` if None.
+            origin: Facts that all runs of this process share, as device and versions; "job" is its number in the
+                batch system.
+        """
+        self.loop = loop
+        self._validation = validation
+        self._validated = set(history_steps(loop.steps) if validated is None else validated)
+        self._origin = dict(origin or {})
+        self._job = self._origin.pop("job", "")
+        # Losses and accuracies of the steps since the last row, float32 (steps, K).
+        self._since_row = self._nothing()
+        begin = time.perf_counter()
+        loop.run(0, 0, 1)
+        loop.validate(validation)
+        self.compile_seconds = time.perf_counter() - begin
+
+    def _nothing(self) -> tuple[np.ndarray, np.ndarray]:
+        empty = np.empty((0, self.loop.settings), np.float32)
+        return empty, empty
+
+    def train(
+        self,
+        seed: int,
+        report: Callable[[str], None],
+        checkpoint: Checkpoint | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> tuple[Run, dict[str, np.ndarray]]:
+        """Train with one seed from where it was interrupted, or from its initial weights, to the last step.
+
+        Args:
+            seed: Decides initial weights, batch order and dropout.
+            report: Receives a line of progress now and then.
+            checkpoint: Where to look for an interrupted run of this seed, and to save this one.
+            stop: Asked about every second; True ends the training.
+
+        Returns:
+            The finished run and the trained weights; none if all settings diverged, which also ends a run early.
+
+        Raises:
+            Interrupted: ``stop`` returned True; what was done is saved if there is a checkpoint.
+        """
+        run = self._resumed(seed, report, checkpoint)
+        pauses = sorted(step for step in self._validated | {*history_steps(run.steps)} if step > run.step)
+        saved = time.perf_counter()
+        while pauses and len(run.failed) < self.loop.settings:
+            self._advance(run, pauses[0], seed, report)
+            if run.step == pauses[0] and len(run.failed) < self.loop.settings:
+                pauses.pop(0)
+                self._validate(run, seed, report)
+            stopping = stop()
+            if checkpoint and (stopping or time.perf_counter() - saved > checkpoint.seconds):
+                self._save(run, checkpoint)
+                saved = time.perf_counter()
+            if stopping:
+                fate = (
+                    "saved; run again to continue" if checkpoint else "lost, because there is no --state to save it in"
+                )
+                raise Interrupted(f"seed {seed}: step {run.step} of {run.steps}, {fate}")
+        run.facts = self._facts(run)
+        weights = self.loop.weights() if run.facts["status"] == "ok" else {}
+        if checkpoint:
+            checkpoint.save(asdict(run), weights)
+        return run, weights
+
+    def _resumed(self, seed: int, report: Callable[[str], None], checkpoint: Checkpoint | None) -> Run:
+        """Set model and optimiser to the state in which the run of this seed was interrupted, or in which it begins."""
+        self.loop.start(seed)
+        self._since_row = self._nothing()
+        saved = checkpoint.found(report) if checkpoint else None
+        if saved is None:
+            return Run(self.loop.steps, [self._job])
+        record, arrays = saved
+        for name, variable in self.loop.variables():
+            variable.assign(arrays[name])
+        self._since_row = (arrays["since_row/losses"], arrays["since_row/accuracies"])
+        run = Run(**record)
+        run.jobs.append(self._job)
+        report(f"seed {seed}: continues at step {run.step} of {run.steps}")
+        return run
+
+    def _save(self, run: Run, checkpoint: Checkpoint) -> None:
+        arrays = {name: variable.numpy() for name, variable in self.loop.variables()}
+        losses, accuracies = self._since_row
+        checkpoint.save(asdict(run), arrays | {"since_row/losses": losses, "since_row/accuracies": accuracies})
+
+    def _advance(self, run: Run, upto: int, seed: int, report: Callable[[str], None]) -> None:
+        """Train for about a second, at most up to a step, and note which settings diverged."""
+        if run.step:
+            upto = min(upto, run.step + math.ceil(CALL_SECONDS * run.step / run.seconds))
+        else:
+            upto = min(upto, FIRST_CALL)
+        upto = min(upto, run.step + self.loop.most_steps)
+        begin = time.perf_counter()
+        losses, accuracies = self.loop.run(seed, run.step, upto)
+        run.seconds += time.perf_counter() - begin
+        if run.step == 0:
+            run.limits = (DIVERGED * np.maximum(1.0, losses[0])).tolist()
+        over = ~(losses <= np.array(run.limits))
+        for setting in np.flatnonzero(over.any(axis=0)).tolist():
+            if str(setting) not in run.failed:
+                step = int(over[:, setting].argmax())
+                run.failed[str(setting)] = run.step + step + 1
+                report(
+                    f"seed {seed}: diverged at step {run.step + step + 1} of {run.steps}: loss {losses[step, setting]}"
+                )
+        before = self._since_row
+        self._since_row = (np.concatenate([before[0], losses]), np.concatenate([before[1], accuracies]))
+        run.step = upto
+
+    def _validate(self, run: Run, seed: int, report: Callable[[str], None]) -> None:
+        """Report where the run is and, after a step that is to be validated, end an interval of the learning curve."""
+        speed = run.step * self.loop.batch / run.seconds
+        if run.step not in self._validated:
+            report(f"seed {seed}: step {run.step} of {run.steps}, {speed:,.0f} images/s")
+            return
+        loss, accuracy = self.loop.validate(self._validation)
+        train_loss, train_accuracy = (
+            np.ascontiguousarray(values.T, np.float64).mean(axis=1).tolist() for values in self._since_row
+        )
+        run.rows.append(
+            {
+                "step": run.step,
+                "epoch": run.step * self.loop.batch / self.loop.examples,
+                "train_loss": train_loss,
+                "train_accuracy": train_accuracy,
+                "validation_loss": loss.tolist(),
+                "validation_accuracy": accuracy.tolist(),
+                "train_seconds": run.seconds,
+            }
+        )
+        self._since_row = self._nothing()
+        best = int(np.argmin(np.nan_to_num(loss, nan=np.inf)))
+        many = f" (the best of {self.loop.settings} settings, {len(run.failed)} diverged)" if len(loss) > 1 else ""
+        report(
+            f"seed {seed}: step {run.step} of {run.steps}, loss {train_loss[best]:.4f}, "
+            f"validation accuracy {accuracy[best]:.4f}{many}, {speed:,.0f} images/s"
+        )
+
+    def _facts(self, run: Run) -> dict[str, Any]:
+        """Return what is recorded of a finished run."""
+        facts = {
+            **self._origin,
+            **self.loop.facts,
+            "compile_seconds": self.compile_seconds,
+            "windows": len(run.jobs),
+            "jobs": " ".join(filter(None, run.jobs)),
+            "started": run.started,
+            "finished": now(),
+            "train_seconds": run.seconds,
+        }
+        if len(run.failed) == self.loop.settings:
+            step = max(run.failed.values())
+            return facts | {"status": "failed", "failed_step": step, "steps": step}
+        speed = run.step * self.loop.batch / run.seconds
+        last = {key: value for key, value in _of_setting(run.rows[-1], 0).items() if key not in ("step", "epoch")}
+        return facts | last | {"status": "ok", "steps": run.step, "images_per_second": speed}
+
+
+def finished(checkpoint: Checkpoint, report: Callable[[str], None]) -> tuple[Run, dict[str, np.ndarray]] | None:
+    """Return the run and weights of a training that an earlier process finished, or None."""
+    saved = checkpoint.found(report)
+    if saved is None or not saved[0]["facts"]:
+        return None
+    return Run(**saved[0]), saved[1]

@@ -1,0 +1,25 @@
+# What the main process says when a run starts and ends.
+import time
+
+from snakemake.logging import logger
+
+from mnist_hpc.files.provenance import now
+from mnist_hpc.plugins import events
+
+RUN_STARTED = time.time(), now()
+
+
+onstart:
+    if workflow.is_main_process:
+        look_before_submission()
+        logger.info(events.outdated(study, Path("results")))
+
+
+onsuccess:
+    if workflow.is_main_process:
+        logger.info(events.best(study, Path("results"), RUN_STARTED[0]))
+
+
+onerror:
+    if workflow.is_main_process:
+        logger.info(events.interrupted(study, Path("results"), RUN_STARTED[1]))
