@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist_hpc.stages import convert, idx
-from mnist_hpc.files import hdf5
+from mnist_hpc.data import idx
 from mnist_hpc.data.splits import Split, read_split
+from mnist_hpc.files import hdf5
+from mnist_hpc.stages import convert
+from mnist_hpc.study.datasets import BUILT_IN
 from mnist_hpc.training import device
 
 ROOT = Path(__file__).parents[1]
@@ -83,7 +85,7 @@ def tiny(tmp_path: Path) -> Path:
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with train.h5 and test.h5 of the digits."""
     folder = tmp_path_factory.mktemp("digits")
-    datasets.convert("digits", None, folder)
+    convert.run("digits", "digits", BUILT_IN["digits"], folder)
     return folder
 
 
