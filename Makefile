@@ -8,7 +8,7 @@ PROFILE := profiles/slurm
 ON_CLUSTER = snakemake --profile $(PROFILE) $(if $(CONFIG),--config $(CONFIG))
 SET = $(if $(strip $(CONFIG)),--set $(CONFIG))
 
-.PHONY: env env-gpu demo run report status clean doctor resume resources bench test trust coverage audit slurm-playground lint lock
+.PHONY: FORCE env env-gpu demo run report status clean doctor resume resources bench test trust coverage audit slurm-playground lint lock
 .DEFAULT_GOAL := demo
 
 demo:
@@ -94,5 +94,6 @@ lock: $(ENV)
 	.venv-peers/bin/python -m pip install --quiet -r requirements/peers.lock
 	touch $@
 
-.venv/.%: requirements/%.lock requirements/uv.lock requirements/install.sh pyproject.toml
+# With PYTHON=..., the environment is rebuilt if its Python is of another version.
+.venv/.%: requirements/%.lock requirements/uv.lock requirements/install.sh pyproject.toml $(if $(PYTHON),FORCE)
 	@requirements/install.sh $*

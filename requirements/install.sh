@@ -3,8 +3,10 @@
 # Needs only a Python 3.11 to 3.13 with its venv module; uv comes from the hashed requirements/uv.lock.
 set -eu
 kind=$1
+version='import sys; print(*sys.version_info[:2])'
 
-if [ ! -x .venv/bin/uv ]; then
+if [ ! -x .venv/bin/uv ] ||
+    { [ -n "${PYTHON:-}" ] && [ "$("$PYTHON" -c "$version")" != "$(.venv/bin/python -c "$version")" ]; }; then
     for python in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
         "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && break
         python=

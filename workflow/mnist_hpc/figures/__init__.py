@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mnist_hpc.study.layers import LAYERS
+from mnist_hpc.study.layers import names as layer_names
+
 if TYPE_CHECKING:
     from mnist_hpc.study.specification import Study
 
@@ -102,12 +105,22 @@ def of_images(study: Study) -> list[str]:
 
 def linear(study: Study) -> list[str]:
     """Return the variants whose weights are one template of the image a class."""
-    return [name for name in of_images(study) if [*_weighted(study, name)] == ["Dense"]]
+    found = []
+    for name in of_images(study):
+        layers = layer_names(study.variants[name].keys["layers"])
+        if layers.count("Dense") == 1 and all(LAYERS[layer].packed for layer in layers):
+            found.append(name)
+    return found
 
 
 def convolutional(study: Study) -> list[str]:
     """Return the variants that begin with a convolution."""
-    return [name for name in of_images(study) if _weighted(study, name)[0].startswith("Conv")]
+    found = []
+    for name in of_images(study):
+        layers = layer_names(study.variants[name].keys["layers"])
+        if next((layer for layer in layers if layer == "Dense" or LAYERS[layer].convolution), "") == "Conv2D":
+            found.append(name)
+    return found
 
 
 def of_the_plane(study: Study) -> list[str]:
@@ -123,12 +136,6 @@ def of_three_units(study: Study) -> list[str]:
         if rest and first.get("Dense", {}).get("units") == 3:
             found.append(name)
     return found
-
-
-def _weighted(study: Study, variant: str) -> list[str]:
-    """Return the names of a variant's layers that may have weights, in their order."""
-    layers = [name for layer in study.variants[variant].keys["layers"] for name in layer]
-    return [name for name in layers if name not in ("Flatten", "Normalization", "ReLU", "Dropout")]
 
 
 def _of_the_plane_with_data(study: Study) -> list[str]:

@@ -82,7 +82,11 @@ def _check_keys(name: str, content: Mapping[str, Any], datasets: Sequence[str]) 
     _check_bases(name, variants)
     if "without" in variants[name] and ("base" not in variants[name] or "layers" in variants[name]):
         raise UserError(f"{place}.without: expected a base whose layers it shortens, and no layers of its own")
-    keys = inherited(name, variants)
+    if "without" in variants[name]:
+        shortened = inherited(variants[name]["base"], content).get("layers", [])
+        for layer in variants[name]["without"]:
+            _check_name(f"{place}.without", layer, sorted({name for item in shortened for name in grids.named(item)}))
+    keys = inherited(name, content)
     _check_name(f"{place}.dataset", keys.get("dataset", content["dataset"]), datasets)
     for key in ("layers", "optimizer", "batch_size"):
         if not keys.get(key):
@@ -104,25 +108,20 @@ def _check_bases(name: str, variants: Mapping[str, Any]) -> None:
         chain.append(base)
         if len(chain) > MOST_BASES:
             raise UserError(f"{place}: found more than {MOST_BASES} variants, each the base of the next")
-    own = variants[name]
-    if own.get("without") and "base" in own:
-        present = {layer for item in inherited(own["base"], variants).get("layers", []) for layer in grids.named(item)}
-        for layer in own["without"]:
-            _check_name(f"variants.{name}.without", layer, sorted(present))
 
 
 def _check_sweep(place: str, keys: Mapping[str, Any], content: Mapping[str, Any]) -> None:
     """Check what must be known before the points of a sweep are listed."""
     variant, grid = keys["variant"], keys["grid"]
     _check_name(f"{place}.variant", variant, content["variants"])
-    if "from_sweep" in inherited(variant, content["variants"]):
+    if "from_sweep" in inherited(variant, content):
         raise UserError(f"{place}.variant: {variant} waits for a sweep itself; choose one that does not")
     if {"steps", "epochs"} <= set(grid):
         raise UserError(f"{place}.grid: found both steps and epochs, expected one of the two")
     if (count := math.prod(map(len, grid.values()))) > MOST_POINTS:
         raise UserError(f"{place}.grid: found {count} points, expected at most {MOST_POINTS}")
     # Values of other types break the listing of the points.
-    keys = inherited(variant, content["variants"])
+    keys = inherited(variant, content)
     for optimizer in grid.get("optimizer", [keys["optimizer"]]):
         schema.validate_variant(f"{place}.grid", {"optimizer": optimizer})
         known = [*grids.VARIED, "width", *schema.optimizer_arguments(next(iter(grids.named(optimizer))))]

@@ -58,17 +58,7 @@ def read(path: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, An
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: found {type(content).__name__}, expected keys with values, as 'dataset: mnist'")
-    config = _merge(_merge({"datasets": read_yaml(DATASETS_FILE)}, content), overrides or {})
-    groups = config.pop("layer_groups", {})
-    for variant in config["variants"].values() if groups and isinstance(config.get("variants"), dict) else ():
-        if isinstance(variant, dict) and isinstance(variant.get("layers"), list):
-            variant["layers"] = [layer for item in variant["layers"] for layer in _expanded(item, groups)]
-    return config
-
-
-def _expanded(item: Any, groups: Mapping[str, Any]) -> list[Any]:
-    """Return the layers that an item of ``layers`` stands for: itself, or those of a group."""
-    return groups[item] if isinstance(item, str) and item in groups else [item]
+    return _merge(_merge({"datasets": read_yaml(DATASETS_FILE)}, content), overrides or {})
 
 
 def _merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

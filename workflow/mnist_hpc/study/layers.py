@@ -1,7 +1,12 @@
-"""Shapes of layer outputs, worked out without TensorFlow: a wrong net is refused before a job is queued."""
+"""The table of layers: what the project must know of each Keras layer that a config may name.
+
+To add a layer, add its row here and its arguments to ``workflow/schemas/config.schema.yaml``. Shapes are worked out
+without TensorFlow, so that a wrong net is refused before a job is queued.
+"""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mnist_hpc.errors import UserError
@@ -9,56 +14,52 @@ from mnist_hpc.errors import UserError
 Shape = tuple[int, ...]
 Arguments = Mapping[str, Any]
 
-IMAGE_LAYERS = {
-    *("Conv2D", "SeparableConv2D", "DepthwiseConv2D", "MaxPooling2D", "AveragePooling2D"),
-    *("GlobalAveragePooling2D", "GlobalMaxPooling2D", "SpatialDropout2D"),
-    *("RandomTranslation", "RandomRotation", "RandomZoom", "RandomShear"),
-}
 
-
-def output_shape(layer: str, arguments: Arguments, shape: Shape) -> Shape:
-    """Return the shape of one example after a Keras layer.
-
-    Args:
-        layer: name of a Keras layer of the config's schema.
-        arguments: Keras' arguments.
-        shape: of one example before it, as (28, 28, 1).
-
-    Raises:
-        UserError: the layer cannot work on this shape.
-    """
-    if layer in IMAGE_LAYERS and len(shape) != 3:
-        raise UserError(f"found an input of shape {shape}, expected (rows, columns, channels) for {layer}")
-    if layer == "Flatten":
-        return (math.prod(shape),)
-    if layer == "Reshape":
-        target = tuple(arguments["target_shape"])
-        if math.prod(target) != math.prod(shape):
-            raise UserError(f"found target_shape {list(target)}, expected {math.prod(shape)} values in all")
-        return target
-    if layer == "Dense":
-        return (*shape[:-1], arguments["units"])
-    if layer in ("GlobalAveragePooling2D", "GlobalMaxPooling2D"):
-        return shape[-1:]
-    if layer in ("Conv2D", "SeparableConv2D"):
-        return (*_window(layer, arguments, shape, arguments["kernel_size"], 1), arguments["filters"])
-    if layer == "DepthwiseConv2D":
-        window = _window(layer, arguments, shape, arguments["kernel_size"], 1)
-        return (*window, shape[2] * arguments.get("depth_multiplier", 1))
-    if layer in ("MaxPooling2D", "AveragePooling2D"):
-        size = arguments.get("pool_size", 2)
-        return (*_window(layer, arguments, shape, size, size), shape[2])
+def _same(_arguments: Arguments, shape: Shape) -> Shape:
     return shape
 
 
-def _window(layer: str, arguments: Arguments, shape: Shape, size: Any, strides: Any) -> Shape:
+def _flat(_arguments: Arguments, shape: Shape) -> Shape:
+    return (math.prod(shape),)
+
+
+def _reshaped(arguments: Arguments, shape: Shape) -> Shape:
+    target = tuple(arguments["target_shape"])
+    if math.prod(target) != math.prod(shape):
+        raise UserError(f"found target_shape {list(target)}, expected {math.prod(shape)} values in all")
+    return target
+
+
+def _dense(arguments: Arguments, shape: Shape) -> Shape:
+    return (*shape[:-1], arguments["units"])
+
+
+def _convolved(arguments: Arguments, shape: Shape) -> Shape:
+    return (*_window(arguments, shape, arguments["kernel_size"], 1), arguments["filters"])
+
+
+def _convolved_by_channel(arguments: Arguments, shape: Shape) -> Shape:
+    window = _window(arguments, shape, arguments["kernel_size"], 1)
+    return (*window, shape[2] * arguments.get("depth_multiplier", 1))
+
+
+def _pooled(arguments: Arguments, shape: Shape) -> Shape:
+    size = arguments.get("pool_size", 2)
+    return (*_window(arguments, shape, size, size), shape[2])
+
+
+def _pooled_globally(_arguments: Arguments, shape: Shape) -> Shape:
+    return shape[-1:]
+
+
+def _window(arguments: Arguments, shape: Shape, size: Any, strides: Any) -> Shape:
     """Return rows and columns after a window of ``size`` has moved over the image by ``strides``."""
     sizes, steps = _pair(size), _pair(arguments.get("strides", strides))
     if arguments.get("padding", "valid") == "same":
         return tuple(-(-length // step) for length, step in zip(shape[:2], steps, strict=True))
     if any(size > length for size, length in zip(sizes, shape[:2], strict=True)):
         raise UserError(
-            f"found an input of {shape[0]}×{shape[1]} pixels, expected at least {sizes[0]}×{sizes[1]} for {layer}; "
+            f"found an input of {shape[0]}×{shape[1]} pixels, expected at least {sizes[0]}×{sizes[1]}; "
             "use a smaller window or padding: same"
         )
     return tuple((length - size) // step + 1 for length, size, step in zip(shape[:2], sizes, steps, strict=True))
@@ -66,3 +67,74 @@ def _window(layer: str, arguments: Arguments, shape: Shape, size: Any, strides: 
 
 def _pair(value: Any) -> Sequence[int]:
     return (value, value) if isinstance(value, int) else value
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What the project must know of a layer.
+
+    Attributes:
+        shape: Returns the shape of one example after the layer, from its arguments and the shape before it.
+        image: Whether the layer needs inputs (rows, columns, channels).
+        packed: Whether settings trained together may have it: "before" their first Dense layer, where they share
+            their inputs, "anywhere", or not at all ("").
+        random: Whether it draws random numbers while training, which XLA would draw differently.
+        convolution: Whether its cost is that of a convolution.
+        augmentation: Whether it belongs into ``augmentation`` instead of ``layers``.
+    """
+
+    shape: Callable[[Arguments, Shape], Shape] = _same
+    image: bool = False
+    packed: str = ""
+    random: bool = False
+    convolution: bool = False
+    augmentation: bool = False
+
+
+LAYERS: dict[str, Layer] = {
+    "Normalization": Layer(packed="before"),
+    "Flatten": Layer(_flat, packed="before"),
+    "Reshape": Layer(_reshaped, packed="before"),
+    "Dense": Layer(_dense, packed="anywhere"),
+    "Conv2D": Layer(_convolved, image=True, convolution=True),
+    "SeparableConv2D": Layer(_convolved, image=True, convolution=True),
+    "DepthwiseConv2D": Layer(_convolved_by_channel, image=True, convolution=True),
+    "MaxPooling2D": Layer(_pooled, image=True),
+    "AveragePooling2D": Layer(_pooled, image=True),
+    "GlobalAveragePooling2D": Layer(_pooled_globally, image=True),
+    "GlobalMaxPooling2D": Layer(_pooled_globally, image=True),
+    "Dropout": Layer(packed="anywhere", random=True),
+    "SpatialDropout2D": Layer(image=True, random=True),
+    "GaussianNoise": Layer(packed="anywhere", random=True),
+    "BatchNormalization": Layer(),
+    "LayerNormalization": Layer(),
+    "Activation": Layer(packed="anywhere"),
+    "ReLU": Layer(packed="anywhere"),
+    "LeakyReLU": Layer(packed="anywhere"),
+    "ELU": Layer(packed="anywhere"),
+    "RandomTranslation": Layer(image=True, augmentation=True),
+    "RandomRotation": Layer(image=True, augmentation=True),
+    "RandomZoom": Layer(image=True, augmentation=True),
+    "RandomShear": Layer(image=True, augmentation=True),
+}
+
+
+def names(layers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names of a variant's layers in their order."""
+    return [name for layer in layers for name in layer]
+
+
+def output_shape(layer: str, arguments: Arguments, shape: Shape) -> Shape:
+    """Return the shape of one example after a layer.
+
+    Args:
+        layer: Name of a layer of the table.
+        arguments: Keras' arguments.
+        shape: Shape of one example before it, as (28, 28, 1).
+
+    Raises:
+        UserError: the layer cannot work on this shape.
+    """
+    if LAYERS[layer].image and len(shape) != 3:
+        raise UserError(f"found an input of shape {shape}, expected (rows, columns, channels) for {layer}")
+    return LAYERS[layer].shape(arguments, shape)

@@ -26,7 +26,8 @@ EXPECTED_TYPES = {
 
 def validate(content: Mapping[str, Any]) -> None:
     """Raise UserError for the first error of a config."""
-    if errors := list(_validator().iter_errors(content)):
+    groups = content.get("layer_groups")
+    if errors := list(_validator(groups=tuple(groups) if isinstance(groups, Mapping) else ()).iter_errors(content)):
         # A misspelt key often makes another one missing: report the former.
         first = min(errors, key=lambda error: (error.validator != "additionalProperties", list(map(str, error.path))))
         raise UserError(_explain(first))
@@ -46,9 +47,14 @@ def optimizer_arguments(name: str) -> list[str]:
 
 
 @cache
-def _validator(definition: str | None = None) -> jsonschema.Draft202012Validator:
-    """Return the validator of the schema, or of one of its definitions."""
+def _validator(definition: str | None = None, groups: tuple[str, ...] = ()) -> jsonschema.Draft202012Validator:
+    """Return the validator of the schema, or of one of its definitions, where groups stand for layers of a variant."""
     schema = read_yaml(SCHEMA)
+    layer = schema["$defs"]["layer"]
+    schema["$defs"]["variant"]["properties"]["layers"]["items"] = {
+        **layer,
+        "then": {"enum": [*layer["then"]["enum"], *groups]},
+    }
     return jsonschema.Draft202012Validator(
         {"$defs": schema["$defs"], "$ref": f"#/$defs/{definition}"} if definition else schema
     )

@@ -201,7 +201,7 @@ class Study:
 
     def _variant(self, name: str, content: Mapping[str, Any]) -> Variant:
         """Return a variant with the keys of its bases and the defaults."""
-        keys = DEFAULTS | inherited(name, content["variants"])
+        keys = DEFAULTS | inherited(name, content)
         keys["layers"] = [grids.named(layer) for layer in keys["layers"]]
         keys["optimizer"], keys["loss"] = grids.named(keys["optimizer"]), grids.named(keys["loss"])
         seeds = min(keys.get("seeds", content["seeds"]), content.get("max_seeds", 2**31))
@@ -228,15 +228,25 @@ class Study:
         return Sweep(name, variant, keys["grid"], points, seeds, keys.get("jobs", 1), keys.get("pack_mb", 1000))
 
 
-def inherited(name: str, variants: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a variant's keys on top of those of its base; its own steps replace the base's epochs."""
-    own = dict(variants[name])
+def inherited(name: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a variant's keys on top of those of its base, with layer groups expanded.
+
+    Own ``steps`` replace the base's ``epochs``, and the other way around.
+    """
+    own = dict(content["variants"][name])
+    if "layers" in own:
+        own["layers"] = [layer for item in own["layers"] for layer in _expanded(item, content)]
     if "base" not in own:
         return own
-    keys = inherited(own.pop("base"), variants)
-    removed = set(own.pop("without", ()))
-    if removed:
-        keys["layers"] = [layer for layer in keys["layers"] if not removed & set(grids.named(layer))]
+    keys = inherited(own.pop("base"), content)
+    if removed := set(own.pop("without", ())):
+        keys["layers"] = [layer for layer in keys.get("layers", []) if not removed & set(grids.named(layer))]
     if "steps" in own or "epochs" in own:
         keys = {key: value for key, value in keys.items() if key not in ("steps", "epochs")}
     return keys | own
+
+
+def _expanded(item: Any, content: Mapping[str, Any]) -> list[Any]:
+    """Return the layers that an item of ``layers`` stands for: itself, or those of a group."""
+    groups = content.get("layer_groups", {})
+    return groups[item] if isinstance(item, str) and item in groups else [item]

@@ -25,6 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 from mnist_hpc.data.splits import Split
+from mnist_hpc.study.layers import LAYERS, names
 from mnist_hpc.training import device, models
 from mnist_hpc.training.augmentation import augment
 from mnist_hpc.training.losses import LOSSES, one_hot, smoothed
@@ -58,13 +59,13 @@ def choose(specification: Mapping[str, Any], threads: int) -> Engine:
         specification: of the variant; its ``dtype_policy`` holds where the device computes in it by itself.
         threads: of the job.
     """
-    names = [name for layer in specification["layers"] for name in layer]
-    dense = not any("Conv" in name for name in names)
+    layers = names(specification["layers"])
+    dense = not any(LAYERS[name].convolution for name in layers)
     # XLA draws other random numbers: with dropout or noise, results would depend on the engine by more than rounding.
-    random = any(name in names for name in ("Dropout", "GaussianNoise")) or specification.get("augmentation")
+    random = any(LAYERS[name].random for name in layers) or specification.get("augmentation")
     wanted = specification.get("dtype_policy", "float32")
     return Engine(
-        whole=dense and not random and (device.has_gpu() or (threads > 1 and names.count("Dense") > 1)),
+        whole=dense and not random and (device.has_gpu() or (threads > 1 and layers.count("Dense") > 1)),
         update=not dense,
         dtype_policy=wanted if wanted == "float32" or device.computes_in_bfloat16() else "float32",
     )

@@ -10,21 +10,12 @@ import tensorflow as tf
 
 from mnist_hpc.data.splits import Split
 from mnist_hpc.errors import UserError, reason
+from mnist_hpc.study.layers import LAYERS
 from mnist_hpc.training.losses import OUTPUTS
 from mnist_hpc.training.models_file import read_models
 
 # Results are predicted in batches of this many images, so that bits do not depend on how many there are.
 PREDICTION_BATCH = 1000
-# The layers of the config's schema. Models may come from strangers, and Keras also has layers that run what a file or a
-# string says, as TFSMLayer and Lambda; with arguments that are mappings any layer makes objects of their choice.
-LAYERS = frozenset(
-    {
-        *("Normalization", "Flatten", "Reshape", "Dense", "Conv2D", "SeparableConv2D", "DepthwiseConv2D"),
-        *("MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D", "GlobalMaxPooling2D"),
-        *("Dropout", "SpatialDropout2D", "GaussianNoise", "BatchNormalization", "LayerNormalization"),
-        *("Activation", "ReLU", "LeakyReLU", "ELU"),
-    }
-)
 
 
 def inputs(values: np.ndarray | tf.Tensor) -> tf.Tensor:
@@ -86,7 +77,7 @@ def fresh_layers(
         training: use layers that are faster in training, and that Keras by itself could not load again.
 
     Raises:
-        UserError: a layer is none of ``LAYERS``, or has an argument that is a mapping.
+        UserError: a layer is not in the table of layers, or has an argument that is a mapping.
     """
     # Keras draws the seeds of initialisers, dropout and noise from here. keras.utils.set_random_seed would also seed
     # TensorFlow's generator, which nothing uses, and thereby make it optimise every graph anew: 40 ms a run.
@@ -95,10 +86,12 @@ def fresh_layers(
     shape = (None, *input_shape)
     for index, layer in enumerate(layers, start=1):
         ((name, arguments),) = layer.items()
+        # Models are exchanged between people, and Keras has layers that run code from a file, as Lambda; arguments
+        # that are mappings make any layer create objects.
         if name not in LAYERS or any(isinstance(value, dict) for value in arguments.values()):
             raise UserError(
-                f"layer {index}: found {name} with {arguments}, expected one of {', '.join(sorted(LAYERS))} with "
-                "numbers and words"
+                f"layer {index}: found {name} with {arguments}, expected one of {', '.join(LAYERS)} "
+                "with numbers and words"
             )
         dtype = dtype_policy if index < len(layers) else "float32"
         kind = FusedBatchNormalization if training and name == "BatchNormalization" else getattr(keras.layers, name)

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from mnist_hpc.data.splits import Split
+from mnist_hpc.study.layers import LAYERS, names
 from mnist_hpc.training import loop, models
 from mnist_hpc.training.losses import LOSSES, one_hot, smoothed
 from mnist_hpc.training.optimizers import optimizer
@@ -21,9 +22,6 @@ from mnist_hpc.training.optimizers import optimizer
 # In which keys settings may differ that are trained at once: steps are read off the curve of the longest.
 READ_OFF = ("steps", "epochs")
 PACKABLE = (*READ_OFF, "learning_rate", "l2", "initial_scale")
-# Layers that may stand before the first Dense layer, where all settings share their inputs, and after it.
-AFTER = {"Dropout", "GaussianNoise", "Activation", "ReLU", "LeakyReLU", "ELU", "Dense"}
-BEFORE = {"Normalization", "Flatten", "Reshape", *AFTER}
 # AdamW decays the weights by the one learning rate it knows.
 OPTIMIZERS = {"SGD", "RMSprop", "Adagrad", "Adam"}
 # Arguments of an optimiser that a pack does not know.
@@ -38,12 +36,12 @@ def packable(specification: Mapping[str, Any]) -> bool:
     Convolutions do not pay: with filters of its own for each setting TensorFlow does one setting after the other.
     Packs compute in float32.
     """
-    names = [name for layer in specification["layers"] for name in layer]
-    first = names.index("Dense")
+    layers = names(specification["layers"])
+    first = layers.index("Dense")
     ((optimizer, arguments),) = specification["optimizer"].items()
     return (
-        set(names[:first]) <= BEFORE
-        and set(names[first:]) <= AFTER
+        all(LAYERS[name].packed for name in layers[:first])
+        and all(LAYERS[name].packed == "anywhere" for name in layers[first:])
         and optimizer in OPTIMIZERS
         and not any(arguments.get(key) for key in ALONE)
         and not scheduled(specification)
@@ -234,7 +232,7 @@ class Pack:
             velocity.assign(tf.zeros_like(velocity))
 
     def run(self, seed: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-        """Train the steps ``first`` to ``last`` - 1; return their losses, float32 (steps, K), and NaN for accuracies."""
+        """Train the steps ``first`` to ``last`` - 1; return losses, float32 (steps, K), and NaN for accuracies."""
         losses = self._run(loop.batch_indices(seed, self.examples, self.batch, first, last)).numpy()
         return losses, np.full_like(losses, np.nan)
 
