@@ -1,8 +1,11 @@
 """What several test modules share: real commands, a small IDX data set, a finished study of the digits."""
 
+import contextlib
 import gzip
+import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mnist_hpc import __main__
 from mnist_hpc.data import idx
 from mnist_hpc.data.splits import Split, read_split
 from mnist_hpc.files import hdf5
@@ -38,6 +42,19 @@ def run(*arguments: object, cwd: Path | None = None, **environment: str) -> subp
         env={**os.environ, **environment},
         check=False,
     )
+
+
+def call(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a command as ``run`` does, in this process: what takes seconds to start has started already."""
+    output, errors = io.StringIO(), io.StringIO()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            code = __main__.main([*map(str, arguments)])
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
 
 
 def error_line(result: subprocess.CompletedProcess[str]) -> str:

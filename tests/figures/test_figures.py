@@ -228,8 +228,7 @@ def test_the_plane_is_drawn_for_the_seeds_that_did_not_fail(tmp_path):
 
     layers = [{"Dense": {"units": 3, "activation": "tanh"}}, {"Dense": {"units": 2}}]
     trained = {
-        seed: Model({"validation_accuracy": 0.75}, models.weights(models.build(layers, (2,), seed)))
-        for seed in (0, 2)
+        seed: Model({"validation_accuracy": 0.75}, models.weights(models.build(layers, (2,), seed))) for seed in (0, 2)
     }
     header = {"layers": layers, "input_shape": [2], "classes": 2, "variant": "net", "dataset": "circle"}
     write_models(tmp_path / "models.h5", header, {1: Model({}, {}), **trained})
