@@ -77,7 +77,11 @@ def reached(modules: Sequence[str], package: Path = PACKAGE) -> dict[Place, list
             continue
         nodes = found[place] = module.definitions[place[1]] if place[1] else module.effects
         above = place[0].rpartition(".")[0] if place[0] else ""
-        todo += [(place[0], ""), (above, ""), *(target for node in nodes for target in _targets(node, place[0], module, package))]
+        todo += [
+            (place[0], ""),
+            (above, ""),
+            *(target for node in nodes for target in _targets(node, place[0], module, package)),
+        ]
         if not place[1]:
             todo += [(target, "") for target, _ in module.imports.values()]
     return found
