@@ -56,7 +56,7 @@ REFUSED = {
     "number as text": (
         {"variants.regression.optimizer": {"SGD": {"learning_rate": "1e-3"}}},
         "variants.regression.optimizer.SGD.learning_rate: found '1e-3' (text), expected a number; write it without "
-        "quotes, and 1.0e-3 rather than 1e-3, which YAML takes for text",
+        "quotes, and 1.0e-3 instead of 1e-3, which is text in YAML",
     ),
     "unknown key": (
         {"variants.regression.batchsize": 10},
