@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,6 +125,21 @@ def specification(**changes: object) -> dict[str, object]:
         "threads": THREADS,
     }
     return keys | changes
+
+
+def trainer_of(splits: tuple[Split, Split], **changes: object) -> Any:
+    """Return a trainer of ``specification(**changes)`` on training and validation examples; TensorFlow must run."""
+    from mnist_hpc.training.engine import choose
+    from mnist_hpc.training.loop import Loop
+    from mnist_hpc.training.trainer import Trainer
+
+    changed = specification(**changes)
+    return Trainer(Loop(changed, splits[0], choose(changed, changed["threads"])), splits[1])
+
+
+def without_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows of a learning curve without what differs from run to run."""
+    return [{key: value for key, value in row.items() if key not in ("train_seconds", "checksum")} for row in rows]
 
 
 SMALL_STUDY = """
