@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import SMALL_STUDY, TUNED, error_line, run
+from conftest import SMALL_STUDY, TUNED, call, error_line
 from mnist_hpc import figures
 from mnist_hpc.files import hdf5
 from mnist_hpc.data.splits import Split, write_split
@@ -129,7 +129,7 @@ def sweep_of(grid, tmp_path):
     """Return a sweep over a grid, and its points with a loss that is lowest at the last values."""
     study = TUNED.replace("{learning_rate: [0.001, 0.01, 0.1], steps: [10, 20], batch_size: [20, 100]}", str(grid))
     (tmp_path / "config.yaml").write_text(study)
-    sweep = Study(tmp_path / "config.yaml").sweeps["rates"]
+    sweep = Study.read(tmp_path / "config.yaml").sweeps["rates"]
     count = int(np.prod([len(values) for values in grid.values()]))
     rows = [
         {"point": point, "seed": seed, "status": "ok", "validation_loss": 1 / (point + 1)}
@@ -283,7 +283,7 @@ def test_slurm_jobs_show_hours_and_what_was_cut_off(tmp_path):
 
 def test_a_study_has_the_figures_that_its_variants_allow(tmp_path):
     (tmp_path / "config.yaml").write_text(SMALL_STUDY)
-    study = Study(tmp_path / "config.yaml")
+    study = Study.read(tmp_path / "config.yaml")
     assert figures.kinds(study, tmp_path) == [
         *("accuracy", "accuracy-time", "accuracy-parameters", "learning-curves", "confusions", "digits", "activations"),
         *("templates", "boundaries", "hidden-space", "job-times"),
@@ -298,4 +298,4 @@ def test_a_study_has_the_figures_that_its_variants_allow(tmp_path):
 
 def test_an_unknown_figure_is_refused(tmp_path):
     (tmp_path / "config.yaml").write_text(SMALL_STUDY)
-    assert "accuracy-time" in error_line(run("draw", "--figure", "acuracy", cwd=tmp_path))
+    assert "accuracy-time" in error_line(call("draw", "--config", tmp_path / "config.yaml", "--figure", "acuracy"))

@@ -1,17 +1,12 @@
-"""Sweeps: each point is the variant trained alone, however points are packed, cut off or shared among jobs."""
+"""Sweeps: each point is the variant trained alone, however points are packed or cut off."""
 
-import json
-
-import numpy as np
-import pandas as pd
 import pytest
 
-from conftest import SWEEP, TUNED, copy_project, run, snakemake, specification
-from mnist_hpc.files import csv_table
+from conftest import specification, trainer_of
+from mnist_hpc.errors import Interrupted
 from mnist_hpc.study import grids
-from mnist_hpc.tables import ranking, aggregate
-from mnist_hpc.errors import Interrupted, UserError
-from mnist_hpc.study.specification import Study
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
 
 HIDDEN = [{"Flatten": {}}, {"Dense": {"units": 16, "activation": "relu"}}, {"Dense": {"units": 10}}]
 NOISY = [
@@ -28,17 +23,26 @@ CNN = [{"Conv2D": {"filters": 2, "kernel_size": 5}}, {"Flatten": {}}, {"Dense": 
 RATES = [0.1, 0.3]
 
 
-def trained(splits, folder, points, seeds=2, memory=10**9, **options):
-    """Return validation loss and accuracy by values and seed."""
-    from mnist_hpc.training import sweep
+def quiet(_):
+    pass
 
-    found = sweep.units(points, seeds, (28, 28, 1), memory)
-    rows = sweep.train(found, *splits, folder, lambda _: None, options.pop("stop", lambda: False), **options)
+
+def trained(splits, folder, points, seeds=2, memory=10**9, report=quiet, stop=lambda: False):
+    """Return the rows of a sweep by point and seed."""
+    from mnist_hpc.training import packing, sweep
+
+    packs = packing.packs(points, seeds, (28, 28, 1), memory)
+    rows = sweep.train(packs, *splits, folder, report, stop)
     assert len(rows) == len(points) * seeds
-    return {(*row["of"].values.values(), row["seed"]): row for row in rows}
+    return {(row["point"], row["seed"]): row for row in rows}
 
 
-@pytest.mark.usefixtures("tensorflow")
+def measured(rows):
+    """Return what rows of a sweep say of its points, without times."""
+    names = ("status", "steps", "train_loss", "validation_loss", "validation_accuracy")
+    return {key: [row[name] for name in names] for key, row in rows.items()}
+
+
 @pytest.mark.parametrize(
     ("changes", "grid"),
     [
@@ -54,85 +58,64 @@ def trained(splits, folder, points, seeds=2, memory=10**9, **options):
     ids=["regression", "width", "nesterov", "adam", "noisy", "momenta apart", "not packed: adamw", "not packed: cnn"],
 )
 def test_each_point_equals_the_variant_trained_alone(digit_splits, tmp_path, changes, grid):
-    from mnist_hpc.training import trainer
-
     points = grids.points(specification(**changes), grid)
     rows = trained(digit_splits, tmp_path, points)
     for point in points:
-        trainer = trainer.Trainer(point.specification, *digit_splits, threads=1)
+        trainer = trainer_of(digit_splits, **{"steps": None} | point.specification)
         for seed in (0, 1):
-            model, _ = trainer.train(seed, lambda _: None)
-            row = rows[(*point.values.values(), seed)]
+            run, _ = trainer.train(seed, quiet)
+            row = rows[point.place, seed]
+            assert {key: row[key] for key in grid} == {key: grids.text(value) for key, value in point.values.items()}
             assert row["status"] == "ok"
-            assert row["steps"] == trainer.steps
+            assert row["steps"] == run.steps
             # Other orders of the same float32 sums, over all the steps.
-            assert row["validation_loss"] == pytest.approx(model.facts["validation_loss"], rel=2e-3)
-            assert row["validation_accuracy"] == pytest.approx(model.facts["validation_accuracy"], abs=0.012)
+            assert row["validation_loss"] == pytest.approx(run.facts["validation_loss"], rel=2e-3)
+            assert row["validation_accuracy"] == pytest.approx(run.facts["validation_accuracy"], abs=0.012)
 
 
-@pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize("layers", [HIDDEN, NOISY, CNN], ids=["hidden", "noisy", "cnn"])
-@pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
+@pytest.mark.parametrize(
+    ("layers", "optimizer"), [(HIDDEN, "SGD"), (NOISY, "Adam"), (CNN, "Adam")], ids=["hidden", "noisy", "cnn"]
+)
 def test_an_interrupted_sweep_ends_in_the_same_numbers(digit_splits, tmp_path, layers, optimizer):
     changed = specification(layers=layers, optimizer={optimizer: {"learning_rate": 0.01}})
-    points = grids.points(changed, {"learning_rate": [0.001, 0.01], "steps": [20, 60]})
-    whole = trained(digit_splits, tmp_path / "whole", points)
+    points = grids.points(changed, {"learning_rate": [0.001, 0.01], "steps": [10, 30]})
+    whole = trained(digit_splits, tmp_path / "whole", points, seeds=1)
     interruptions = 0
-    for _ in range(100):
-        answers = iter([False, True])  # a little progress each time
+    while True:
+        answers = iter([False] * 6)  # some progress each time
         try:
-            parts = trained(digit_splits, tmp_path / "parts", points, stop=lambda a=answers: next(a, True))
+            parts = trained(digit_splits, tmp_path / "parts", points, seeds=1, stop=lambda a=answers: next(a, True))
             break
         except Interrupted:
             interruptions += 1
-    assert interruptions > 2
-    for key, row in whole.items():
-        assert {**row, "of": None} == {**parts[key], "of": None}
+    assert interruptions > 1
+    assert measured(parts) == measured(whole)
 
 
-@pytest.mark.usefixtures("tensorflow")
-def test_a_sweep_is_cut_into_packs_that_fit_the_memory():
-    from mnist_hpc.training import packs, sweep
-
-    points = grids.points(specification(), {"learning_rate": np.linspace(0.01, 1, 64).tolist(), "steps": [10, 20]})
-    (pack,) = sweep.units(points, 1, (28, 28, 1), 10**9)
-    assert len(pack.settings) == 64
-    one = packs.bytes_a_setting(specification(), (28, 28, 1))
-    sizes = [len(unit.settings) for unit in sweep.units(points, 1, (28, 28, 1), 10 * one)]
-    assert sum(sizes) == 64
-    assert max(sizes) <= 10
-    assert len(sweep.units(points, 1, (28, 28, 1), 1)) == 64
-
-
-@pytest.mark.usefixtures("tensorflow")
 def test_a_point_that_explodes_fails_alone(digit_splits, tmp_path):
     squared = specification(layers=HIDDEN, optimizer={"SGD": {"momentum": 0.9}})
     rows = trained(digit_splits, tmp_path, grids.points(squared, {"learning_rate": [0.1, 1e9]}), seeds=1)
-    assert rows[0.1, 0]["status"] == "ok"
-    assert rows[1e9, 0]["status"] == "failed"
+    assert rows[0, 0]["status"] == "ok"
+    assert rows[1, 0]["status"] == "failed"
     alone = trained(digit_splits, tmp_path / "alone", grids.points(squared, {"learning_rate": [0.1]}), seeds=1)
-    assert rows[0.1, 0]["validation_loss"] == pytest.approx(alone[0.1, 0]["validation_loss"], rel=2e-3)
+    assert rows[0, 0]["validation_loss"] == pytest.approx(alone[0, 0]["validation_loss"], rel=2e-3)
 
 
-@pytest.mark.usefixtures("tensorflow")
 def test_a_damaged_checkpoint_is_reported_and_its_pack_trained_anew(digit_splits, tmp_path):
     points = grids.points(specification(), {"learning_rate": RATES})
     whole = trained(digit_splits, tmp_path, points, seeds=1)
     (saved,) = tmp_path.glob("*.h5")
     saved.write_bytes(b"damaged")
-    assert trained(digit_splits, tmp_path, points, seeds=1).keys() == whole.keys()
+    lines = []
+    again = trained(digit_splits, tmp_path, points, seeds=1, report=lines.append)
+    assert lines[0].startswith("pack 1 of 1, warning: damaged checkpoint ignored, starting over")
+    assert measured(again) == measured(whole)
 
 
-def test_a_schedule_is_not_read_off_a_longer_one(digit_splits, tmp_path):
-    """Half of the way down a cosine is no training of half the length."""
-    from mnist_hpc.training import sweep
-
-    base = specification(optimizer={"SGD": {"learning_rate": {"CosineDecay": {"initial_learning_rate": 0.5}}}})
-    points = grids.points(base, {"steps": [10, 20]})
-    found = sweep.units(points, 1, (28, 28, 1), 10**9)
-    assert [len(unit.settings[0]) for unit in found] == [1, 1]
-    rows = sweep.train(found, *digit_splits, tmp_path, print, lambda: False)
-    alone = sweep.train(
-        sweep.units(points[:1], 1, (28, 28, 1), 10**9), *digit_splits, tmp_path / "alone", print, lambda: False
-    )
-    assert rows[0]["validation_loss"] == pytest.approx(alone[0]["validation_loss"], rel=1e-5)
+def test_a_finished_pack_is_not_trained_again(digit_splits, tmp_path):
+    points = grids.points(specification(), {"learning_rate": RATES, "batch_size": [20, 100]})
+    whole = trained(digit_splits, tmp_path, points, seeds=1)
+    lines = []
+    again = trained(digit_splits, tmp_path, points, seeds=1, report=lines.append)
+    assert measured(again) == measured(whole)
+    assert lines == []
