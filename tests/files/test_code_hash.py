@@ -48,7 +48,7 @@ def run(data: Annotated) -> None:
     "    def shown(self) -> str:\n        return str(self.value)\n",
     "only_annotations.py": "class Annotated:\n    def method(self):\n        return 1\n",
     "late.py": "def register(function):\n    return function\n\n@register\ndef later():\n    return helper()\n\n"
-    "def helper():\n    return 1\n",
+    "def helper():\n    return 1\n\n@register\ndef extra():\n    return 5\n",
 }
 CHANGES = {
     "a called function": ("losses.py", "return _power(x, 2)", "return _power(x, 4)"),
@@ -58,6 +58,7 @@ CHANGES = {
     "a statement that runs on import": ("tools.py", "'1'", "'2'"),
     "a function imported late": ("late.py", "return helper()", "return helper() + 1"),
     "what it calls": ("late.py", "return 1", "return 2"),
+    "a function that its decorator may register": ("late.py", "return 5", "return 6"),
     "a decorator": ("late.py", "    return function", "    return lambda: function() + 1"),
     "a field's annotation in a class": ("records.py", "value: int", "value: float"),
     "a method": ("records.py", "str(self.value)", "repr(self.value)"),
