@@ -16,13 +16,16 @@ COMMANDS = ("status", "clean", "doctor", "probe", "orphans", "resources", "repor
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 2 for a known error, on one line; 75 for an interruption."""
+    """Run a command and return its exit code: 2 for a known error, reported on one line; 75 for an interruption."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
         options = vars(_parser(given[0] if given else None).parse_args(given))
         command = options.pop("module")
         if "config" in options:
-            _check(options["config"], options["overrides"])
+            from mnist_hpc.study import check
+
+            options["overrides"] = dict(options["overrides"])
+            check.load(options["config"], options["overrides"])
         with _recorded(command, options.pop("attempts", None), options.pop("mem_mb", 0)):
             command.run(**options)
     except (UserError, OSError) as error:
@@ -41,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser(name: str | None) -> argparse.ArgumentParser:
-    """Return the parser of one command, or of all where none is named: imports take time."""
+    """Return the parser of one command, which saves the imports of the others, or of all if none is named."""
     parser = argparse.ArgumentParser(prog="python -m mnist_hpc", description=__doc__)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     places = dict.fromkeys(STAGES, "stages") | dict.fromkeys(COMMANDS, "commands")
@@ -53,14 +56,8 @@ def _parser(name: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def _check(config: Path, overrides: dict[str, Any]) -> None:
-    from mnist_hpc.study import check
-
-    check.load(config, overrides)
-
-
 def _recorded(command: Any, record: Path | None, mem_mb: int) -> contextlib.AbstractContextManager[None]:
-    """Record this attempt of a job, where the job has a record."""
+    """Record this attempt of a job if it was given a file for that."""
     if record is None:
         return contextlib.nullcontext()
     from mnist_hpc.cluster import attempts
