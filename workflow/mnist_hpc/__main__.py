@@ -5,9 +5,8 @@ import contextlib
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
-from typing import Any
 
+from mnist_hpc.cluster import attempts
 from mnist_hpc.console import say
 from mnist_hpc.errors import Interrupted, UserError, reason
 
@@ -26,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             options["overrides"] = dict(options["overrides"])
             check.load(options["config"], options["overrides"])
-        with _recorded(command, options.pop("attempts", None), options.pop("mem_mb", 0)):
+        record, mem_mb = options.pop("attempts", None), options.pop("mem_mb", 0)
+        stage = command.__name__.rpartition(".")[2]
+        with attempts.recorded(record, stage, mem_mb) if record else contextlib.nullcontext():
             command.run(**options)
     except (UserError, OSError) as error:
         text = str(error) if isinstance(error, UserError) else reason(error)
@@ -54,15 +55,6 @@ def _parser(name: str | None) -> argparse.ArgumentParser:
         module.arguments(added)
         added.set_defaults(module=module)
     return parser
-
-
-def _recorded(command: Any, record: Path | None, mem_mb: int) -> contextlib.AbstractContextManager[None]:
-    """Record this attempt of a job if it was given a file for that."""
-    if record is None:
-        return contextlib.nullcontext()
-    from mnist_hpc.cluster import attempts
-
-    return attempts.recorded(record, command.__name__.rpartition(".")[2], mem_mb)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,6 @@ Entry = dict[str, Any]
 
 KEYS = {"stage", "job", "host", "started", "mem_mb", "end", "reason"}
 OUT_OF_MEMORY = "OUT_OF_MEMORY"
-# Number of attempts that a record keeps, so that the file stays small.
-KEPT = 100
 
 
 def read(record: Path) -> list[Entry]:
@@ -104,4 +102,4 @@ def memory(record: Path, mem_mb: int) -> int:
 
 def _write(record: Path, entries: list[Entry]) -> None:
     with atomic(record) as temporary:
-        temporary.write_text(json.dumps(entries[-KEPT:], indent=1) + "\n")
+        temporary.write_text(json.dumps(entries, indent=1) + "\n")

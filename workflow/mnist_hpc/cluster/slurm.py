@@ -59,12 +59,11 @@ class Request:
     @classmethod
     def of(cls, resources: Mapping[str, Any], threads: int) -> "Request":
         """Return the request of a job with these Snakemake resources."""
-        options = []
         names = {"slurm_account": "--account", "slurm_partition": "--partition", "qos": "--qos"}
         names |= {"constraint": "--constraint", "nodes": "--nodes", "tasks": "--ntasks", "gres": "--gres"}
-        for name, option in names.items():
-            if resources.get(name) not in (None, ""):
-                options.append(f"{option}={resources[name]}")
+        options = [
+            f"{option}={resources[name]}" for name, option in names.items() if resources.get(name) not in (None, "")
+        ]
         options += shlex.split(str(resources.get("slurm_extra") or ""))
         cpus = resources.get("cpus_per_task") or threads
         return cls(int(resources.get("runtime") or 0), int(resources.get("mem_mb") or 0), max(cpus, 0), tuple(options))

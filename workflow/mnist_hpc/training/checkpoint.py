@@ -40,12 +40,7 @@ class Checkpoint:
         return "/".join(self.path.parts[-2:])
 
     def save(self, record: Record, arrays: Mapping[str, np.ndarray]) -> None:
-        """Replace the checkpoint atomically.
-
-        Args:
-            record: JSON object.
-            arrays: Numeric arrays by name.
-        """
+        """Replace the checkpoint atomically by a JSON object and numeric arrays."""
         with hdf5.writing(self.path, {"record": json.dumps(record), "place": self._place}) as file:
             group = file.create_group("arrays")
             for name, value in arrays.items():
@@ -77,13 +72,7 @@ def folder(results: Path, dataset: str, variant: str) -> Path:
 
 
 def remove_finished(results: Path, blocks: Iterable[Block], finished: Collection[tuple[str, int]]) -> None:
-    """Remove the checkpoints of finished seeds, and the records of attempts of finished blocks.
-
-    Args:
-        results: Folder of all results.
-        blocks: Blocks of the study.
-        finished: Variant and seed of each finished run.
-    """
+    """Remove the checkpoints of finished seeds (pairs of variant and seed), and the records of finished blocks."""
     for block in blocks:
         done = [seed for seed in block.seeds if (block.variant, seed) in finished]
         for seed in done:

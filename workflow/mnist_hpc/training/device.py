@@ -28,18 +28,9 @@ def prepare(threads: int, *, require_gpu: bool = False) -> str:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    hidden = [name for name in HIDDEN if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None makes an import fail
-    # The million objects that the import creates stay alive, so the garbage collector need not scan them.
-    gc.disable()
-    try:
-        import keras  # noqa: F401
-        import tensorflow as tf
-    finally:
-        for name in hidden:
-            del sys.modules[name]
-        gc.freeze()
-        gc.enable()
+    _import_keras()
+    import tensorflow as tf
+
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
@@ -56,6 +47,21 @@ def prepare(threads: int, *, require_gpu: bool = False) -> str:
             "that nvidia-smi shows it on that node, and that 'make env-gpu' made the environment"
         )
     return f"CPU {processor()}"
+
+
+def _import_keras() -> None:
+    """Import Keras and TensorFlow without libraries that they do not need."""
+    hidden = [name for name in HIDDEN if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None makes an import fail
+    # The million objects that the import creates stay alive, so the garbage collector need not scan them.
+    gc.disable()
+    try:
+        import keras  # noqa: F401
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+        gc.freeze()
+        gc.enable()
 
 
 def has_gpu() -> bool:

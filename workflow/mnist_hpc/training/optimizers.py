@@ -10,12 +10,7 @@ ONE_CYCLE_START = 1 / 25
 
 
 def optimizer(specification: Mapping[str, Any], steps: int) -> keras.optimizers.Optimizer:
-    """Return the optimiser of a variant.
-
-    Args:
-        specification: Specification of the variant.
-        steps: Steps of the training.
-    """
+    """Return the optimiser that a variant's specification describes, for a training of so many steps."""
     ((name, arguments),) = specification["optimizer"].items()
     given = _floats(arguments)
     if isinstance(given.get("learning_rate"), Mapping):
@@ -26,14 +21,11 @@ def optimizer(specification: Mapping[str, Any], steps: int) -> keras.optimizers.
 def schedule(
     learning_rate: Mapping[str, Mapping[str, Any]], steps: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Return a schedule; one of Keras' without ``decay_steps`` ends with the training.
+    """Return a learning-rate schedule for a training of so many steps.
 
-    ``OneCycle`` rises linearly for the fraction ``warmup`` of all steps, then falls to 0 along a cosine
-    (L. Smith, N. Topin, arXiv 1708.07120, with a cosine instead of the second line).
-
-    Args:
-        learning_rate: Name of the schedule with its arguments.
-        steps: Steps of the training.
+    One of Keras' schedules without ``decay_steps`` ends with the training. ``OneCycle`` rises linearly for the fraction
+    ``warmup`` of all steps, then falls to 0 along a cosine (L. Smith, N. Topin, arXiv 1708.07120, with a cosine instead
+    of the second line).
     """
     ((name, given),) = learning_rate.items()
     arguments = _floats(given)
