@@ -2,11 +2,11 @@ import h5py
 import numpy as np
 import pytest
 
-from mnist_hpc.files import hdf5
 from mnist_hpc.data.splits import Split, read_split, write_split
+from mnist_hpc.errors import UserError
+from mnist_hpc.files import hdf5
 from mnist_hpc.files.atomic import atomic
 from mnist_hpc.training.models_file import Model, read_models, write_models
-from mnist_hpc.errors import UserError
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):

@@ -53,7 +53,7 @@ def code_hash(*modules: str, files: Iterable[Path] = (), package: Path = PACKAGE
     for place, nodes in sorted(reached(modules, package).items()):
         digest.update(repr(place).encode())
         for node in nodes:
-            digest.update(_dumped(node).encode())
+            digest.update(_text(node).encode())
     for path in sorted(files):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:HASH_DIGITS]
@@ -76,7 +76,12 @@ def reached(modules: Sequence[str], package: Path = PACKAGE) -> dict[Place, list
                 todo.append(module.imports[place[1]])
             continue
         nodes = found[place] = module.definitions[place[1]] if place[1] else module.effects
-        todo += [(place[0], ""), *(target for node in nodes for target in _targets(node, place[0], module, package))]
+        above = place[0].rpartition(".")[0] if place[0] else ""
+        todo += [
+            (place[0], ""),
+            (above, ""),
+            *(target for node in nodes for target in _targets(node, place[0], module, package)),
+        ]
         if not place[1]:
             todo += [(target, "") for target, _ in module.imports.values()]
     return found
@@ -201,6 +206,12 @@ def _origin(node: ast.ImportFrom, module: str, package: Path) -> str | None:
         return ".".join([*above, *([node.module] if node.module else [])])
     root, _, rest = (node.module or "").partition(".")
     return rest if root == package.name else None
+
+
+@cache
+def _text(node: ast.AST) -> str:
+    """Return what counts of a statement as text."""
+    return _dumped(node)
 
 
 def _dumped(node: Any, *, message: bool = False, in_class: bool = False) -> str:

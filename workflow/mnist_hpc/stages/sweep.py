@@ -50,8 +50,9 @@ def run(
     hashes = provenance.identity(sweep, attributes["data_hash"], code_hash)
     hardware = device.prepare(threads, require_gpu=bool(require_gpu))
 
-    from mnist_hpc.training import sweep as training
+    from mnist_hpc.training import packing
     from mnist_hpc.training.models import adapted, input_shape
+    from mnist_hpc.training.sweep import train as train_packs
 
     specification = sweep["specification"] | {"layers": adapted(sweep["specification"]["layers"], train)}
     if threads < specification["threads"]:
@@ -60,16 +61,16 @@ def run(
     every = grids.points(specification, grid)
     chosen = [every[place] for place in sweep["points"]]
 
-    units = training.units(chosen, sweep["seeds"], input_shape(train), sweep["pack_mb"] * 10**6)
+    every_pack = packing.packs(chosen, sweep["seeds"], input_shape(train), sweep["pack_mb"] * 10**6)
     number, parts = part
-    own = units[number - 1 :: parts]
-    trained = sum(len(unit.settings) for unit in own)
+    own = every_pack[number - 1 :: parts]
+    trained = sum(len(pack.settings) for pack in own)
     say(f"{name}: {trained} trainings in {len(own)} packs on {hardware}, {threads} threads")
 
     def report(line: str) -> None:
         say(f"{name}: {line}")
 
-    rows = training.train(
+    rows = train_packs(
         own,
         train,
         validation,

@@ -62,9 +62,11 @@ def run(
         say(f"{variant}: {threads} threads instead of {specification['threads']}: the last bits may differ")
     say(f"{variant}: seeds {seeds.start} to {seeds.stop - 1} on {hardware}, {threads} threads")
 
-    from mnist_hpc.training.loop import Loop, choose
+    from mnist_hpc.training.engine import choose
+    from mnist_hpc.training.loop import Loop
     from mnist_hpc.training.models import adapted, input_shape
-    from mnist_hpc.training.trainer import Run, Trainer, finished
+    from mnist_hpc.training.run import Run
+    from mnist_hpc.training.trainer import Trainer, finished
 
     specification = specification | {"layers": adapted(specification["layers"], train)}
 
