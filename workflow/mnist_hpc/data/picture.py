@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from mnist_hpc.errors import UserError, reason
 
@@ -26,7 +26,7 @@ def read_digit(path: Path) -> np.ndarray:
                 # A transparent background counts as white paper.
                 flat = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
                 grey = np.asarray(flat.convert("L"), np.float32)
-    except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError) as error:
         raise UserError(f"{path}: {reason(error)}; expected a picture, such as PNG or JPEG") from None
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     ink = np.median(border) - grey if np.median(border) > 127 else grey - np.median(border)
