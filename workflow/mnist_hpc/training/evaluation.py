@@ -39,16 +39,16 @@ def evaluate(
         if not run.weights:
             continue
         models.set_weights(model, run.weights)
-        parts = [
+        batches = [
             predict(tf.constant(test.inputs[begin : begin + models.PREDICTION_BATCH]))
             for begin in range(0, len(test.labels), models.PREDICTION_BATCH)
         ]
-        logits = np.concatenate([part[0] for part in parts])
+        logits = np.concatenate([batch[0] for batch in batches])
         predicted = logits.argmax(axis=1)
         results[seed] = {
             "test_accuracy": float(np.mean(predicted == test.labels)),
             "test_loss": float(np.mean(loss(one_hot(test.labels, classes), logits), dtype=np.float64)),
-            "probabilities": np.concatenate([part[1] for part in parts]),
+            "probabilities": np.concatenate([batch[1] for batch in batches]),
             "confusion": confusion(test.labels, predicted, classes),
         }
     return results
