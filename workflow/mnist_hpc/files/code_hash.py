@@ -64,7 +64,7 @@ def reached(modules: Sequence[str], package: Path = PACKAGE) -> dict[Place, list
     found: dict[Place, list[ast.AST]] = {}
     todo: list[Place] = []
     for name in modules:
-        todo += [(name, ""), *((name, defined) for defined in _module(name, package).definitions)]
+        todo += _all(name, package)
         todo = [place for place in todo if not (place[0].startswith("stages.") and place[1] == "arguments")]
     while todo:
         place = todo.pop()
@@ -105,13 +105,22 @@ def _targets(node: ast.AST, name: str, module: _Module, package: Path) -> Iterat
         elif child.id in module.definitions:
             yield name, child.id
     for target in whole:  # passed around as an object: any of its names may be used
-        yield from ((target, symbol) for symbol in _module(target, package).definitions)
+        yield from _all(target, package)
+
+
+def _all(module: str, package: Path) -> Iterator[Place]:
+    """Yield all names of a module, and what it does on import."""
+    yield module, ""
+    yield from ((module, name) for name in _module(module, package).definitions)
 
 
 def _attribute(module: str, name: str, package: Path) -> Iterator[Place]:
     """Yield the place that an attribute of a module is: one of its names, or a module below it."""
     below = f"{module}.{name}".lstrip(".")
-    yield (below, "") if _source(below, package) else (module, name)
+    if _source(below, package):
+        yield from _all(below, package)
+    else:
+        yield module, name
 
 
 def _walk(node: ast.AST, parent: ast.AST | None = None) -> Iterator[tuple[ast.AST, ast.AST | None]]:
@@ -149,6 +158,9 @@ def _parsed(text: str, package: Path) -> _Module:
             module.imports.update(_imported(node, package))
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             module.definitions.setdefault(node.name, []).append(node)
+            decorators = {name for decorator in node.decorator_list for name in _names(decorator)}
+            if decorators & (module.definitions.keys() | module.imports.keys()):  # it may register what it decorates
+                module.effects.append(node)
         elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) and (names := _bound(node)):
             for bound in names:
                 module.definitions.setdefault(bound, []).append(node)

@@ -77,12 +77,12 @@ class Trainer:
 
         Args:
             seed: Decides initial weights, batch order and dropout.
-            report: Receives a line of progress now and then.
+            report: Receives lines of progress.
             checkpoint: Where to look for an interrupted run of this seed, and to save this one.
             stop: Asked about every second; True ends the training.
 
         Returns:
-            The finished run and the trained weights; none if all settings diverged, which also ends a run early.
+            The finished run and the trained weights; no weights if all settings diverged, which ends a run early.
 
         Raises:
             Interrupted: ``stop`` returned True; what was done is saved if there is a checkpoint.
