@@ -216,6 +216,7 @@ def columns(tmp_path_factory):
     study, results = check.load(ROOT / "config.yaml"), tmp_path_factory.mktemp("results")
     runs = collect.runs(study.blocks, results, {name: {} for name in study.variants})
     confusions = aggregate.confusions(runs, study.blocks, results)
+    jobs = pd.DataFrame([dict.fromkeys(accounting.JOB_COLUMNS, 1)])
     tables = {
         "runs": runs,
         "variants": aggregate.variants(runs),
@@ -224,8 +225,8 @@ def columns(tmp_path_factory):
         "sweeps": aggregate.sweeps(study, results),
         "confusions": confusions,
         "classes": pd.DataFrame(columns=aggregate.CLASS_COLUMNS),
-        "jobs": pd.DataFrame(columns=accounting.JOB_COLUMNS),
-        "resources": accounting.resources(pd.DataFrame(columns=accounting.JOB_COLUMNS), pd.Series(dtype=float)),
+        "jobs": jobs,
+        "resources": accounting.resources(jobs, pd.Series(dtype=float)),
     }
     assert {f"{name}.csv" for name in tables} >= {name for name in layout.TABLES if name.endswith(".csv")}
     return {name: list(table.columns) for name, table in tables.items()}

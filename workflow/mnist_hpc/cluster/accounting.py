@@ -86,7 +86,7 @@ def starts(study: Study, logs: Path) -> pd.DataFrame:
 
 
 def resources(starts: pd.DataFrame, trained: pd.Series) -> pd.DataFrame:
-    """Return one row per variant and sweep (``sweep.<name>``) that had jobs; results/README.md describes the columns.
+    """Return one row per variant and sweep (``sweep.<name>``) that had jobs; docs/results.md describes the columns.
 
     Args:
         starts: All starts of jobs, as the function ``starts`` returns them.

@@ -32,7 +32,7 @@ def now() -> str:
 
 
 def write(path: Path, facts: Mapping[str, Any]) -> None:
-    """Write facts, and those of this process, as JSON; results/README.md describes the keys."""
+    """Write facts, and those of this process, as JSON; docs/results.md describes the keys."""
     own = {
         "finished": now(),
         "commit": commit(),
