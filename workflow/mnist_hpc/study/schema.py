@@ -62,9 +62,8 @@ def _validator(definition: str | None = None, groups: tuple[str, ...] = ()) -> j
         short = [key for key, entry in entries.items() if not _resolved(entry, definitions).get("required")]
         definitions[name]["then"] = {"enum": short}
     layer = definitions["layer"]
-    definitions["variant"]["properties"]["layers"]["items"] = layer | {
-        "then": {"enum": [*layer["then"]["enum"], *groups]}
-    }
+    items = layer | {"then": {"enum": [*layer["then"]["enum"], *groups]}}
+    definitions["variant"]["properties"]["layers"]["items"] = items
     return jsonschema.Draft202012Validator(
         {"$defs": definitions, "$ref": f"#/$defs/{definition}"} if definition else schema
     )
@@ -87,7 +86,7 @@ def _explain(error: jsonschema.ValidationError) -> str:
             return f"{place}: the key {absent!r} is missing"
         case "enum" | "const":
             return f"{place}: found {found}, expected {one_of(error.instance, expected)}"
-        case "anyOf" if place.endswith(".batch_size"):
+        case "anyOf" if place.endswith("batch_size"):
             return f"{place}: found {found}, expected a whole number from 1 or {one_of(error.instance, 'full')}"
         case "type":
             return f"{place}: found {found}, expected {_expected_type(error.instance, expected)}"

@@ -28,7 +28,7 @@ class Loop:
 
     Attributes:
         engine: How it is compiled.
-        settings: 1, see ``trainer.CompiledLoop``.
+        settings: Number of settings that are trained, 1.
         steps: Steps of a run.
         batch: Examples per step.
         examples: Number of training examples.
@@ -115,7 +115,7 @@ class Loop:
         return losses.numpy()[:count, np.newaxis], accuracies.numpy()[:count, np.newaxis]
 
     def validate(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
-        """Return loss and accuracy over all examples of a split, float64 (1,), with averaged weights if there are any."""
+        """Return loss and accuracy over all examples of a split, float64 (1,), with averaged weights if any."""
         with self._averaged():
             return summed(self._validate, split, 1)
 
