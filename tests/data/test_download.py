@@ -71,7 +71,7 @@ def serve():
 @pytest.fixture(autouse=True)
 def no_folder_and_no_pauses(monkeypatch):
     monkeypatch.delenv("TINY_DIR", raising=False)
-    monkeypatch.setattr(download.time, "sleep", lambda _: None)
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", lambda _: None)
 
 
 def fetch(folder, mirrors=(), search_path=(), timeout=5.0, attempts=2, **changes):

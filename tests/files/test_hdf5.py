@@ -95,6 +95,6 @@ def test_a_file_of_something_else_is_refused(tmp_path):
         pass
     with hdf5.reading(path, dataset="digits"):
         pass
-    wrong = pytest.raises(UserError, match=r"file\.h5: it is of dataset digits, expected mnist")
+    wrong = pytest.raises(UserError, match=r"file\.h5: found dataset digits, expected mnist")
     with wrong, hdf5.reading(path, dataset="mnist"):
         pass

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from conftest import call, error_line, specification
-from mnist_hpc.files import hdf5
 from mnist_hpc.data.splits import read_split, write_split
+from mnist_hpc.files import hdf5
 from mnist_hpc.training.models_file import Model, read_models, write_models
 
 pytestmark = pytest.mark.usefixtures("tensorflow")

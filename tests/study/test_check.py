@@ -212,7 +212,7 @@ def test_a_name_that_is_not_safe_as_a_folder_is_refused(name, tmp_path):
         ("{batch_size: [2000]}", "found 2000, expected at most the 1257 training examples of digits"),
         ("{width: [10]}", "sweeps.rates.grid.width: regression has no Dense layer but the last"),
         ("{steps: [10], epochs: [1]}", "sweeps.rates.grid: found both steps and epochs"),
-        ("{optimizer: [Sgd]}", "sweeps.rates.grid: optimizer: found 'Sgd' (text), expected one of SGD, "),
+        ("{optimizer: [Sgd]}", "sweeps.rates.grid: optimizer: found the unknown key 'Sgd', expected one of SGD, "),
         ("{optimizer: [SGD, Adam], momentum: [0.5]}", "sweeps.rates.grid: found 'momentum', expected one of"),
         ("{}", "sweeps.rates.grid: found nothing"),
         ("{steps: []}", "sweeps.rates.grid.steps: found []"),

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from mnist_hpc.files import hdf5
-from mnist_hpc.tables import comparisons, ensembles
 from mnist_hpc.study.layout import Block
 from mnist_hpc.study.specification import Variant
+from mnist_hpc.tables import comparisons, ensembles
 
 
 def make_study(results, read, ensembles=None, bases=None):

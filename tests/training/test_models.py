@@ -8,9 +8,9 @@ import yaml
 
 from mnist_hpc.data.splits import Split
 from mnist_hpc.errors import UserError
-from mnist_hpc.training.models_file import Model, read_models, write_models
 from mnist_hpc.study.layers import LAYERS
 from mnist_hpc.study.schema import SCHEMA
+from mnist_hpc.training.models_file import Model, read_models, write_models
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 

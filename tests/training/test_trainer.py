@@ -84,7 +84,7 @@ def test_a_seed_gives_the_same_bits_in_any_company(digit_splits, layers, optimiz
         {"Adam": {"learning_rate": 0.003}},
         {"AdamW": {"learning_rate": 0.003, "weight_decay": 0.001}},
     ],
-    ids=lambda optimizer: "-".join(optimizer),
+    ids="-".join,
 )
 @pytest.mark.parametrize("loss", ["CategoricalCrossentropy", "SquaredError"])
 def test_every_optimizer_learns_with_every_loss(digit_splits, optimizer, loss):
