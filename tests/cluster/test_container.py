@@ -44,4 +44,4 @@ def test_training_and_evaluation_run_in_the_container_and_nothing_else_does(runn
 def test_a_container_that_is_no_file_is_refused_before_any_job(project):
     result = snakemake(project, MNIST_HPC_CONTAINER="nowhere.sif")
     assert result.returncode == 2
-    assert "MNIST_HPC_CONTAINER names nowhere.sif, which is no file; correct it, or unset it" in result.stdout
+    assert "MNIST_HPC_CONTAINER: nowhere.sif does not exist; correct the variable, or unset it" in result.stdout

@@ -9,7 +9,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from mnist_hpc.cluster import accounting
 from mnist_hpc.data import idx
 from mnist_hpc.files import hdf5, provenance
 from mnist_hpc.plugins import progress
@@ -93,12 +92,6 @@ def test_mcnemar_is_symmetric_and_a_probability(one, other):
     if one + other:
         assert p == pytest.approx(comparisons.mcnemar(other, one))
         assert 0 <= p <= 1 + 1e-9
-
-
-@given(st.integers(0, 400), st.integers(0, 23), st.integers(0, 59), st.integers(0, 59))
-def test_times_of_sacct_are_seconds(days, hours, minutes, seconds):
-    text = f"{days}-{hours:02}:{minutes:02}:{seconds:02}"
-    assert accounting.seconds(text) == ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 @given(st.floats(0, 10**7))

@@ -164,7 +164,7 @@ def test_predictions_of_another_variant_are_refused(tmp_path):
         write_block(tmp_path, block, [0.9])
     places = [tmp_path / block.folder / "predictions.h5" for block in blocks]
     places[0].write_bytes(places[1].read_bytes())
-    with pytest.raises(UserError, match=r"predictions\.h5: it is of variant b, expected a"):
+    with pytest.raises(UserError, match=r"predictions\.h5: found variant b, expected a"):
         aggregate.confusions(runs(tmp_path, blocks), blocks, tmp_path)
 
 

@@ -237,7 +237,6 @@ def test_a_checkpoint_of_another_seed_or_training_is_not_taken(saved, tmp_path):
         copied = Checkpoint(tmp_path / place)
         copied.path.parent.mkdir(exist_ok=True)
         copied.path.write_bytes(saved.path.read_bytes())
-        assert copied.peek() is None
         with pytest.raises(UserError, match="damaged checkpoint removed"):
             copied.load()
     assert saved.load()

@@ -56,29 +56,19 @@ def run(
 
     specification = sweep["specification"] | {"layers": adapted(sweep["specification"]["layers"], train)}
     if threads < specification["threads"]:
-        say(f"{name}: {threads} threads instead of {specification['threads']}: the last bits may differ")
-    grid = dict(sweep["grid"])
-    every = grids.points(specification, grid)
-    chosen = [every[place] for place in sweep["points"]]
-
-    every_pack = packing.packs(chosen, sweep["seeds"], input_shape(train), sweep["pack_mb"] * 10**6)
-    number, parts = part
-    own = every_pack[number - 1 :: parts]
-    trained = sum(len(pack.settings) for pack in own)
-    say(f"{name}: {trained} trainings in {len(own)} packs on {hardware}, {threads} threads")
+        say(f"{name}: the sweep asks for {specification['threads']} threads: the last bits may differ")
+    grid = grids.points(specification, dict(sweep["grid"]))
+    points_tried = [grid[place] for place in sweep["points"]]
+    packs = packing.packs(points_tried, sweep["seeds"], input_shape(train), sweep["pack_mb"] * 10**6)
+    own = packs[part[0] - 1 :: part[1]]
+    trainings = sum(len(pack.settings) for pack in own)
+    say(f"{name}: {trainings} trainings in {len(own)} packs on {hardware}, {threads} threads")
 
     def report(line: str) -> None:
         say(f"{name}: {line}")
 
-    rows = train_packs(
-        own,
-        train,
-        validation,
-        state / provenance.specification_hash(hashes),
-        report,
-        signals.stop_requested(),
-        threads,
-        checkpoint_seconds,
-    )
+    folder = state / provenance.specification_hash(hashes)
+    stop = signals.stop_requested()
+    rows = train_packs(own, train, validation, folder, report, stop, threads, checkpoint_seconds)
     keys = {"dataset": attributes["dataset"], "sweep": name, "variant": variant, **hashes}
-    csv_table.write(points, point_columns(list(grid)), [keys | row for row in rows])
+    csv_table.write(points, point_columns(list(dict(sweep["grid"]))), [keys | row for row in rows])

@@ -28,7 +28,7 @@ class Loop:
 
     Attributes:
         engine: How it is compiled.
-        settings: 1, see ``trainer.CompiledLoop``.
+        settings: Number of settings that are trained, 1.
         steps: Steps of a run.
         batch: Examples per step.
         examples: Number of training examples.

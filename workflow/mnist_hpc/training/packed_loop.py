@@ -21,7 +21,7 @@ from mnist_hpc.training.optimizers import optimizer
 
 
 class PackedLoop:
-    """The compiled training of K settings; attributes as in ``trainer.CompiledLoop``."""
+    """The compiled training of K settings, with the interface of ``loop.Loop``."""
 
     most_steps = 2**31 - 1
 

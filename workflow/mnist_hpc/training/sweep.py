@@ -15,7 +15,7 @@ from mnist_hpc.training.engine import choose
 from mnist_hpc.training.loop import Loop
 from mnist_hpc.training.packed_loop import PackedLoop
 from mnist_hpc.training.packing import Pack, packable
-from mnist_hpc.training.trainer import CompiledLoop, Trainer, finished
+from mnist_hpc.training.trainer import Trainer, finished
 
 
 def train(
@@ -70,7 +70,7 @@ def train(
     return rows
 
 
-def _loop(pack: Pack, train: Split, threads: int) -> CompiledLoop:
+def _loop(pack: Pack, train: Split, threads: int) -> Loop | PackedLoop:
     """Return the loop that trains a pack: all settings at once, or the only one with its largest number of steps."""
     longest = [max(same, key=lambda point: _steps(point, train)).specification for same in pack.settings]
     if packable(longest[0]):

@@ -5,17 +5,18 @@ A run that was interrupted and resumed ends in the same bits as one that was not
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
-import keras
 import numpy as np
 
 from mnist_hpc.data.splits import Split
 from mnist_hpc.errors import Interrupted
 from mnist_hpc.files.provenance import now
 from mnist_hpc.training.checkpoint import Checkpoint
+from mnist_hpc.training.loop import Loop
+from mnist_hpc.training.packed_loop import PackedLoop
 from mnist_hpc.training.run import Run, history_steps, of_setting
 
 # A loss this many times the first one never came back in practice; NaN and infinity count as diverged too.
@@ -25,47 +26,8 @@ CALL_SECONDS = 1.0
 FIRST_CALL = 10
 
 
-class CompiledLoop(Protocol):
-    """What a trainer drives: the compiled training of one model, or of K settings of a model at once.
-
-    Attributes:
-        settings: K.
-        steps: Steps of a run.
-        batch: Examples per step.
-        examples: Number of training examples.
-        most_steps: Steps that one call of ``run`` can do.
-        facts: What is recorded of every run: parameters, batch_size, dtype_policy.
-    """
-
-    settings: int
-    steps: int
-    batch: int
-    examples: int
-
-    @property
-    def most_steps(self) -> int: ...  # noqa: D102  described above
-
-    @property
-    def facts(self) -> dict[str, Any]: ...  # noqa: D102
-
-    def start(self, seed: int) -> None:
-        """Set model and optimiser to the state in which a run of this seed begins."""
-
-    def run(self, seed: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-        """Train the steps ``first`` to ``last`` - 1; return loss and accuracy, float32 (steps, K)."""
-
-    def validate(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
-        """Return loss and accuracy over all examples of a split, float64 (K,)."""
-
-    def variables(self) -> Iterator[tuple[str, keras.Variable]]:
-        """Yield everything that changes while training, by a name of its own."""
-
-    def weights(self) -> dict[str, np.ndarray]:
-        """Return the trained weights that are kept, by name."""
-
-
 class Trainer:
-    """Trains a compiled loop with one seed after the other.
+    """Trains a compiled loop, of one model or of K settings of a model, with one seed after the other.
 
     Attributes:
         loop: The compiled loop.
@@ -74,7 +36,7 @@ class Trainer:
 
     def __init__(
         self,
-        loop: CompiledLoop,
+        loop: Loop | PackedLoop,
         validation: Split,
         validated: Iterable[int] | None = None,
         origin: Mapping[str, Any] | None = None,
@@ -115,12 +77,12 @@ class Trainer:
 
         Args:
             seed: Decides initial weights, batch order and dropout.
-            report: Receives a line of progress now and then.
+            report: Receives lines of progress.
             checkpoint: Where to look for an interrupted run of this seed, and to save this one.
             stop: Asked about every second; True ends the training.
 
         Returns:
-            The finished run and the trained weights; none if all settings diverged, which also ends a run early.
+            The finished run and the trained weights; no weights if all settings diverged, which ends a run early.
 
         Raises:
             Interrupted: ``stop`` returned True; what was done is saved if there is a checkpoint.
