@@ -185,4 +185,4 @@ def test_an_unfinished_study_has_a_report_of_what_is_there(project, tmp_path):
     assert "figures/confusions/cnn.svg" in text
     assert "figures/digits/cnn.svg" not in text
     shutil.rmtree(root / "results/digits")
-    assert "no figures and pages are there yet; make run" in make(root, "report", code=2)
+    assert "there are no figures and pages yet; make run" in make(root, "report", code=2)
