@@ -54,24 +54,10 @@ def test_a_hash_of_digits_alone_stays_text(tmp_path):
     assert runs(tmp_path, [block])["spec_hash"].tolist() == [IDENTITY["spec_hash"]]
 
 
-@pytest.mark.parametrize(
-    "forged",
-    [
-        {"variant": "b"},
-        {"variant": "/elsewhere"},
-        {"dataset": "../x"},
-        {"test_accuracy": 7.5},
-        {"train_seconds": -1},
-        {"steps": 1.5},
-        {"steps": 1e30},
-        {"test_accuracy": "high"},
-        {"status": "fine"},
-    ],
-    ids=str,
-)
-def test_a_row_of_another_block_or_of_impossible_values_is_refused(tmp_path, forged):
+@pytest.mark.parametrize("other", [{"variant": "b"}, {"dataset": "circle"}], ids=str)
+def test_metrics_of_another_block_are_refused(tmp_path, other):
     block = Block("digits", "a", 0, 0)
-    write_block(tmp_path, block, [0.9], **forged)
+    write_block(tmp_path, block, [0.9], **other)
     with pytest.raises(UserError, match=r"metrics\.csv: "):
         runs(tmp_path, [block])
 
