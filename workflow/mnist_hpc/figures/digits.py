@@ -51,7 +51,7 @@ def draw(study: Study, results: Path, kind: str) -> None:
         hard, seeds, wrong, total = hardest(files)
         dataset = study.variants[variant].dataset
         title = f"{variant} on {dataset}: the hardest of {total:,} test images, {wrong} of them\n"
-        title += f"misclassified (n = {seeds}). Class → prediction, confidence, seeds that are wrong"
+        title += f"misclassified (n = {seeds}). Class → prediction, confidence, wrong seeds"
         gallery(hard, title, seeds, results / file, errors_known=dataset == "mnist" and total == 10_000)
 
 
