@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from mnist_hpc.cluster import attempts, slurm
+from mnist_hpc.cluster import attempts
 from mnist_hpc.errors import Interrupted, UserError
 from mnist_hpc.study.layout import Block
 
@@ -99,19 +99,3 @@ def test_a_damaged_record_is_none(record):
     assert attempts.read(record) == []
     attempt(record, UserError("no GPU"))
     assert len(attempts.read(record)) == 1
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        "slurmstepd-n1: error: Detected 1 oom-kill event(s) in StepId=1.0. Some of your processes may have been killed "
-        "by the cgroup out-of-memory handler.",
-        "slurmstepd: error: Detected 1 oom_kill event in StepId=28.batch. Some of the step tasks have been OOM Killed.",
-        "slurmstepd: error: StepId=8.0 exceeded memory limit (527306752 > 262144000), being killed",
-    ],
-)
-def test_the_log_of_a_job_tells_that_its_memory_was_too_little(tmp_path, said):
-    log = tmp_path / "group_block/7.log"
-    log.parent.mkdir()
-    log.write_text(f"Building DAG of jobs...\n{said}\nsrun: error: n1: task 0: Killed\n")
-    assert slurm.state("7", tmp_path) == "OUT_OF_MEMORY"

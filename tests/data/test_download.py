@@ -58,7 +58,7 @@ def serve():
         server.requests, server.failures, server.half = [], failures, half
         server.redirect, server.endless = redirect, endless
         server.url = f"http://127.0.0.1:{server.server_port}/"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         servers.append(server)
         return server
 
@@ -69,8 +69,9 @@ def serve():
 
 
 @pytest.fixture(autouse=True)
-def no_folder(monkeypatch):
+def no_folder_and_no_pauses(monkeypatch):
     monkeypatch.delenv("TINY_DIR", raising=False)
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", lambda _: None)
 
 
 def fetch(folder, mirrors=(), search_path=(), timeout=5.0, attempts=2, **changes):

@@ -7,7 +7,7 @@ from pathlib import Path
 from mnist_hpc.errors import UserError
 
 VARIABLE = "MNIST_HPC_CONTAINER"
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def image() -> Path | None:
