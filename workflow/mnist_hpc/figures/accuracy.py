@@ -80,12 +80,12 @@ def _draw_rows(axes: Any, group: pd.DataFrame, runs: pd.DataFrame, lecture: dict
 
 
 def against(variants: pd.DataFrame, dataset: str, column: str, label: str, path: Path) -> None:
-    """Draw the test accuracy of each variant of a data set against a cost, with its 95 % interval.
+    """Draw the test accuracy of each variant of a data set, with its 95 % interval, against a cost.
 
     Args:
         variants: The table variants.csv.
         dataset: Name of the data set.
-        column: Column of the table that holds the cost.
+        column: Column of the table with the cost.
         label: Label of the cost's axis, with its unit.
         path: SVG file to write.
     """

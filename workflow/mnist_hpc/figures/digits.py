@@ -51,18 +51,14 @@ def draw(study: Study, results: Path, kind: str) -> None:
         hard, seeds, wrong, total = hardest(files)
         dataset = study.variants[variant].dataset
         title = f"{variant} on {dataset}: the hardest of {total:,} test images, {wrong} of them\n"
-        title += f"misclassified (n = {seeds}). Class → prediction, confidence, seeds that are wrong"
+        title += f"misclassified (n = {seeds}). Class → prediction, confidence, wrong seeds"
         gallery(hard, title, seeds, results / file, errors_known=dataset == "mnist" and total == 10_000)
 
 
 def hardest(files: Iterable[Path]) -> tuple[list[Hard], int, int, int]:
     """Return the images whose own class has the least mean probability over all seeds, misclassified ones first.
 
-    Args:
-        files: predictions.h5 of all blocks of a variant.
-
-    Returns:
-        The images; the number of seeds, of images misclassified by mean probabilities, and of all test images.
+    Further values: numbers of seeds, of images misclassified by mean probabilities, and of all test images.
     """
     images: dict[int, np.ndarray] = {}
     parts: list[np.ndarray] = []
@@ -85,14 +81,9 @@ def hardest(files: Iterable[Path]) -> tuple[list[Hard], int, int, int]:
 
 
 def gallery(hard: list[Hard], title: str, seeds: int, path: Path, *, errors_known: bool) -> None:
-    """Draw images with their predicted classes; correct ones in blue, known label errors in a frame.
+    """Draw images with their predicted classes, correct ones in blue.
 
-    Args:
-        hard: Images in the order in which they are drawn.
-        title: Title of the figure.
-        seeds: Number of seeds that classified them.
-        path: SVG file to write.
-        errors_known: Whether these are the images that ``LABEL_ERRORS`` lists.
+    With ``errors_known``, images with a known label error have a frame.
     """
     rows = max(1, -(-len(hard) // COLUMNS))
     known = {image.index for image in hard if errors_known and LABEL_ERRORS.get(image.index) == image.label}

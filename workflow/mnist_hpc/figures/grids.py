@@ -37,13 +37,9 @@ def losses(points: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
 
 
 def heat_maps(table: pd.DataFrame, best: dict[str, Any], sweep: Sweep, path: Path) -> None:
-    """Draw the grid: two keys per map, one map per value of a third key, the lowest loss over all further keys.
+    """Draw the losses of a grid, with two keys per map, and one map per value of a third key.
 
-    Args:
-        table: Losses as ``losses`` returns them.
-        best: Content of best.json.
-        sweep: The sweep that is drawn.
-        path: SVG file to write.
+    Each cell is the lowest loss over all further keys. ``best`` is the content of best.json.
     """
     varied = sorted((key for key in sweep.grid if len(sweep.grid[key]) > 1), key=lambda key: -len(sweep.grid[key]))
     chosen = {key: sweep.grid[key].index(value) for key, value in best["values"].items()}

@@ -79,13 +79,7 @@ def write_lecture(study: Study, results: Path, folder: Path) -> None:
 
 
 def lecture(study: Study, results: Path, place: Callable[[Path], str]) -> str:
-    """Return the lecture retold with the study's numbers, as reStructuredText.
-
-    Args:
-        study: The study.
-        results: The folder ``results``.
-        place: Returns the URL of a picture, given its path.
-    """
+    """Return the lecture retold with the study's numbers, as reStructuredText; ``place`` returns a picture's URL."""
     variants = _read(study, results, "variants").set_index("variant")
 
     def accuracy(name: str) -> str:

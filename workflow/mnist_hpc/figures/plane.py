@@ -1,6 +1,5 @@
 """Points of the plane: the decision boundaries of a net, and how its hidden layer maps a disc inside a ring."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from mnist_hpc.figures import style
 from mnist_hpc.files import hdf5
 from mnist_hpc.study.specification import Study
 from mnist_hpc.training import device
-from mnist_hpc.training.models_file import Model, read_models
+from mnist_hpc.training.models_file import read_models
 
 COLOURS = (style.VERMILION, style.BLUE, style.GREEN, style.ORANGE)
 # Seeds in a figure, training points in a panel, grid points of the plane along an axis.
@@ -34,15 +33,8 @@ def draw(study: Study, results: Path, kind: str) -> None:
 
 
 def boundaries(path_of_models: Path, points: Split, path: Path) -> None:
-    """Draw the classes that each of the first seeds assigns to the plane, and training points.
-
-    Args:
-        path_of_models: models.h5 of a block.
-        points: Some training examples, float32 (N, 2).
-        path: SVG file to write.
-    """
-    specification, done = _succeeded(path_of_models)
-    shown = list(done.items())[:SEEDS]
+    """Draw the classes that each of the first seeds in models.h5 assigns to the plane, and training points."""
+    specification, shown = _networks(path_of_models, SEEDS)
     columns = min(len(shown), 2) or 1
     title = f"{specification['variant']} on {specification['dataset']}: decision boundaries of the net,\n"
     title += "and training points"
@@ -51,10 +43,9 @@ def boundaries(path_of_models: Path, points: Split, path: Path) -> None:
             style.note(made, FAILED)
             return
         panels = style.panels(made, len(shown), columns, sharex=True, sharey=True)
-        for axes, (seed, model) in zip(panels, shown, strict=True):
-            _boundary(axes, _network(path_of_models, seed), points, specification["classes"])
-            accuracy = style.percent(model.facts["validation_accuracy"], 1)
-            axes.set_title(f"seed {seed}: validation accuracy {accuracy}", fontsize=8)
+        for axes, (seed, accuracy, network) in zip(panels, shown, strict=True):
+            _boundary(axes, network, points, specification["classes"])
+            axes.set_title(f"seed {seed}: validation accuracy {style.percent(accuracy, 1)}", fontsize=8)
 
 
 def _boundary(axes: Any, network: Any, points: Split, classes: int) -> None:
@@ -71,22 +62,15 @@ def _boundary(axes: Any, network: Any, points: Split, classes: int) -> None:
 
 
 def hidden_space(path_of_models: Path, points: Split, path: Path) -> None:
-    """Draw training points in the space of three hidden units, and the plane that separates the classes.
-
-    Args:
-        path_of_models: models.h5 of a block.
-        points: Some training examples, float32 (N, 2).
-        path: SVG file to write.
-    """
-    specification, done = _succeeded(path_of_models)
-    seed = next(iter(done), None)
+    """Draw training points in the space of three hidden units, and the plane that separates the classes."""
+    specification, shown = _networks(path_of_models, 1)
+    seed, _, network = shown[0] if shown else (None, None, None)
     title = f"{specification['variant']} on {specification['dataset']}, seed {seed}: the outputs of the hidden layer\n"
     title += "in three dimensions, where a plane separates the classes"
     with style.figure(path, 4.4, title, layout=None) as made:
-        if seed is None:
+        if network is None:
             style.note(made, FAILED)
             return
-        network = _network(path_of_models, seed)
         hidden = points.inputs
         for layer in network.layers[:-1]:
             hidden = np.asarray(layer(hidden))
@@ -102,16 +86,13 @@ def hidden_space(path_of_models: Path, points: Split, path: Path) -> None:
         axes.legend(loc="upper left")
 
 
-def _succeeded(path_of_models: Path) -> tuple[dict[str, Any], Mapping[int, Model]]:
-    """Return the specification of a block, and its models whose training did not fail, by seed."""
-    specification, trained = read_models(path_of_models)
-    return specification, {seed: model for seed, model in trained.items() if model.weights}
-
-
-def _network(path_of_models: Path, seed: int) -> Any:
+def _networks(path: Path, count: int) -> tuple[dict[str, Any], list[tuple[int, float, Any]]]:
+    """Return the specification in models.h5, and seed, validation accuracy and network of the first trained seeds."""
     from mnist_hpc.training import models
 
-    return models.load(path_of_models, seed)
+    specification, trained = read_models(path)
+    done = [(seed, model.facts["validation_accuracy"]) for seed, model in trained.items() if model.weights]
+    return specification, [(seed, accuracy, models.load(path, seed)) for seed, accuracy in done[:count]]
 
 
 def _separating_plane(axes: Any, output: Any, hidden: np.ndarray) -> None:
