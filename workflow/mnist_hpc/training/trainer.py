@@ -190,10 +190,10 @@ class Trainer:
                 self._save(run, checkpoint)
                 saved = time.perf_counter()
             if stopping:
-                fate = (
-                    "saved; run again to continue" if checkpoint else "lost, because there is no --state to save it in"
+                raise Interrupted(
+                    f"seed {seed}: step {run.step} of {run.steps}, "
+                    f"{'saved; run again to continue' if checkpoint else 'lost, because there is no --state'}"
                 )
-                raise Interrupted(f"seed {seed}: step {run.step} of {run.steps}, {fate}")
         run.facts = self._facts(run)
         weights = self.loop.weights() if run.facts["status"] == "ok" else {}
         if checkpoint:
