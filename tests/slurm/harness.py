@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+
 from cluster import Cluster
 
 # What legitimately differs between two runs of one study.

@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from cluster import missing, running
 from harness import DIFFER, TABLES, edit, name, table, workflow
 
+from cluster import missing, running
 from conftest import copy_project, error_line, snakemake
 from conftest import run as run_command
 

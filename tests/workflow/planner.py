@@ -22,7 +22,9 @@ IMPORTED = (
 )
 
 
-def dry_run(project: Path, *arguments: object, profile: str = "local", **environment: str) -> subprocess.CompletedProcess:
+def dry_run(
+    project: Path, *arguments: object, profile: str = "local", **environment: str
+) -> subprocess.CompletedProcess:
     """Return what ``snakemake -n`` with these arguments prints in a project, its two streams together.
 
     Args:

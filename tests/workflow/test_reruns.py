@@ -237,7 +237,10 @@ CODE_EDITS = {
         ("stages/train", 'specification = specification | {"layers": adapted(specification["layers"], train)}', "pass"),
         RUNS | TABULATE,
     ),
-    "the check of labels": (("data/splits", "if largest >= classes:", "if largest > classes:"), RUNS | SWEEP | TABULATE),
+    "the check of labels": (
+        ("data/splits", "if largest >= classes:", "if largest > classes:"),
+        RUNS | SWEEP | TABULATE,
+    ),
     "a column of learning curves": (
         ("study/layout", '"validation_accuracy", "train_seconds"),\n]\n', '"validation_accuracy", "x"),\n]\n'),
         RUNS | TABULATE,

@@ -63,7 +63,7 @@ def test_a_study_ends_in_tables_and_running_it_again_does_nothing(project):
     made = {f"results/{block}/{name}" for block in BLOCKS for name in ("models.h5", "history.csv")}
     made |= {f"results/{block}/{name}" for block in BLOCKS for name in ("metrics.csv", "predictions.h5")}
     made |= {f"results/digits/tables/{name}.csv" for name in TABLES}
-    study = Study(project / "config.yaml")
+    study = Study.read(project / "config.yaml")
     kinds = figures.kinds(study, project / "results")
     made |= {f"results/{file}" for kind in kinds for file in figures.files(study, kind).values()}
     made |= {f"results/{file}" for file in (figures.home_file(study), *figures.page_files(study).values())}
