@@ -26,7 +26,7 @@ DIFFER = [
     *("finished", "host", "commit"),
 ]
 # Arguments for Snakemake to end a run with the tables, without figures and pages.
-TABLES = ("--until", "tabulate")
+UNTIL_TABLES = ("--until", "tabulate")
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,16 @@
 import fcntl
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from conftest import SMALL_STUDY, copy_project, make_tiny, snakemake, tiny_entry
+from conftest import ROOT, SMALL_STUDY, copy_project, make_tiny, snakemake, tiny_entry
 
-# Every kind of dependency: a base and its heir, a sweep and a variant that takes over its choice, three kinds of data.
+# Every kind of dependency: a base and its heir, a sweep and a variant that takes over its choice, and three data sets,
+# one of them described in the config alone.
 WIDE_STUDY = f"""
 # A study.
 dataset: tiny
@@ -47,6 +50,21 @@ sweeps:
 STUDIES = {"small": SMALL_STUDY, "wide": WIDE_STUDY}
 
 
+def make(root: Path, target: str, code: int = 0) -> str:
+    """Run a command of the Makefile in the environment of the tests, expect an exit code, and return what it says."""
+    done = subprocess.run(
+        ["make", "--no-print-directory", "-f", ROOT / "Makefile", target, "ENV="],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        check=False,
+    )
+    assert done.returncode == code, done.stdout
+    return done.stdout
+
+
 def finished(factory: pytest.TempPathFactory, name: str, target: Path) -> Path:
     """Return a new copy of a finished study, with what its run printed in ``output.txt``.
 
@@ -59,7 +77,8 @@ def finished(factory: pytest.TempPathFactory, name: str, target: Path) -> Path:
     """
     base = factory.getbasetemp()
     base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    origin, whole = base / f"finished-{name}" / "study", base / f"finished-{name}" / "whole"
+    # Its name needs quoting.
+    origin, whole = base / f"finished-{name}" / "a user's study", base / f"finished-{name}" / "whole"
     with (base / f"finished-{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not whole.exists():

@@ -15,7 +15,7 @@ import yaml
 from planner import dry_run
 from studies import finished
 
-from conftest import DIFFER, TABLES, run, snakemake
+from conftest import DIFFER, UNTIL_TABLES, run, snakemake
 
 DRAW = {"draw"}
 TABULATE = {"tabulate"} | DRAW
@@ -377,7 +377,7 @@ def test_what_reran_is_new_and_status_says_what_is_stale_until_then(copy):
         found, text = status(copy)
         assert found == ok | {"child": "stale"}
         assert "2 of 10 runs are left to do." in text
-        result = snakemake(copy, *TABLES)
+        result = snakemake(copy, *UNTIL_TABLES)
         assert result.returncode == 0, result.stdout
         after = runs(copy)
         assert after.loc["child", "steps"].tolist() == [16, 16]
@@ -385,7 +385,7 @@ def test_what_reran_is_new_and_status_says_what_is_stale_until_then(copy):
         pd.testing.assert_frame_equal(after.loc["regression"], before.loc["regression"], check_dtype=False)
         assert untouched.stat().st_mtime_ns == written
         assert status(copy)[0] == ok
-    assert snakemake(copy, *TABLES).returncode == 0
+    assert snakemake(copy, *UNTIL_TABLES).returncode == 0
     pd.testing.assert_frame_equal(runs(copy).drop(columns=DIFFER), before.drop(columns=DIFFER))
 
 
@@ -403,7 +403,7 @@ def test_data_and_models_that_cannot_be_read_are_stale_or_missing_and_status_say
 def test_blocks_of_another_size_and_another_directory_give_the_same_bits(study, tmp_path):
     with edited(study / "config.yaml", config(seeds_per_job=1)):
         source = str(study.with_name("source"))
-        result = snakemake(study, "--directory", tmp_path, "--cores", "1", *TABLES, TINY_DIR=source)
+        result = snakemake(study, "--directory", tmp_path, "--cores", "1", *UNTIL_TABLES, TINY_DIR=source)
         assert result.returncode == 0, result.stdout
     ours, theirs = (runs(root).sort_index().drop(columns=DIFFER) for root in (study, tmp_path))
     pd.testing.assert_frame_equal(ours, theirs)
