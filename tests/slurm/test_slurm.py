@@ -76,21 +76,18 @@ def undisturbed(tmp_path_factory):
 
 def make(cluster, project, target, during=lambda: None, **variables):
     """Run a command of the Makefile as a person does, and something else once it has printed its first job."""
-    process = subprocess.Popen(
-        ["make", "-f", ROOT / "Makefile", target, "ENV=", *(f"{name}={value}" for name, value in variables.items())],
-        stdout=(project / "make.out").open("w"),
-        stderr=(project / "make.err").open("w"),
-        cwd=project,
-        env=os.environ | cluster.environment | {"PATH": f"{Path(sys.executable).parent}:{cluster.environment['PATH']}"},
-    )
-    cluster.wait_for(
-        lambda: process.poll() is not None or re.search("^job ", (project / "make.out").read_text(), re.MULTILINE)
-    )
-    during()
-    code = process.wait(300)
-    return subprocess.CompletedProcess(
-        process.args, code, (project / "make.out").read_text(), (project / "make.err").read_text()
-    )
+    words = ["make", "-f", ROOT / "Makefile", target, "ENV="]
+    words += [f"{name}={value}" for name, value in variables.items()]
+    output, errors = project / "make.out", project / "make.err"
+    path = f"{Path(sys.executable).parent}:{cluster.environment['PATH']}"
+    environment = os.environ | cluster.environment | {"PATH": path}
+    listed = re.compile("^job ", re.MULTILINE)
+    with output.open("w") as one, errors.open("w") as other:
+        process = subprocess.Popen(words, stdout=one, stderr=other, cwd=project, env=environment)
+        cluster.wait_for(lambda: process.poll() is not None or listed.search(output.read_text()))
+        during()
+        code = process.wait(300)
+    return subprocess.CompletedProcess(words, code, output.read_text(), errors.read_text())
 
 
 def test_many_small_jobs_lose_and_double_no_row(cluster, make_project):

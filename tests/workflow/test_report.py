@@ -164,9 +164,9 @@ def test_an_unfinished_study_has_a_report_of_what_is_there(project, tmp_path):
     for path in (root / "results/digits/figures/digits").iterdir():
         path.unlink()
     printed = make(root, "report")
-    assert "not in the report, for they are not there: digits;" in printed
+    assert "left out of the report because they do not exist: digits;" in printed
     text = (root / "results/digits/report.html").read_text()
     assert "figures/confusions/cnn.svg" in text
     assert "figures/digits/cnn.svg" not in text
     shutil.rmtree(root / "results/digits")
-    assert "no figures and pages are there yet; make run" in make(root, "report", code=2)
+    assert "there are no figures and pages yet; make run" in make(root, "report", code=2)
