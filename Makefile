@@ -1,4 +1,4 @@
-# Each target is what its name says; README.md explains them. Without an environment, the CPU one is made first.
+# docs/config.md and CONTRIBUTING.md describe the targets. Without an environment, the CPU one is made first.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 ENV := $(or $(wildcard .venv/.gpu),.venv/.cpu)
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"

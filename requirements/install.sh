@@ -6,7 +6,7 @@ kind=$1
 version='import sys; print(*sys.version_info[:2])'
 
 if [ ! -x .venv/bin/uv ] ||
-    { [ -n "${PYTHON:-}" ] && [ "$("$PYTHON" -c "$version")" != "$(.venv/bin/python -c "$version")" ]; }; then
+    { [ -n "${PYTHON:-}" ] && [ "$("$PYTHON" -c "$version" 2>/dev/null)" != "$(.venv/bin/python -c "$version")" ]; }; then
     for python in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
         "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && break
         python=

@@ -1,15 +1,20 @@
 """What several test modules share: real commands, a small IDX data set, a finished study of the digits."""
 
+import contextlib
 import gzip
+import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from mnist_hpc import __main__
 from mnist_hpc.data import idx
 from mnist_hpc.data.splits import Split, read_split
 from mnist_hpc.files import hdf5
@@ -45,6 +50,19 @@ def run(*arguments: object, cwd: Path | None = None, **environment: str) -> subp
         env={**os.environ, **environment},
         check=False,
     )
+
+
+def call(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a command as ``run`` does, in this process: what takes seconds to start has started already."""
+    output, errors = io.StringIO(), io.StringIO()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            code = __main__.main([*map(str, arguments)])
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
 
 
 def error_line(result: subprocess.CompletedProcess[str]) -> str:
@@ -114,6 +132,21 @@ def specification(**changes: object) -> dict[str, object]:
         "threads": THREADS,
     }
     return keys | changes
+
+
+def trainer_of(splits: tuple[Split, Split], **changes: object) -> Any:
+    """Return a trainer of ``specification(**changes)`` on training and validation examples; TensorFlow must run."""
+    from mnist_hpc.training.engine import choose
+    from mnist_hpc.training.loop import Loop
+    from mnist_hpc.training.trainer import Trainer
+
+    changed = specification(**changes)
+    return Trainer(Loop(changed, splits[0], choose(changed, changed["threads"])), splits[1])
+
+
+def without_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows of a learning curve without what differs from run to run."""
+    return [{key: value for key, value in row.items() if key not in ("train_seconds", "checksum")} for row in rows]
 
 
 SMALL_STUDY = """

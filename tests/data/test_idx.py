@@ -2,6 +2,9 @@ import gzip
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from mnist_hpc.data import idx
 from mnist_hpc.errors import UserError
@@ -51,3 +54,20 @@ def test_a_damaged_gzip_file_is_refused(tmp_path, content, message):
     path.write_bytes(content)
     with pytest.raises(UserError, match=message):
         idx.decompress(path, (4,))
+
+
+SHAPES = arrays.array_shapes(min_dims=1, max_dims=4, max_side=6)
+
+
+@given(arrays.arrays(np.uint8, SHAPES))
+def test_any_array_survives_a_round_trip(array):
+    assert np.array_equal(idx.decode(idx.encode(array), array.shape), array)
+
+
+@given(st.binary(max_size=200), SHAPES)
+def test_any_payload_is_decoded_to_its_shape_or_refused(payload, shape):
+    if payload[: len(idx.header(shape))] == idx.header(shape) and len(payload) == idx.size(shape):
+        assert idx.decode(payload, shape).shape == shape
+    else:
+        with pytest.raises(UserError, match=r"\A[^\n]*\Z"):
+            idx.decode(payload, shape)

@@ -2,9 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from conftest import error_line, run, specification
-from mnist_hpc.data import picture
-from mnist_hpc.training.models_file import write_models
+from mnist_hpc.data.picture import read_digit
 from mnist_hpc.errors import UserError
 
 
@@ -20,7 +18,7 @@ def picture(path, paper="white", ink="black", size=(200, 300), at=(60, 40)):
     ("paper", "ink"), [("white", "black"), ("black", "white"), ("#ffffcc", "#102060"), ("#333333", "#bbbbbb")]
 )
 def test_a_digit_of_any_colour_and_place_becomes_bright_on_black_in_the_middle(tmp_path, paper, ink):
-    found = picture.read_digit(picture(tmp_path / "one.png", paper, ink, at=(20, 90)))
+    found = read_digit(picture(tmp_path / "one.png", paper, ink, at=(20, 90)))
     assert found.shape == (28, 28)
     assert found.dtype == np.uint8
     rows, columns = np.nonzero(found)
@@ -34,7 +32,7 @@ def test_a_transparent_background_is_paper(tmp_path):
     image = Image.new("RGBA", (100, 100), (0, 0, 0, 0))
     ImageDraw.Draw(image).rectangle([45, 10, 55, 90], fill=(0, 0, 0, 255))
     image.save(tmp_path / "one.png")
-    assert picture.read_digit(tmp_path / "one.png").sum() > 0
+    assert read_digit(tmp_path / "one.png").sum() > 0
 
 
 @pytest.mark.parametrize(("paper", "ink"), [(60000, 8000), (300, 65535)])
@@ -42,7 +40,7 @@ def test_a_picture_of_16_bits_a_pixel_is_read(tmp_path, paper, ink):
     values = np.full((100, 80), paper, np.uint16)
     values[30:60, 35:45] = ink
     Image.fromarray(values).save(tmp_path / "digit.png")
-    image = picture.read_digit(tmp_path / "digit.png")
+    image = read_digit(tmp_path / "digit.png")
     assert image[14, 14] == 255
     assert image[0].max() == 0
 
@@ -50,7 +48,7 @@ def test_a_picture_of_16_bits_a_pixel_is_read(tmp_path, paper, ink):
 def test_an_mnist_like_image_stays_as_it_is(digit_splits, tmp_path):
     original = digit_splits[0].inputs[0]
     Image.fromarray(original).save(tmp_path / "digit.png")
-    found = picture.read_digit(tmp_path / "digit.png")
+    found = read_digit(tmp_path / "digit.png")
     # Cut, scaled and moved by a pixel at most: nearly the same picture.
     assert np.corrcoef(found.ravel(), original.ravel())[0, 1] > 0.7
 
@@ -60,20 +58,4 @@ def test_what_is_no_digit_is_refused(tmp_path, name, message):
     Image.new("L", (50, 50), 255).save(tmp_path / "empty.png")
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(UserError, match=message):
-        picture.read_digit(tmp_path / name)
-
-
-@pytest.mark.usefixtures("tensorflow")
-def test_predict_reads_a_digit_from_a_picture(digit_splits, tmp_path):
-    from mnist_hpc.training import trainer
-
-    trainer = trainer.Trainer(specification(steps=300), *digit_splits, threads=1)
-    model, _ = trainer.train(0, report=lambda _: None)
-    facts = specification(input_shape=[28, 28, 1], dataset="digits")
-    write_models(tmp_path / "models.h5", facts, {0: model})
-    position = int(np.flatnonzero(digit_splits[0].labels == 0)[0])
-    Image.fromarray(255 - digit_splits[0].inputs[position]).resize((280, 280)).save(tmp_path / "zero.png")
-    result = run("predict", "--model", tmp_path / "models.h5", tmp_path / "zero.png")
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("0  (0: ")
-    assert "nowhere.png" in error_line(run("predict", "--model", tmp_path / "models.h5", "nowhere.png"))
+        read_digit(tmp_path / name)

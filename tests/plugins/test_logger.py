@@ -1,59 +1,88 @@
-"""What is said during a run: counts, the expected end, and the best rows at the end."""
+"""What Snakemake's logger plugin says during a run: one line for each job that starts or ends."""
+
+import logging
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from snakemake_interface_logger_plugins.common import LogEvent
 
-from mnist_hpc.plugins.progress import Job, Progress, duration, summary
+from mnist_hpc.plugins.logger import LogHandler
 
-
-def test_the_end_is_expected_by_the_last_times_and_the_threads():
-    jobs = {
-        1: Job("train cnn", "train", 2, 100.0),
-        2: Job("train mlp", "train", 1, 50.0),
-        3: Job("train regression", "train", 1, 10.0),
-        4: Job("tabulate", "tabulate", 1, 4.0),
-    }
-    progress = Progress(jobs, slots=2)
-    assert progress.begin(1, now=0.0) == "started: train cnn, the last time 1 min 40 s"
-    # 60 s of cnn on both threads, and 50 + 10 + 4 on one of two.
-    assert progress.left(now=40.0) == "about 1 min 32 s"
-    line = progress.end(1, now=110.0)
-    assert line == "1 of 4 done: train cnn, 1 min 50 s; about 50 s left"  # the longest alone takes 50
+SNAKEFILE = """
+rule all:
+    input: "mnist-cnn-0-4.txt"
+rule fetch:
+    output: touch("{dataset}.raw")
+rule train:
+    input: "{dataset}.raw"
+    output: "{dataset}-{variant}-{first}-{last}.txt"
+    shell: "exit {config[code]} > {output}"
+"""
 
 
-def test_a_job_that_never_ran_is_judged_by_its_kind_and_said_to_take_at_least_that():
-    jobs = {number: Job(f"evaluate {number}", "evaluate", 1, None) for number in range(4)}
-    progress = Progress(jobs, slots=1)
-    assert progress.begin(0, now=0.0) == "started: evaluate 0"
-    assert progress.left(now=1.0) == ""
-    assert progress.end(0, now=5.0).endswith("; at least 15 s left")
+def snakemake(folder, *arguments):
+    """Run Snakemake with the plugin on two jobs that take no time; return what it says."""
+    (folder / "Snakefile").write_text(SNAKEFILE)
+    program = Path(sys.executable).parent / "snakemake"
+    command = [program, "--cores", "1", "--logger", "mnist", "--config", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stderr
 
 
-def test_on_a_cluster_nobody_knows_the_end():
-    progress = Progress({1: Job("train cnn", "train", 1, 100.0), 2: Job("train mlp", "train", 1, 1.0)}, slots=None)
-    assert progress.begin(1, now=0.0).startswith("submitted: train cnn")
-    assert progress.end(1, now=9.0) == "1 of 2 done: train cnn, 9 s"
+def test_a_run_has_a_line_for_each_job_that_starts_or_ends(tmp_path):
+    said = snakemake(tmp_path, "code=0")
+    found = [line.partition("] ")[2] for line in said.splitlines() if re.match(r"\[\d\d:\d\d:\d\d\] ", line)]
+    assert [re.sub(r"\d+ s$", "0 s", line) for line in found] == [
+        "started: fetch mnist",
+        "1 of 2 done: fetch mnist, 0 s",
+        "started: train mnist cnn seeds 0 to 4",
+        "2 of 2 done: train mnist cnn seeds 0 to 4, 0 s",
+    ]
+    assert "Select jobs to execute" not in said
+    assert "jobid:" not in said
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.2, "0 s"), (59.4, "59 s"), (60, "1 min"), (200, "3 min 20 s"), (3599.6, "1 h"), (7500, "2 h 5 min")],
-)
-def test_times_are_told_as_people_say_them(seconds, text):
-    assert duration(seconds) == text
+def test_a_job_that_fails_is_told_in_snakemakes_words(tmp_path):
+    said = snakemake(tmp_path, "code=3")
+    assert "Error in rule train" in said
+    assert "2 of 2 done" not in said
 
 
-def test_the_summary_shows_the_best_and_what_is_not_ok(tmp_path):
-    path = tmp_path / "digits/tables/variants.csv"
-    path.parent.mkdir(parents=True)
-    path.write_text(
-        "dataset,variant,status,n,test_accuracy_mean,test_accuracy_sd,train_seconds_mean\n"
-        "digits,worse,ok,5,0.9,0.01,1\n"
-        "digits,better,ok,1,0.95,,61\n"
-        "digits,wild,failed,0,,,\n"
-        "circle,circle-3,ok,5,1.0,0,1\n"
+def test_a_dry_run_is_told_in_snakemakes_words(tmp_path):
+    said = snakemake(tmp_path, "code=0", "--dry-run")
+    assert "rule train:" in said
+    assert "started:" not in said
+
+
+@pytest.fixture
+def said(capsys):
+    """Return a function that gives a new handler some records, and returns the lines that it writes."""
+
+    def handle(*records):
+        handler = LogHandler(SimpleNamespace(dryrun=False, verbose=False), None)
+        for keys in records:
+            handler.emit(logging.makeLogRecord({"msg": "", **keys}))
+        return capsys.readouterr().err.splitlines()
+
+    return handle
+
+
+def test_on_a_cluster_jobs_are_submitted(said):
+    job = {"event": LogEvent.JOB_INFO, "rule_name": "tabulate", "jobid": 1, "wildcards": {}}
+    assert said({"event": LogEvent.RESOURCES_INFO, "msg": "remote", "nodes": 100}, job)[-1].endswith(
+        "submitted: tabulate"
     )
-    first, *rows, last = summary(path).splitlines()
-    assert first == "digits: 2 of 3 variants have results; the best by test accuracy, mean ± sd:"
-    assert [row.split()[:2] for row in rows] == [["better", "95.00"], ["worse", "90.00"], ["wild:", "failed"]]
-    assert "training of a seed 1 min 1 s" in rows[0]
-    assert str(path.parent) in last
+    assert said({"event": LogEvent.RESOURCES_INFO, "msg": "local", "cores": 2}, job)[-1].endswith("started: tabulate")
+
+
+def test_the_end_of_a_job_that_nobody_started_is_not_told(said):
+    assert said({"event": LogEvent.JOB_FINISHED, "job_id": 7}) == []
+
+
+def test_an_error_in_the_handler_does_not_end_the_run(said):
+    lines = said({"event": LogEvent.JOB_INFO}, {"msg": "Nothing to be done."})
+    assert "--- Logging error ---" in lines
+    assert lines[-1] == "Nothing to be done."

@@ -1,9 +1,11 @@
+"""The table of layers against Keras."""
+
 import pytest
 
 from mnist_hpc.errors import UserError
-from mnist_hpc.study.layers import output_shape
+from mnist_hpc.study.layers import LAYERS, output_shape
 
-LAYERS = [
+CASES = [
     ("Flatten", {}),
     ("Reshape", {"target_shape": [14, 14, 4]}),
     ("Dense", {"units": 5}),
@@ -22,11 +24,18 @@ LAYERS = [
     ("BatchNormalization", {}),
     ("GaussianNoise", {"stddev": 1.0}),
     ("SpatialDropout2D", {"rate": 0.1}),
+    ("Normalization", {"mean": 0.5, "variance": 0.1}),
+    ("Dropout", {"rate": 0.1}),
+    ("LayerNormalization", {}),
+    ("Activation", {"activation": "tanh"}),
+    ("ReLU", {}),
+    ("LeakyReLU", {}),
+    ("ELU", {}),
 ]
 
 
 @pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize(("layer", "arguments"), LAYERS)
+@pytest.mark.parametrize(("layer", "arguments"), CASES)
 @pytest.mark.parametrize("shape", [(28, 28, 1), (14, 7, 8)])
 def test_shapes_are_those_of_keras(layer, arguments, shape):
     from mnist_hpc.training import models
@@ -34,11 +43,22 @@ def test_shapes_are_those_of_keras(layer, arguments, shape):
     assert output_shape(layer, arguments, shape) == models.build([{layer: arguments}], shape, seed=0).output_shape[1:]
 
 
+@pytest.mark.parametrize("layer", [name for name, known in LAYERS.items() if known.augmentation])
+def test_augmentation_changes_no_shape_and_needs_images(layer):
+    assert output_shape(layer, {}, (28, 28, 1)) == (28, 28, 1)
+    with pytest.raises(UserError, match="expected \\(rows, columns, channels\\)"):
+        output_shape(layer, {}, (2,))
+
+
+def test_every_layer_of_the_table_is_compared_with_keras():
+    assert {name for name, _ in CASES} == {name for name, known in LAYERS.items() if not known.augmentation}
+
+
 @pytest.mark.parametrize(
     ("layer", "arguments", "shape", "message"),
     [
         ("Conv2D", {"filters": 1, "kernel_size": 3}, (784,), r"found an input of shape \(784,\), expected \(rows"),
-        ("MaxPooling2D", {}, (1, 1, 8), "found an input of 1×1 pixels, expected at least 2×2 for MaxPooling2D"),
+        ("MaxPooling2D", {}, (1, 1, 8), "found an input of 1×1 pixels, expected at least 2×2; use a smaller"),
         ("Reshape", {"target_shape": [28, 29]}, (28, 28, 1), r"found target_shape \[28, 29\], expected 784 values"),
     ],
 )

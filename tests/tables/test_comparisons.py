@@ -1,4 +1,4 @@
-"""Paired differences, McNemar's test and ensembles, against cases computed by hand."""
+"""Paired differences and ensembles, against cases computed by hand."""
 
 from types import SimpleNamespace
 
@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from mnist_hpc.files import hdf5
-from mnist_hpc.tables import comparisons, ensembles
 from mnist_hpc.study.layout import Block
 from mnist_hpc.study.specification import Variant
+from mnist_hpc.tables import comparisons, ensembles
 
 
 def make_study(results, read, ensembles=None, bases=None):
@@ -36,20 +36,6 @@ def make_study(results, read, ensembles=None, bases=None):
                 rows.append(row)
     variants = {name: Variant(name, "digits", len(seeds), {}, (bases or {}).get(name)) for name, seeds in read.items()}
     return SimpleNamespace(variants=variants, blocks=blocks, ensembles=ensembles or {}), pd.DataFrame(rows)
-
-
-def test_the_interval_of_a_mean_is_the_one_computed_by_hand():
-    # Mean 2, sd 1, n 3: t(0.975, 2) = 4.3027, so 2 ± 4.3027 / √3.
-    assert comparisons.interval(np.array([1.0, 2.0, 3.0])) == pytest.approx((2 - 2.48414, 2 + 2.48414), abs=1e-4)
-    assert np.isnan(comparisons.interval(np.array([1.0]))).all()
-
-
-@pytest.mark.parametrize(
-    ("only_first", "only_second", "expected"),
-    [(0, 0, float("nan")), (1, 0, 1.0), (5, 0, 2 / 32), (0, 5, 2 / 32), (7, 1, 2 * (1 + 8) / 256), (4, 4, 1.0)],
-)
-def test_mcnemar_is_the_binomial_sum_computed_by_hand(only_first, only_second, expected):
-    assert comparisons.mcnemar(only_first, only_second) == pytest.approx(expected, nan_ok=True)
 
 
 def test_differences_are_paired_over_the_seeds_that_both_have(tmp_path):
@@ -99,8 +85,3 @@ def test_an_ensemble_with_a_failed_member_has_no_accuracy(tmp_path):
     (row,) = ensembles.table(study, tmp_path, runs).to_dict("records")
     assert row["status"] == "incomplete"
     assert np.isnan(row["test_accuracy"])
-
-
-def test_the_interval_of_one_accuracy_is_wilsons():
-    # 9,950 of 10,000: (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n).
-    assert ensembles.wilson(9950, 10000) == pytest.approx((0.99341, 0.99620), abs=1e-5)

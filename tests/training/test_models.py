@@ -1,13 +1,16 @@
+"""Keras models from layers, and trained ones from a file."""
+
 import inspect
 
 import numpy as np
 import pytest
 import yaml
 
-from conftest import error_line, run
 from mnist_hpc.data.splits import Split
+from mnist_hpc.errors import UserError
+from mnist_hpc.study.layers import LAYERS
+from mnist_hpc.study.schema import SCHEMA
 from mnist_hpc.training.models_file import Model, read_models, write_models
-from mnist_hpc.study import config
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -37,13 +40,10 @@ def test_the_seed_decides_the_initial_weights():
 def test_every_layer_and_argument_of_the_schema_is_keras(kind):
     import keras
 
-    from mnist_hpc.training import models
-
-    schema = yaml.safe_load(config.SCHEMA.read_text())["$defs"]
+    schema = yaml.safe_load(SCHEMA.read_text())["$defs"]
     module = keras.layers if kind == "layer" else keras.optimizers
     known = schema[kind]["else"]["properties"]
-    assert set(schema[kind]["then"]["enum"]) <= set(known)
-    assert kind == "optimizer" or set(known) == models.LAYERS
+    assert kind == "optimizer" or set(known) == {name for name, layer in LAYERS.items() if not layer.augmentation}
     for name, arguments in known.items():
         meant = arguments
         while "$ref" in meant:
@@ -57,7 +57,7 @@ def test_every_activation_and_initializer_of_the_schema_is_keras(kind):
     import keras
 
     find = keras.activations.get if kind == "activation" else keras.initializers.get
-    for name in yaml.safe_load(config.SCHEMA.read_text())["$defs"][kind]["enum"]:
+    for name in yaml.safe_load(SCHEMA.read_text())["$defs"][kind]["enum"]:
         assert callable(find(name))
 
 
@@ -73,61 +73,34 @@ def trained(tmp_path):
     return tmp_path / "models.h5", model
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [{"Lambda": {"function": "print"}}, {"Dense": {"units": 10, "activation": {"class_name": "function"}}}],
+    ids=["a function", "an object"],
+)
+def test_a_model_with_a_layer_that_no_config_can_have_is_refused(layer):
+    from mnist_hpc.training import models
+
+    with pytest.raises(UserError, match=f"layer 1: found {next(iter(layer))} with"):
+        models.build([layer], (28, 28, 1), seed=0)
+
+
+def test_weights_that_do_not_fit_the_layers_are_refused(trained):
+    from mnist_hpc.training import models
+
+    path, _ = trained
+    header, runs = read_models(path)
+    write_models(path, header | {"layers": CNN[3:]}, runs)
+    with pytest.raises(UserError, match=r"models\.h5: "):
+        models.load(path)
+
+
 def test_load_gives_back_the_trained_model(trained):
     from mnist_hpc.training import models
 
     path, model = trained
     images = np.random.default_rng(0).random((3, 28, 28, 1), np.float32)
     assert np.array_equal(models.load(path)(images), model(images))
-
-
-def test_export_writes_a_keras_file_that_keras_reads(trained, tmp_path):
-    import keras
-
-    path, model = trained
-    result = run("export", "--model", path, "--seed", "5", tmp_path / "out.keras")
-    assert result.returncode == 0, result.stderr
-    images = np.random.default_rng(0).random((3, 28, 28, 1), np.float32)
-    exported = keras.models.load_model(tmp_path / "out.keras", safe_mode=True)
-    assert np.array_equal(exported(images), model(images))
-    assert sorted(item.name for item in tmp_path.iterdir()) == ["models.h5", "out.keras"]
-
-
-def test_export_refuses_what_it_cannot_do(trained, tmp_path):
-    path, _ = trained
-    assert "expected a name that ends in .keras" in error_line(run("export", "--model", path, tmp_path / "out.h5"))
-    line = error_line(run("export", "--model", path, "--seed", "7", tmp_path / "out.keras"))
-    assert "found seeds 5, 6, expected --seed 7 among them" in line
-    line = error_line(run("export", "--model", path, "--seed", "6", tmp_path / "out.keras"))
-    assert "the training of seed 6 failed" in line
-    assert "nowhere.h5: not found" in error_line(run("export", "--model", "nowhere.h5", tmp_path / "out.keras"))
-
-
-@pytest.mark.parametrize(
-    "layer",
-    [
-        {"TFSMLayer": {"filepath": "evil", "call_endpoint": "serving_default"}},
-        {"Lambda": {"function": "print"}},
-        {"Dense": {"units": 10, "activation": {"class_name": "function", "config": "print"}}},
-    ],
-    ids=["runs a saved graph", "runs a function", "makes an object"],
-)
-def test_a_model_from_a_stranger_runs_no_code(layer, trained, tmp_path, monkeypatch):
-    import tensorflow as tf
-
-    class Evil(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([None, 28, 28, 1])])
-        def serve(self, values):
-            tf.io.write_file(str(tmp_path / "written"), "")
-            return tf.reshape(values, [-1, 784])[:, :10]
-
-    tf.saved_model.save(Evil(), tmp_path / "evil")
-    path, _ = trained
-    header, runs = read_models(path)
-    write_models(path, header | {"layers": [layer]}, runs)
-    monkeypatch.chdir(tmp_path)
-    assert f"layer 1: found {next(iter(layer))} with" in error_line(run("export", "--model", path, "out.keras"))
-    assert not (tmp_path / "written").exists()
 
 
 @pytest.mark.parametrize("center", [True, False])
@@ -152,8 +125,6 @@ def test_batch_normalisation_in_training_is_that_of_keras(center):
 
 @pytest.mark.parametrize("kind", ["images", "features"])
 def test_normalisation_knows_the_training_data_alone(digit_splits, kind):
-    from mnist_hpc.data.splits import Split
-    from mnist_hpc.training.models_file import Model, read_models, write_models
     from mnist_hpc.training import models
 
     train = digit_splits[0] if kind == "images" else Split(np.array([[1, 10], [3, 30]], np.float32), None)

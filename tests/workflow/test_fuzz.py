@@ -143,7 +143,7 @@ def saved(path):
     place = checkpoint.Checkpoint(path)
     arrays = {"weights/kernel": RANDOM.normal(size=(4, 3)), "step": np.int64(7), "none": np.zeros((0, 3))}
     place.save({"step": 7, "rows": [{"loss": 0.5}]}, arrays)
-    return lambda: (place.peek(), place.load())[1]
+    return place.load
 
 
 def block_metrics(path):

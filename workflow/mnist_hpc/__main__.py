@@ -5,9 +5,8 @@ import contextlib
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
-from typing import Any
 
+from mnist_hpc.cluster import attempts
 from mnist_hpc.console import say
 from mnist_hpc.errors import Interrupted, UserError, reason
 
@@ -16,14 +15,19 @@ COMMANDS = ("status", "clean", "doctor", "probe", "orphans", "resources", "repor
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 2 for a known error, on one line; 75 for an interruption."""
+    """Run a command and return its exit code: 2 for a known error, reported on one line; 75 for an interruption."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
         options = vars(_parser(given[0] if given else None).parse_args(given))
         command = options.pop("module")
         if "config" in options:
-            _check(options["config"], options["overrides"])
-        with _recorded(command, options.pop("attempts", None), options.pop("mem_mb", 0)):
+            from mnist_hpc.study import check
+
+            options["overrides"] = dict(options["overrides"])
+            check.load(options["config"], options["overrides"])
+        record, mem_mb = options.pop("attempts", None), options.pop("mem_mb", 0)
+        stage = command.__name__.rpartition(".")[2]
+        with attempts.recorded(record, stage, mem_mb) if record else contextlib.nullcontext():
             command.run(**options)
     except (UserError, OSError) as error:
         text = str(error) if isinstance(error, UserError) else reason(error)
@@ -41,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser(name: str | None) -> argparse.ArgumentParser:
-    """Return the parser of one command, or of all where none is named: imports take time."""
+    """Return the parser of one command, which saves the imports of the others, or of all if none is named."""
     parser = argparse.ArgumentParser(prog="python -m mnist_hpc", description=__doc__)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     places = dict.fromkeys(STAGES, "stages") | dict.fromkeys(COMMANDS, "commands")
@@ -51,21 +55,6 @@ def _parser(name: str | None) -> argparse.ArgumentParser:
         module.arguments(added)
         added.set_defaults(module=module)
     return parser
-
-
-def _check(config: Path, overrides: dict[str, Any]) -> None:
-    from mnist_hpc.study import check
-
-    check.load(config, overrides)
-
-
-def _recorded(command: Any, record: Path | None, mem_mb: int) -> contextlib.AbstractContextManager[None]:
-    """Record this attempt of a job, where the job has a record."""
-    if record is None:
-        return contextlib.nullcontext()
-    from mnist_hpc.cluster import attempts
-
-    return attempts.recorded(record, command.__name__.rpartition(".")[2], mem_mb)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What commands tell the person who started them."""
+"""Progress messages of commands."""
 
 import sys
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,8 @@ from mnist_hpc.errors import UserError
 def add_study(parser: argparse.ArgumentParser) -> None:
     """Add the options that name a study's config and change keys of it."""
     parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="the study's config.yaml")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        type=_pair,
-        nargs="*",
-        action=_Mapping,
-        default={},
-        metavar="KEY=VALUE",
-        help="config keys to change, like Snakemake's --config",
-    )
+    text = "config keys to change, like Snakemake's --config"
+    parser.add_argument("--set", dest="overrides", type=_pair, nargs="*", default=[], metavar="KEY=VALUE", help=text)
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +27,7 @@ def add_results(parser: argparse.ArgumentParser) -> None:
 def add_job(parser: argparse.ArgumentParser) -> None:
     """Add the options of a stage that runs as a job of its own."""
     parser.add_argument("--threads", type=count, default=1, help="CPU threads")
-    parser.add_argument("--attempts", type=Path, metavar="FILE", help="where this attempt of the job is recorded")
+    parser.add_argument("--attempts", type=Path, metavar="FILE", help="JSON file that records this attempt of the job")
     parser.add_argument("--mem-mb", type=int, default=0, help="memory that the job requested, for that record")
     parser.add_argument("--code-hash", default="", metavar="HASH", help="hash of the code, written into the results")
 
@@ -51,13 +44,6 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint-seconds", type=float, default=60.0, help="seconds between two checkpoints")
 
 
-class _Mapping(argparse.Action):
-    """Stores pairs as a mapping."""
-
-    def __call__(self, _parser: Any, namespace: argparse.Namespace, values: Any, _option: Any = None) -> None:
-        setattr(namespace, self.dest, dict(values))
-
-
 def _pair(text: str) -> tuple[str, Any]:
     key, separator, value = text.partition("=")
     try:
@@ -65,12 +51,12 @@ def _pair(text: str) -> tuple[str, Any]:
     except yaml.YAMLError:
         separator = ""
     if not separator:
-        raise UserError(f"--set: found {text!r}, expected KEY=VALUE, as max_seeds=1")
+        raise UserError(f"--set: found {text!r}, expected KEY=VALUE, such as max_seeds=1")
     return key, found
 
 
 def json_value(text: str) -> Any:
-    """Return the value of a JSON option; raises UserError if it is not JSON."""
+    """Return the value of a JSON option; raise UserError if the text is not JSON."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -78,25 +64,24 @@ def json_value(text: str) -> Any:
 
 
 def count(text: str) -> int:
-    """Return a whole number from 1; raises UserError for anything else."""
+    """Return a positive integer; raise UserError for anything else."""
     if not text.isdecimal() or int(text) < 1:
-        raise UserError(f"found {text!r}, expected a whole number from 1")
+        raise UserError(f"found {text!r}, expected a positive integer")
     return int(text)
 
 
 def part(text: str) -> tuple[int, int]:
-    """Return K and N of ``K/N``; raises UserError unless 1 ≤ K ≤ N."""
-    number, _, parts = text.partition("/")
-    if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
-        raise UserError(f"--part: found {text!r}, expected K/N with K from 1 to N, as 1/2")
-    return int(number), int(parts)
+    """Return K and N of ``K/N``; raise UserError unless 1 ≤ K ≤ N."""
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise UserError(f"--part: found {text!r}, expected K/N with K from 1 to N, such as 1/2")
+    return int(match[1]), int(match[2])
 
 
 def seeds(text: str) -> range:
-    """Return the seeds of ``FIRST-LAST``; raises UserError if there are none."""
-    first, _, last = text.partition("-")
-    last = last or first
-    found = range(int(first), int(last) + 1) if first.isdecimal() and last.isdecimal() else range(0)
+    """Return the seeds of ``FIRST-LAST`` or of a single number; raise UserError if there are none."""
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
+    found = range(int(match[1]), int(match[2] or match[1]) + 1) if match else range(0)
     if not found:
-        raise UserError(f"--seeds: found {text!r}, expected FIRST-LAST, as 0-4")
+        raise UserError(f"--seeds: found {text!r}, expected FIRST-LAST, such as 0-4")
     return found

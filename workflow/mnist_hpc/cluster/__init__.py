@@ -1,1 +1,1 @@
-"""Slurm: what is asked of it, and what became of the jobs."""
+"""Slurm: requests, queue and accounting; the checks before a run; what became of the jobs."""

@@ -1,7 +1,7 @@
-"""How the tries of a job ended: one JSON file a job (``jobs.Work.record``), beside its checkpoints.
+"""How the attempts of a job ended: one JSON file per job (``record`` of a block or part), beside its checkpoints.
 
-A cluster's jobs are tried again until they succeed: a training that met the time limit goes on where it was. This
-record tells whether another try can help, and how much memory it needs.
+On a cluster, a training that reached its time limit continues in a further attempt. The record tells whether such an
+attempt can succeed, and how much memory it needs.
 """
 
 import contextlib
@@ -13,41 +13,32 @@ from pathlib import Path
 from typing import Any
 
 from mnist_hpc.errors import Interrupted, UserError, reason
-from mnist_hpc.files.atomic import atomic, remove_empty
+from mnist_hpc.files.atomic import atomic
 from mnist_hpc.files.provenance import now
 
 Entry = dict[str, Any]
 
 KEYS = {"stage", "job", "host", "started", "mem_mb", "end", "reason"}
 OUT_OF_MEMORY = "OUT_OF_MEMORY"
-# More than a study ever needs; the file stays small whatever happens.
-KEPT = 100
 
 
 def read(record: Path) -> list[Entry]:
-    """Return the tries of a job, oldest first; none if there is no record or it cannot be read.
+    """Return the attempts of a job, oldest first; none if the record does not exist or is damaged.
 
-    An entry holds ``stage``, ``job`` (its number in the batch system, empty outside of one), ``host``, ``started``
-    (UTC), ``mem_mb`` (asked for; 0: none), and how it ended: ``end`` is "ok", "interrupted", "error" (one that a
-    person must mend), "failed" (any other exception), what the batch system says of a job that was killed, or
-    None while that is not known; ``reason`` is the text of the error.
+    An entry holds ``stage``, ``job`` (its Slurm number, or empty), ``host``, ``started`` (UTC), ``mem_mb`` (requested
+    memory, or 0), and how it ended: ``end`` is "ok", "interrupted", "error" (the user must fix it), "failed" (any
+    other exception), the state that Slurm reports of a job that was killed, or None while that is not known;
+    ``reason`` is the text of the error.
     """
     try:
-        entries = json.loads(record.read_text())
-        return [entry for entry in entries if entry.keys() >= KEYS and _plain(entry)]
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return [entry for entry in json.loads(record.read_text()) if entry.keys() >= KEYS]
+    except (OSError, ValueError, TypeError, AttributeError):
         return []
-
-
-def _plain(entry: Entry) -> bool:
-    """Return whether an entry is one that can be reckoned with and shown on a terminal."""
-    texts = [entry[key] for key in KEYS - {"mem_mb"} if entry[key] is not None]
-    return entry["mem_mb"] in range(2**40) and all(isinstance(text, str) and text.isprintable() for text in texts)
 
 
 @contextlib.contextmanager
 def recorded(record: Path, stage: str, mem_mb: int) -> Iterator[None]:
-    """Record a try around the block."""
+    """Record an attempt around the block."""
     entry: Entry = {"stage": stage, "job": job(), "host": platform.node(), "started": now(), "mem_mb": mem_mb}
     entry |= {"end": None, "reason": ""}
     entries = [*read(record), entry]
@@ -64,24 +55,24 @@ def recorded(record: Path, stage: str, mem_mb: int) -> Iterator[None]:
 
 
 def job() -> str:
-    """Return the number of the Slurm job that this process runs in; empty outside of one."""
+    """Return the number of the Slurm job that this process runs in; empty outside of Slurm."""
     return os.environ.get("SLURM_JOB_ID", "")
 
 
 def interrupted(records: Iterable[Path], since: str) -> int:
-    """Return how many of these jobs were told to stop and saved themselves, since a time, UTC."""
-    last = [read(record)[-1:] for record in records]
-    return sum(entry["end"] == "interrupted" and entry["started"] >= since for entries in last for entry in entries)
+    """Return how many jobs had a last attempt, begun after a time (UTC), that was interrupted and saved its state."""
+    last = [entry for record in records for entry in read(record)[-1:]]
+    return sum(entry["end"] == "interrupted" and entry["started"] >= since for entry in last)
 
 
-def hopeless(record: Path, tries: int, since: str, state: Callable[[str], str]) -> str | None:
-    """Return why another try would end like the last one, or None if it may help.
+def hopeless(record: Path, attempts: int, since: str, state: Callable[[str], str]) -> str | None:
+    """Return why a further attempt would fail like the last one, or None if it may succeed.
 
     Args:
-        record: of the job.
-        tries: how many have ended so far in this run of the workflow.
-        since: when this run of the workflow began, UTC; what was recorded before does not count.
-        state: returns what the batch system says of a job, by its number; asked when the job was killed.
+        record: Record of the job.
+        attempts: Number of attempts that have ended in this run of the workflow.
+        since: When this run of the workflow began, UTC; earlier attempts do not count.
+        state: Returns the state of a job, given its Slurm number; asked for jobs that were killed.
     """
     entries = read(record)
     for entry in entries:
@@ -90,32 +81,25 @@ def hopeless(record: Path, tries: int, since: str, state: Callable[[str], str]) 
             _write(record, entries)
     recent = [entry for entry in entries if entry["started"] >= since]
     if not recent:
-        return "two jobs ended before the program began; see their logs" if tries > 1 else None
+        return "two jobs ended before the program began; see their logs" if attempts > 1 else None
     last = recent[-1]
     if last["end"] == "error":
         return str(last["reason"])
-    twice = len(recent) > 1 and all(recent[-2][key] == last[key] for key in ("end", "reason", "mem_mb"))
-    if twice and last["end"] == "failed":
-        return f"the same error twice: {last['reason']}"
-    if twice and last["end"] == "interrupted":
-        return f"no progress in two tries ({last['reason']}): raise the variant's runtime"
-    if twice and last["end"] == OUT_OF_MEMORY:
-        return f"out of memory twice with {last['mem_mb'] or 'the default'} MB: raise the variant's mem_mb"
-    return None
+    if len(recent) == 1 or any(recent[-2][key] != last[key] for key in ("end", "reason", "mem_mb")):
+        return None
+    memory = f"{last['mem_mb']} MB" if last["mem_mb"] else "the default memory"
+    return {
+        "failed": f"the same error twice: {last['reason']}",
+        "interrupted": f"no progress in two attempts ({last['reason']}): raise the variant's runtime",
+        OUT_OF_MEMORY: f"out of memory twice with {memory}: raise the variant's mem_mb",
+    }.get(last["end"])
 
 
 def memory(record: Path, mem_mb: int) -> int:
-    """Return the memory to ask for, MB: twice what was too little before, and not less than what is configured."""
-    short = [2 * entry["mem_mb"] for entry in read(record) if entry["end"] == OUT_OF_MEMORY]
-    return max([mem_mb, *short])
-
-
-def remove(record: Path) -> None:
-    """Remove the record of a job, and the folders that this leaves empty."""
-    record.unlink(missing_ok=True)
-    remove_empty(record.parent, levels=3)  # variant, data set, state
+    """Return the memory to request, MB: the configured amount, or twice what proved too little if that is more."""
+    return max([mem_mb, *(2 * entry["mem_mb"] for entry in read(record) if entry["end"] == OUT_OF_MEMORY)])
 
 
 def _write(record: Path, entries: list[Entry]) -> None:
     with atomic(record) as temporary:
-        temporary.write_text(json.dumps(entries[-KEPT:], indent=1) + "\n")
+        temporary.write_text(json.dumps(entries, indent=1) + "\n")

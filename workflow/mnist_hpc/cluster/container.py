@@ -1,4 +1,4 @@
-"""Jobs in a site's container instead of the environment of the lock file."""
+"""Run jobs in a site's container instead of the environment of the lock file."""
 
 import os
 import shutil
@@ -7,25 +7,23 @@ from pathlib import Path
 from mnist_hpc.errors import UserError
 
 VARIABLE = "MNIST_HPC_CONTAINER"
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def image() -> Path | None:
     """Return the image that the environment variable names, or None if there is none.
 
     Raises:
-        UserError: it names no file.
+        UserError: the image does not exist.
     """
     name = os.environ.get(VARIABLE)
-    if not name:
-        return None
-    if not Path(name).is_file():
-        raise UserError(f"{VARIABLE} names {name}, which is no file; correct it, or unset it")
-    return Path(name)
+    if name and not Path(name).is_file():
+        raise UserError(f"{VARIABLE}: {name} does not exist; correct the variable, or unset it")
+    return Path(name) if name else None
 
 
 def python(default: str) -> list[str]:
-    """Return the command that starts Python in a job: that of the container, with this package, or the default.
+    """Return the command that starts Python in a job: the default, or that of the container with this package.
 
     The container must have TensorFlow with Keras 3, NumPy and h5py.
     """

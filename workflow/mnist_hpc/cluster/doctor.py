@@ -1,6 +1,7 @@
-"""Is the cluster ready for the study? Looked at from the login node, before anything is queued."""
+"""Check from the login node whether the cluster is ready for the study, before any job is submitted."""
 
 import ast
+import contextlib
 import json
 import os
 import platform
@@ -22,18 +23,24 @@ from mnist_hpc.study.specification import EVALUATION_MINUTES, Study
 FREE_GB = 5
 FREE_INODES = 10_000
 TRIAL_MINUTES = 5
-# cuDNN 9.11 and later do not run on the V100 any more.
-CUDNN_WITHOUT_V100 = (9, 11)
+PACKAGES = (
+    "tensorflow",
+    "tensorflow-cpu",
+    "nvidia-cudnn-cu12",
+    "keras",
+    "snakemake",
+    "snakemake-executor-plugin-slurm",
+)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor.
+    """Result of one check.
 
     Attributes:
-        subject: what was looked at.
-        text: what was found; for a problem, what to do.
-        problem: whether it must be mended before a run.
+        subject: What was checked.
+        text: What was found; for a problem also what to do.
+        problem: Whether it must be fixed before a run.
     """
 
     subject: str
@@ -48,11 +55,11 @@ class Profile:
     """What a profile says about jobs.
 
     Attributes:
-        settings: its entries, by name.
+        settings: Entries of the profile, by name.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Read ``config.yaml`` of a profile's folder; raises UserError as ``config.read_yaml``."""
+        """Read ``config.yaml`` of a profile's folder; raise UserError if it is not a Slurm profile."""
         path = folder / "config.yaml"
         self.settings: dict[str, Any] = config.read_yaml(path) or {}
         if self.settings.get("executor") != "slurm":
@@ -64,11 +71,11 @@ class Profile:
             self._rules.setdefault(rule, {}).update(value if not key else {key: value})
 
     def of_rule(self, rule: str) -> dict[str, Any]:
-        """Return what the profile sets for a rule, whatever the rule says itself."""
+        """Return the resources that the profile sets for a rule; they override the rule's own."""
         return self._rules.get(rule, {})
 
     def requests(self, study: Study) -> dict[Request, list[str]]:
-        """Return what the jobs of a study ask for, with the names of their variants and sweeps."""
+        """Return the distinct requests of the study's jobs, each with its variants and sweeps."""
         found: dict[Request, list[str]] = {}
 
         def add(name: str, keys: Mapping[str, Any], rule: str, evaluation: int) -> None:
@@ -85,7 +92,7 @@ class Profile:
 
 
 def _pairs(entries: Any) -> dict[str, Any]:
-    """Return entries of a profile, a list of name=value or a mapping, as a mapping with Python values."""
+    """Return entries of a profile, a list of name=value or a mapping, as a mapping to Python values."""
     if isinstance(entries, Mapping):
         return dict(entries)
     found: dict[str, Any] = {}
@@ -99,13 +106,13 @@ def _pairs(entries: Any) -> dict[str, Any]:
 
 
 def examine(study: Study, folder: Path, results: Path, wait: int) -> Iterator[Finding]:
-    """Yield one finding after the other; the trial job comes last.
+    """Yield the findings; the trial job comes last.
 
     Args:
-        study: that is to run.
-        folder: of the profile.
-        results: the folder ``results``.
-        wait: seconds that the trial job may wait for a node.
+        study: Study that is to run.
+        folder: Folder of the profile.
+        results: Folder of all results.
+        wait: Seconds that the trial job may wait for a node.
     """
     profile = Profile(folder)
     try:
@@ -124,50 +131,40 @@ def examine(study: Study, folder: Path, results: Path, wait: int) -> Iterator[Fi
     yield from _room(results)
     yield from _orphans(Path.cwd())
     if refused:
-        yield Finding("trial job", "not tried, as Slurm would refuse it", problem=True)
+        yield Finding("trial job", "not submitted, because Slurm would refuse it", problem=True)
     else:
         yield from _trial(next(iter(requests)), profile, results, wait)
 
 
 def _settings(profile: Profile) -> Iterator[Finding]:
-    """Yield what in a profile is known to lose jobs or results."""
+    """Yield settings of a profile that are known to lose jobs or results."""
     settings = profile.settings
     if settings.get("slurm-array-jobs"):
         text = "slurm-array-jobs loses results (issues 447 and 473 of the executor plugin); delete the entry"
         yield Finding("profile", text, problem=True)
-    if not settings.get("slurm-jobname-prefix"):
-        text = "slurm-jobname-prefix is missing; add it, jobs have meaningless names otherwise"
-        yield Finding("profile", text, problem=True)
     if not settings.get("retries"):
-        yield Finding("profile", "retries is missing; a training that meets its time limit would end", problem=True)
+        yield Finding("profile", "retries is missing; a training would not continue after its time limit", problem=True)
 
 
 def _versions(*, gpu: bool) -> Iterator[Finding]:
-    """Yield whether the environment is that of the lock file, and one that can use a GPU."""
-    packages = ["tensorflow", "tensorflow-cpu", "nvidia-cudnn-cu12", "keras", "snakemake"]
-    packages += ["snakemake-executor-plugin-slurm"]
+    """Yield the versions of the environment, and whether it can use a GPU if the jobs need one."""
     installed = {}
-    for name in packages:
-        try:
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             installed[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     if gpu and not container.image() and "nvidia-cudnn-cu12" not in installed:
         yield Finding("environment", "TensorFlow has no CUDA here; run `make env-gpu`", problem=True)
-    cudnn = installed.get("nvidia-cudnn-cu12", "0.0")
-    if tuple(map(int, cudnn.split(".")[:2])) >= CUDNN_WITHOUT_V100:
-        yield Finding("environment", f"cuDNN {cudnn} does not run on a V100; run `make env-gpu`", problem=True)
     listed = ", ".join(f"{name} {version}" for name, version in installed.items())
     yield Finding("environment", f"Python {platform.python_version()}, {listed}")
 
 
 def _room(results: Path) -> Iterator[Finding]:
-    """Yield whether there is space and are inodes left where the results go."""
+    """Yield whether there is enough space, and inodes, for the results."""
     place = next(path for path in (results.absolute(), *results.absolute().parents) if path.exists())
     system = os.statvfs(place)
     free, inodes = system.f_bavail * system.f_frsize / 1e9, system.f_favail
     text = f"{free:.0f} GB and {inodes} inodes free under {place}"
-    if system.f_files == 0:  # file systems without a fixed number of inodes say 0
+    if system.f_files == 0:  # some file systems have no fixed number of inodes
         text, inodes = f"{free:.0f} GB free under {place}", FREE_INODES
     if free < FREE_GB or inodes < FREE_INODES:
         text += f", expected {FREE_GB} GB and {FREE_INODES} inodes: move the folder to the project's file system"
@@ -177,50 +174,41 @@ def _room(results: Path) -> Iterator[Finding]:
 
 
 def _orphans(folder: Path) -> Iterator[Finding]:
-    """Yield whether an earlier main process left jobs running."""
+    """Yield the jobs that an earlier main process left in the queue."""
     left = slurm.jobs_of(folder)
     for job in left:
-        text = f"{job}; `make resume PROFILE=… ORPHANS=wait`, `cancel` or `adopt`, unless its main process lives"
+        text = f"{job}; unless their main process still runs: `make resume PROFILE=… ORPHANS=wait`, `cancel` or `adopt`"
         yield Finding("running already", text, problem=True)
     if not left:
-        yield Finding("running already", "nothing of this folder")
+        yield Finding("running already", "no job of this folder")
 
 
 def _trial(request: Request, profile: Profile, results: Path, wait: int) -> Iterator[Finding]:
-    """Yield what a short job on a compute node sees."""
+    """Yield the result of a short job on a compute node."""
     gpu = int(profile.of_rule("train").get("require_gpu", 0))
     results.mkdir(exist_ok=True)
     answer = results.absolute() / f".doctor-{os.getpid()}.json"
-    command = [
-        *container.python(sys.executable),
-        "-m",
-        "mnist_hpc",
-        "probe",
-        "--require-gpu",
-        str(gpu),
-        "--answer",
-        str(answer),
-    ]
+    probe = ("-m", "mnist_hpc", "probe", "--require-gpu", str(gpu), "--answer", str(answer))
     short = Request(TRIAL_MINUTES, request.mem_mb, request.cpus, request.options)
     begin = time.monotonic()
     try:
         slurm.ask(
             *("srun", f"--immediate={wait}", "--ntasks=1", "--job-name=mnist_doctor", *short.arguments),
-            *command,
+            *(*container.python(sys.executable), *probe),
             timeout=wait + 60 * TRIAL_MINUTES,
         )
-        while not answer.exists():  # the shared file system may take its time
+        while not answer.exists():  # it may take a while on a shared file system
             if time.monotonic() - begin > wait + 60 * TRIAL_MINUTES:
-                raise UserError(f"the job ended well, but {answer} did not appear here: is the folder shared?")
+                raise UserError(f"the job succeeded, but {answer} did not appear here: is the folder shared?")
             time.sleep(0.5)
         found = json.loads(answer.read_text())
     except UserError as error:
         text = str(error)
         if re.search(r"busy|immediate|Unable to allocate", text, re.IGNORECASE):
-            text = f"no node was free within {wait} s; try again, or wait longer: make doctor WAIT=600"
+            text = f"no node was free within {wait} s; run it again, or wait longer: make doctor WAIT=600"
         yield Finding("trial job", text, problem=True)
         return
     finally:
         answer.unlink(missing_ok=True)
     text = "TensorFlow {tensorflow} on {host}: {device}".format(**found)
-    yield Finding("trial job", f"{text}; came back in {time.monotonic() - begin:.0f} s, files are shared")
+    yield Finding("trial job", f"{text}; finished after {time.monotonic() - begin:.0f} s, files are shared")

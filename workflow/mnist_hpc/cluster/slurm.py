@@ -1,4 +1,4 @@
-"""Questions to Slurm, by its own commands: would it take a job, what is running, what became of it."""
+"""Query Slurm by its own commands: would it accept a job, what is in the queue, how did a job end."""
 
 import re
 import shlex
@@ -13,9 +13,9 @@ from mnist_hpc.errors import UserError
 from mnist_hpc.study import layout
 
 WAIT_SECONDS = 5.0
-# Where the executor plugin writes the logs of jobs, a file each, by number.
+# Where the executor plugin writes one log per job, named by its number.
 LOGS = Path("logs/slurm")
-# What slurmstepd says of a step that it, or the kernel, killed for its memory.
+# What slurmstepd logs when it, or the kernel, kills a step for its memory.
 SHORT_OF_MEMORY = re.compile(
     r"^slurmstepd\S*: error: .*(?:oom[-_ ]kill|exceeded (?:job )?memory limit)", re.MULTILINE | re.IGNORECASE
 )
@@ -25,14 +25,14 @@ def ask(*command: str, timeout: float = 60.0) -> str:
     """Return what a command prints.
 
     Raises:
-        UserError: it is not there, fails or hangs; with the last line it said, or our own that srun passed on.
+        UserError: the command is missing, hangs, or fails; then the text is its last line, or our own line in a job.
     """
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)  # noqa: S603
     except FileNotFoundError:
         raise UserError(f"{command[0]} not found; run this on a login node of the cluster") from None
     except subprocess.TimeoutExpired:
-        raise UserError(f"{command[0]} gave no answer in {timeout:g} s; is Slurm in maintenance?") from None
+        raise UserError(f"{command[0]} gave no answer in {timeout:g} s; is Slurm under maintenance?") from None
     if done.returncode:
         lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         lines = [line for line in lines if line.startswith("mnist_hpc: ")] or lines
@@ -42,13 +42,13 @@ def ask(*command: str, timeout: float = 60.0) -> str:
 
 @dataclass(frozen=True)
 class Request:
-    """What a job asks for.
+    """What a job requests.
 
     Attributes:
-        runtime: time limit, minutes.
-        mem_mb: memory, MB; 0 leaves it to the partition.
-        cpus: of the job; 0 leaves it to the partition.
-        options: further options of sbatch, as account, partition and GPUs.
+        runtime: Time limit, minutes.
+        mem_mb: Memory, MB; 0 for the partition's default.
+        cpus: CPUs of the job; 0 for the partition's default.
+        options: Further options of sbatch, such as account, partition and GPUs.
     """
 
     runtime: int
@@ -59,32 +59,31 @@ class Request:
     @classmethod
     def of(cls, resources: Mapping[str, Any], threads: int) -> "Request":
         """Return the request of a job with these Snakemake resources."""
-        options = []
         names = {"slurm_account": "--account", "slurm_partition": "--partition", "qos": "--qos"}
         names |= {"constraint": "--constraint", "nodes": "--nodes", "tasks": "--ntasks", "gres": "--gres"}
-        for name, option in names.items():
-            if resources.get(name) not in (None, ""):
-                options.append(f"{option}={resources[name]}")
+        options = [
+            f"{option}={resources[name]}" for name, option in names.items() if resources.get(name) not in (None, "")
+        ]
         options += shlex.split(str(resources.get("slurm_extra") or ""))
         cpus = resources.get("cpus_per_task") or threads
         return cls(int(resources.get("runtime") or 0), int(resources.get("mem_mb") or 0), max(cpus, 0), tuple(options))
 
     @property
     def arguments(self) -> list[str]:
-        """The request as options of sbatch and srun."""
+        """Options of sbatch and srun."""
         sizes = {"--time": self.runtime, "--mem": self.mem_mb, "--cpus-per-task": self.cpus}
         return [*(f"{option}={value}" for option, value in sizes.items() if value), *self.options]
 
     @property
     def gpus(self) -> int:
-        """How many GPUs it asks for on its one node."""
+        """Number of GPUs on the job's one node."""
         for option in self.options:
             if match := re.match(r"--(?:gpus-per-node|gres)=(?:gpu:)?(?:[\w.-]+:)?(\d+)$", option):
                 return int(match[1])
         return 0
 
     def option(self, name: str) -> str:
-        """Return the value of an option, empty if it is not given."""
+        """Return the value of an option; empty if it is not given."""
         return next((text.partition("=")[2] for text in self.options if text.startswith(f"--{name}=")), "")
 
     def __str__(self) -> str:
@@ -92,7 +91,7 @@ class Request:
 
 
 def refusal(request: Request) -> str | None:
-    """Return why Slurm would not run a job, on one line, or None if it would."""
+    """Return on one line why Slurm would not run a job, or None if it would."""
     try:
         ask("sbatch", "--test-only", *request.arguments, "--wrap=true")
         return _too_long(request)
@@ -112,20 +111,20 @@ def refusal(request: Request) -> str | None:
 
 
 def _too_long(request: Request) -> str | None:
-    """Return what to do about more time than a partition allows: many clusters let such a job wait for ever."""
+    """Return what to do about a time limit above the partition's: many clusters accept such a job and never run it."""
     partition = request.option("partition")
     limit = ask("sinfo", "--noheader", *([f"--partition={partition}"] if partition else []), "--format=%l")
     allowed = minutes(limit.splitlines()[0].strip()) if limit else None
     if allowed is None or request.runtime <= allowed:
         return None
     return (
-        f"{partition or 'the default partition'} allows {allowed} minutes and a job asks for {request.runtime} "
-        "(its training and evaluation together); lower the variant's runtime: the training goes on in the next job"
+        f"{partition or 'the default partition'} allows {allowed} minutes and a job requests {request.runtime} "
+        "(its training and evaluation together); lower the variant's runtime: the training continues in the next job"
     )
 
 
 def minutes(text: str) -> int | None:
-    """Return a time of Slurm's ([days-]hours:minutes:seconds) in minutes; None for one without an end."""
+    """Convert a time limit of Slurm, [days-][hours:]minutes:seconds, to minutes; None for no limit."""
     match = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", text)
     if not match:
         return None
@@ -138,10 +137,10 @@ class Job:
     """A job in the queue.
 
     Attributes:
-        number: of the job.
-        state: as RUNNING or PENDING.
-        place: its nodes, or why it waits.
-        work: what it works on.
+        number: Job number.
+        state: Slurm's state, such as RUNNING or PENDING.
+        place: Nodes of the job, or why it waits.
+        work: Block or part that it works on.
     """
 
     number: str
@@ -154,7 +153,7 @@ class Job:
 
 
 def jobs_of(folder: Path) -> list[Job]:
-    """Return this person's jobs of workflows in a folder, by the queue."""
+    """Return the user's jobs in the queue that belong to the workflow of a folder."""
     found = []
     for line in ask("squeue", "--me", "--noheader", "--format=%i|%T|%R|%Z").splitlines():
         number, state, place, workdir = line.split("|", 3)
@@ -163,26 +162,26 @@ def jobs_of(folder: Path) -> list[Job]:
         try:
             script = ask("scontrol", "write", "batch_script", number, "-")
         except UserError:
-            continue  # ended meanwhile
+            continue  # it has ended meanwhile
         if work := layout.find(script):
             found.append(Job(number, state, place, work))
     return found
 
 
 def wait_for(folder: Path) -> None:
-    """Return when no job of a folder's workflow is in the queue any more."""
+    """Wait until no job of a folder's workflow is in the queue."""
     while jobs_of(folder):
         time.sleep(WAIT_SECONDS)
 
 
 def main_process(folder: Path) -> int | None:
-    """Return the process that runs the workflow of a folder on this machine, or None if there is none."""
+    """Return the id of the process that runs the workflow of a folder on this machine, or None."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_text().split("\0")
             here = (process / "cwd").resolve() == folder.resolve()
         except OSError:
-            continue  # ended, or of somebody else
+            continue  # it has ended, or belongs to another user
         started = any(Path(word).name == "snakemake" for word in words[:2])
         if here and started and "--mode" not in words:
             return int(process.name)
@@ -190,10 +189,10 @@ def main_process(folder: Path) -> int | None:
 
 
 def state(number: str, logs: Path = LOGS) -> str:
-    """Return what became of a job, as OUT_OF_MEMORY; UNKNOWN where nothing is recorded.
+    """Return the state in which a job ended, such as OUT_OF_MEMORY; UNKNOWN if nothing is recorded.
 
-    Out of memory is a job of which a step was, whatever Slurm calls the job itself: FAILED, as its script failed. Its
-    log says so at once; accounting may take seconds, and does not know it where the nodes have no cgroups.
+    A job is out of memory if one of its steps was, although Slurm reports the job itself as FAILED. Its log says so at
+    once; accounting may take seconds, and does not know it on nodes without cgroups.
     """
     if not number:
         return "UNKNOWN"

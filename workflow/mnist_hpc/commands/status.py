@@ -90,9 +90,8 @@ def _progress(
     found = {}
     for seed in seeds:
         place = checkpoint.Checkpoint(checkpoint.folder(results, dataset, variant) / hashed / f"seed-{seed}.h5")
-        record = place.peek()
-        if record:
-            found[seed] = record["step"] / record["steps"]
+        if saved := place.found(report=lambda _: None):
+            found[seed] = saved[0]["step"] / saved[0]["steps"]
     return found
 
 

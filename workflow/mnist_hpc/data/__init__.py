@@ -1,1 +1,1 @@
-"""Data sets: download, formats, conversion."""
+"""Data sets: download, file formats, sources."""

@@ -25,7 +25,7 @@ def header(shape: tuple[int, ...]) -> bytes:
 
 
 def size(shape: tuple[int, ...]) -> int:
-    """Return the bytes of the payload of a uint8 array of this shape."""
+    """Return the number of bytes of a payload with a uint8 array of this shape."""
     return len(header(shape)) + math.prod(shape)
 
 
@@ -38,39 +38,34 @@ def decode(payload: bytes, shape: tuple[int, ...]) -> np.ndarray:
     """Return the payload's values, uint8 of exactly the expected shape.
 
     Raises:
-        UserError: the header or the length is not that of a uint8 array of this shape.
+        UserError: the header or the length does not match a uint8 array of this shape.
     """
-    expected = header(shape)
-    if payload[: len(expected)] != expected:
-        raise UserError(f"expected IDX uint8 {shape}, found {describe(payload)}")
+    dimensions = payload[3] if len(payload) > 3 else 0
+    start = 4 + 4 * dimensions
+    if payload[:3] != bytes([0, 0, UNSIGNED_BYTE]) or len(payload) < start:
+        raise UserError(f"expected IDX uint8 {shape}, found no IDX header but {payload[:16]!r}")
+    found = struct.unpack_from(f">{dimensions}I", payload, 4)
+    if found != shape:
+        raise UserError(f"expected IDX uint8 {shape}, found IDX uint8 {found}")
     if len(payload) != size(shape):
         raise UserError(f"expected {size(shape)} bytes for IDX uint8 {shape}, found {len(payload)}")
-    return np.frombuffer(payload, dtype=np.uint8, offset=len(expected)).reshape(shape)
-
-
-def describe(payload: bytes) -> str:
-    """Say in a few words what the beginning of a payload looks like."""
-    if len(payload) >= 4 and payload[:3] == bytes([0, 0, UNSIGNED_BYTE]):
-        dimensions = payload[3]
-        if len(payload) >= 4 + 4 * dimensions:
-            return f"IDX uint8 {struct.unpack_from(f'>{dimensions}I', payload, 4)}"
-    return f"no IDX header but {payload[:16]!r}"
+    return np.frombuffer(payload, dtype=np.uint8, offset=start).reshape(shape)
 
 
 def decompress(path: Path, shape: tuple[int, ...]) -> bytes:
-    """Return the payload of a gzipped IDX file, reading no more than a file of this shape can hold.
+    """Return the payload of a gzipped IDX file, reading at most one byte more than this shape needs.
 
     Raises:
-        UserError: not gzip, damaged, cut short, or larger than the shape allows.
+        UserError: the file is not gzip, is damaged or cut short, or is larger than the shape allows.
     """
     limit = size(shape)
     try:
         with gzip.open(path) as stream:
             payload = stream.read(limit + 1)
+    except FileNotFoundError:
+        raise UserError("not found") from None
     except gzip.BadGzipFile:
-        with path.open("rb") as raw:
-            start = raw.read(24)
-        raise UserError(f"expected a gzip file, found one that starts with {start!r}") from None
+        raise UserError(f"expected a gzip file, found one that starts with {path.read_bytes()[:24]!r}") from None
     except (EOFError, zlib.error) as error:
         raise UserError(f"the gzip file is cut short or damaged ({error})") from None
     if len(payload) > limit:
@@ -78,25 +73,19 @@ def decompress(path: Path, shape: tuple[int, ...]) -> bytes:
     return payload
 
 
-def read_verified(path: Path, file: Mapping[str, Any]) -> bytes:
-    """Return the verified payload of a gzipped IDX file.
+def read(path: Path, file: Mapping[str, Any]) -> tuple[np.ndarray, str]:
+    """Return the values of a gzipped IDX file, uint8, and the SHA-256 of its payload.
 
     Args:
         path: Gzipped IDX file.
-        file: The config's ``shape`` and, where known, ``sha256`` of the payload.
+        file: The config's ``shape`` and, if known, ``sha256`` of the payload.
 
     Raises:
         UserError: the file is missing, or its size, header or checksum is not what the config says.
     """
     shape = tuple(file["shape"])
-    try:
-        payload = decompress(path, shape)
-        decode(payload, shape)
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found") from None
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+    payload = decompress(path, shape)
     found, expected = hashlib.sha256(payload).hexdigest(), file.get("sha256")
     if expected and found != expected:
-        raise UserError(f"{path}: expected a payload with SHA-256 {expected}, found {found}")
-    return payload
+        raise UserError(f"expected a payload with SHA-256 {expected}, found {found}")
+    return decode(payload, shape), found

@@ -1,33 +1,33 @@
-"""A person's own picture of a digit, brought to the form of MNIST's images."""
+"""Convert a user's own picture of a digit to an image like MNIST's."""
 
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from mnist_hpc.errors import UserError, reason
 
 
 def read_digit(path: Path) -> np.ndarray:
-    """Return a picture as uint8 (28, 28), a bright digit on black, sized and centred as MNIST's are.
+    """Return a picture as uint8 (28, 28): a bright digit on black, with MNIST's size and position.
 
-    The picture becomes grey, is inverted if its border is bright, cut to what stands out from the background
-    (more than a quarter of the brightest value), scaled to fit a 20×20 box and moved so that its centre of mass
-    lies in the middle: the steps that http://yann.lecun.com/exdb/mnist/ describes.
+    The picture is converted to grey, inverted if its border is bright, cropped to what stands out from the background
+    (more than a quarter of the brightest value), scaled to fit a 20×20 box and shifted so that its centre of mass is in
+    the middle, as http://yann.lecun.com/exdb/mnist/ describes.
 
     Raises:
-        UserError: no picture, or an empty one.
+        UserError: the file is not a picture, or the picture is empty.
     """
     try:
         with Image.open(path) as picture:
-            if picture.mode.startswith("I"):  # 16 bits a pixel, which Pillow would cut to 255
+            if picture.mode.startswith("I"):  # 16 bits per pixel, which Pillow would clip to 255
                 grey = np.asarray(picture, np.float32) * (255 / 65535)
             else:
-                # Transparent pictures: lay them on white paper first.
+                # A transparent background counts as white paper.
                 flat = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
                 grey = np.asarray(flat.convert("L"), np.float32)
-    except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: {reason(error)}; expected a picture, as PNG or JPEG") from None
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UserError(f"{path}: {reason(error)}; expected a picture, such as PNG or JPEG") from None
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     ink = np.median(border) - grey if np.median(border) > 127 else grey - np.median(border)
     ink = ink.clip(0)

@@ -1,4 +1,4 @@
-"""Examples with their labels, and how they are stored in HDF5.
+"""Labelled examples, and how they are stored in HDF5.
 
 A group holds ``images`` uint8 (N, 28, 28) or ``features`` float32 (N, 2), and ``labels`` uint8 (N,).
 """
@@ -16,11 +16,11 @@ from mnist_hpc.files import hdf5
 
 @dataclass(frozen=True)
 class Split:
-    """Examples with their classes.
+    """Labelled examples.
 
     Attributes:
-        inputs: uint8 (N, 28, 28), grey levels 0 to 255, or float32 (N, 2).
-        labels: uint8 (N,), classes from 0.
+        inputs: Grey levels 0 to 255, uint8 (N, 28, 28), or features, float32 (N, 2).
+        labels: Classes, counted from 0, uint8 (N,).
     """
 
     inputs: np.ndarray
@@ -38,15 +38,15 @@ def write_split(group: h5py.Group, split: Split) -> None:
 
 
 def read_split(group: h5py.Group) -> Split:
-    """Read what ``write_split`` wrote, whole, into memory.
+    """Read into memory what ``write_split`` wrote.
 
     Raises:
-        UserError: other shapes or types than those of ``Split``, no example, or a value that is not finite.
+        UserError: the shapes or types are not those of ``Split``, there is no example, or a value is not finite.
     """
     kind, dtype = ("images", np.uint8) if "images" in group else ("features", np.float32)
     inputs, labels = group[kind], group["labels"]
-    right = inputs.dtype == dtype and inputs.shape[1:] == ((28, 28) if kind == "images" else (2,))
-    if not (right and labels.dtype == np.uint8 and labels.shape == inputs.shape[:1] and len(labels)):
+    valid = inputs.dtype == dtype and inputs.shape[1:] == ((28, 28) if kind == "images" else (2,))
+    if not (valid and labels.dtype == np.uint8 and labels.shape == inputs.shape[:1] and len(labels)):
         raise UserError(
             f"{group.name}: found {kind} {inputs.dtype} {inputs.shape} and labels {labels.dtype} {labels.shape}, "
             "expected uint8 (N, 28, 28) or float32 (N, 2), and uint8 (N,)"
@@ -61,42 +61,36 @@ def read_training(path: Path) -> tuple[dict[str, Any], Split, Split]:
     """Return the attributes of ``train.h5``, and its training and validation examples.
 
     Raises:
-        UserError: the file is missing, damaged, or has a label that is not one of its classes.
+        UserError: the file is missing or damaged, or a label is not one of the classes.
     """
-    with hdf5.reading(path) as file:
-        attributes = _attributes(file)
-        train, validation = (_labelled(read_split(file[name]), attributes) for name in ("train", "validation"))
-        return attributes, train, validation
+    attributes, (train, validation) = _read(path, "train", "validation")
+    return attributes, train, validation
 
 
 def read_test(path: Path) -> tuple[dict[str, Any], Split]:
-    """Return the attributes of ``test.h5`` and its examples; raises as ``read_training``."""
+    """Return the attributes of ``test.h5`` and its examples; raise as ``read_training`` does."""
+    attributes, (test,) = _read(path, "/")
+    return attributes, test
+
+
+def _read(path: Path, *groups: str) -> tuple[dict[str, Any], list[Split]]:
+    """Return the attributes that results depend on, and the examples of these groups."""
     with hdf5.reading(path) as file:
-        attributes = _attributes(file)
-        return attributes, _labelled(read_split(file), attributes)
-
-
-def _attributes(file: h5py.File) -> dict[str, Any]:
-    """Return the attributes of a data file that decide a result."""
-    names = ("dataset", "data_hash")
-    return {name: str(file.attrs[name]) for name in names} | {"classes": int(file.attrs["classes"])}
-
-
-def _labelled(split: Split, attributes: dict[str, Any]) -> Split:
-    largest, classes = int(split.labels.max()), attributes["classes"]
-    if largest >= classes:
-        raise UserError(f"found the label {largest}, expected 0 to {classes - 1}")
-    return split
+        classes = int(file.attrs["classes"])
+        splits = [read_split(file[group]) for group in groups]
+        if (largest := max(split.labels.max() for split in splits)) >= classes:
+            raise UserError(f"found the label {largest}, expected 0 to {classes - 1}")
+        return {**{name: str(file.attrs[name]) for name in ("dataset", "data_hash")}, "classes": classes}, splits
 
 
 def plane(radius: np.ndarray, angle: np.ndarray, labels: np.ndarray) -> Splits:
-    """Cut points in polar coordinates into 2,000 for training, 500 for validation and 1,000 for the test."""
+    """Split points in polar coordinates into 2,000 for training, 500 for validation and 1,000 for the test."""
     points = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).astype(np.float32)
     return cut(points, labels, {"train": 2000, "validation": 500, "test": 1000})
 
 
 def cut(inputs: np.ndarray, labels: np.ndarray, sizes: dict[str, int]) -> Splits:
-    """Cut arrays into consecutive named parts."""
+    """Split arrays into consecutive ranges with these names and sizes."""
     ends = np.cumsum(list(sizes.values()))
     return {
         name: Split(inputs[end - size : end], labels[end - size : end])

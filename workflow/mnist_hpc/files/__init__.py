@@ -1,1 +1,1 @@
-"""Files: written atomically, checked when read, with what they were made from."""
+"""Files: atomic writes, checksums, and the provenance of results."""

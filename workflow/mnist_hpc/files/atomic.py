@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear complete or not at all."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside ``path``; rename it to ``path`` if the block succeeds, else remove it."""
+    """Yield a temporary path beside ``path``; rename it to ``path`` if the block succeeds, else remove it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.unlink(missing_ok=True)  # a link of that name would lead the writer elsewhere
@@ -19,7 +19,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def remove_empty(folder: Path, levels: int) -> None:
-    """Remove a folder and those above it, so many in all, up to the first that is not empty."""
+    """Remove a folder and its parents, ``levels`` in all, up to the first that is missing or not empty."""
     for level in [folder, *folder.parents][:levels]:
         if not level.is_dir() or any(level.iterdir()):
             return

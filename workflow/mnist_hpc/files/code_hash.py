@@ -53,7 +53,7 @@ def code_hash(*modules: str, files: Iterable[Path] = (), package: Path = PACKAGE
     for place, nodes in sorted(reached(modules, package).items()):
         digest.update(repr(place).encode())
         for node in nodes:
-            digest.update(_dumped(node).encode())
+            digest.update(_text(node).encode())
     for path in sorted(files):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:HASH_DIGITS]
@@ -64,7 +64,7 @@ def reached(modules: Sequence[str], package: Path = PACKAGE) -> dict[Place, list
     found: dict[Place, list[ast.AST]] = {}
     todo: list[Place] = []
     for name in modules:
-        todo += [(name, ""), *((name, defined) for defined in _module(name, package).definitions)]
+        todo += _all(name, package)
         todo = [place for place in todo if not (place[0].startswith("stages.") and place[1] == "arguments")]
     while todo:
         place = todo.pop()
@@ -76,7 +76,12 @@ def reached(modules: Sequence[str], package: Path = PACKAGE) -> dict[Place, list
                 todo.append(module.imports[place[1]])
             continue
         nodes = found[place] = module.definitions[place[1]] if place[1] else module.effects
-        todo += [(place[0], ""), *(target for node in nodes for target in _targets(node, place[0], module, package))]
+        above = place[0].rpartition(".")[0] if place[0] else ""
+        todo += [
+            (place[0], ""),
+            (above, ""),
+            *(target for node in nodes for target in _targets(node, place[0], module, package)),
+        ]
         if not place[1]:
             todo += [(target, "") for target, _ in module.imports.values()]
     return found
@@ -84,7 +89,7 @@ def reached(modules: Sequence[str], package: Path = PACKAGE) -> dict[Place, list
 
 def _targets(node: ast.AST, name: str, module: _Module, package: Path) -> Iterator[Place]:
     """Yield the places that a statement refers to."""
-    imports = module.imports | dict(_imported([node], name, package))
+    imports = module.imports | dict(_imported(node, package))
     whole: set[str] = set()
     for child, parent in _walk(node):
         if not isinstance(child, ast.Name):
@@ -100,13 +105,22 @@ def _targets(node: ast.AST, name: str, module: _Module, package: Path) -> Iterat
         elif child.id in module.definitions:
             yield name, child.id
     for target in whole:  # passed around as an object: any of its names may be used
-        yield from ((target, symbol) for symbol in _module(target, package).definitions)
+        yield from _all(target, package)
+
+
+def _all(module: str, package: Path) -> Iterator[Place]:
+    """Yield all names of a module, and what it does on import."""
+    yield module, ""
+    yield from ((module, name) for name in _module(module, package).definitions)
 
 
 def _attribute(module: str, name: str, package: Path) -> Iterator[Place]:
     """Yield the place that an attribute of a module is: one of its names, or a module below it."""
     below = f"{module}.{name}".lstrip(".")
-    yield (below, "") if _source(below, package) else (module, name)
+    if _source(below, package):
+        yield from _all(below, package)
+    else:
+        yield module, name
 
 
 def _walk(node: ast.AST, parent: ast.AST | None = None) -> Iterator[tuple[ast.AST, ast.AST | None]]:
@@ -132,24 +146,27 @@ def _module(name: str, package: Path) -> _Module:
     path = _source(name, package)
     if path is None:
         raise ValueError(f"{package} has no module {name!r}")
-    return _parsed(path.read_text(encoding="utf-8"), name, package)
+    return _parsed(path.read_text(encoding="utf-8"), package)
 
 
 @cache
-def _parsed(text: str, name: str, package: Path) -> _Module:
+def _parsed(text: str, package: Path) -> _Module:
     """Return the statements of a module, sorted by what they do."""
     module = _Module()
     for node in ast.parse(text).body:
         if isinstance(node, ast.Import | ast.ImportFrom):
-            module.imports.update(_imported([node], name, package))
+            module.imports.update(_imported(node, package))
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             module.definitions.setdefault(node.name, []).append(node)
+            decorators = {name for decorator in node.decorator_list for name in _names(decorator)}
+            if decorators & (module.definitions.keys() | module.imports.keys()):  # it may register what it decorates
+                module.effects.append(node)
         elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) and (names := _bound(node)):
             for bound in names:
                 module.definitions.setdefault(bound, []).append(node)
         elif not _is_text(node) and not (isinstance(node, ast.If) and _names(node.test) == {"TYPE_CHECKING"}):
             module.effects.append(node)
-            module.imports.update(_imported([node], name, package))
+            module.imports.update(_imported(node, package))
             for bound in _bound(node):
                 module.definitions.setdefault(bound, []).append(node)
     return module
@@ -174,33 +191,29 @@ def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def _imported(nodes: Iterable[ast.AST], module: str, package: Path) -> Iterator[tuple[str, Place]]:
-    """Yield the names that import statements bind to something of the package, and what that is."""
-    for node in nodes:
-        for child, _ in _walk(node):
-            if isinstance(child, ast.Import):
-                for alias in child.names:
-                    root, _, rest = alias.name.partition(".")
-                    if root == package.name:
-                        yield alias.asname or root, (rest if alias.asname else "", "")
-            elif isinstance(child, ast.ImportFrom):
-                origin = _origin(child, module, package)
-                if origin is None:
-                    continue
-                for alias in child.names:
-                    below = f"{origin}.{alias.name}".lstrip(".")
-                    yield alias.asname or alias.name, (below, "") if _source(below, package) else (origin, alias.name)
+def _imported(node: ast.AST, package: Path) -> Iterator[tuple[str, Place]]:
+    """Yield the names that imports in a statement bind to something of the package, and what that is."""
+    for child, _ in _walk(node):
+        if isinstance(child, ast.Import):
+            for alias in child.names:
+                root, _, rest = alias.name.partition(".")
+                if root == package.name:
+                    yield alias.asname or root, (rest if alias.asname else "", "")
+        elif isinstance(child, ast.ImportFrom):
+            root, _, origin = (child.module or "").partition(".")
+            if child.level:
+                raise ValueError(f"line {child.lineno}: found a relative import, which code hashes do not follow")
+            if root != package.name:
+                continue
+            for alias in child.names:
+                below = f"{origin}.{alias.name}".lstrip(".")
+                yield alias.asname or alias.name, (below, "") if _source(below, package) else (origin, alias.name)
 
 
-def _origin(node: ast.ImportFrom, module: str, package: Path) -> str | None:
-    """Return the module of the package that ``from ... import`` names, None if it is of another."""
-    if node.level:
-        path = _source(module, package)
-        above = module.split(".") if path and path.name == "__init__.py" else module.split(".")[:-1]
-        above = above[: len(above) - node.level + 1]
-        return ".".join([*above, *([node.module] if node.module else [])])
-    root, _, rest = (node.module or "").partition(".")
-    return rest if root == package.name else None
+@cache
+def _text(node: ast.AST) -> str:
+    """Return what counts of a statement as text."""
+    return _dumped(node)
 
 
 def _dumped(node: Any, *, message: bool = False, in_class: bool = False) -> str:

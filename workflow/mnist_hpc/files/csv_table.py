@@ -1,7 +1,7 @@
-"""Tables that jobs write, and their columns: ``metrics.csv`` and ``history.csv`` of a block, ``points.csv`` of a sweep.
+"""CSV tables that jobs write: ``metrics.csv`` and ``history.csv`` of a block, ``points.csv`` of a sweep.
 
-Tables lie open to every editor. Their last column, the same in all rows, is a checksum of everything else, so that a
-number that was changed, or a row that is gone, is not taken for a measurement. Without pandas: a job starts faster.
+The last column, the same in all rows, is a checksum of everything else, so that an edited number or a missing row is
+noticed. The module does not use pandas, so that jobs start faster.
 """
 
 import csv
@@ -18,20 +18,19 @@ CHECKSUM = "checksum"
 
 
 def write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows as CSV with these columns and the checksum; a value that a row does not have is left empty."""
+    """Write rows as CSV with these columns and the checksum; a missing value is left empty."""
     lines = [["" if row.get(name) is None else str(row[name]) for name in columns] for row in rows]
     checked = checksum([columns, lines])
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(
-            [[*columns, CHECKSUM], *([*line, checked] for line in lines)],
-        )
+        table = [[*columns, CHECKSUM], *([*line, checked] for line in lines)]
+        csv.writer(file, lineterminator="\n").writerows(table)
 
 
 def read(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a table by column, as text.
+    """Return the rows of a table as text, by column.
 
     Raises:
-        UserError: it is not as ``write`` left it.
+        UserError: the file is not a table that ``write`` wrote, or was changed since.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -47,5 +46,5 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def checksum(content: Any) -> str:
-    """Return 12 hexadecimal digits of the SHA-256 of a JSON value."""
+    """Return the first 12 hexadecimal digits of the SHA-256 of a JSON value."""
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]

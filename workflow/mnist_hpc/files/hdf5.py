@@ -1,7 +1,4 @@
-"""HDF5 files that begin with a checksum of their content.
-
-Files travel between people and disks make errors: a file is read only if its checksum holds.
-"""
+"""HDF5 files that begin with a checksum of their content and are read only if it matches."""
 
 import contextlib
 import hashlib
@@ -16,14 +13,14 @@ import h5py
 from mnist_hpc.errors import UserError, reason
 from mnist_hpc.files.atomic import atomic
 
-# Bytes before HDF5's own, a user block in its words: what every HDF5 reader skips.
+# Size of the user block, in bytes: HDF5 readers skip it.
 HEAD = 512
 
 
 @contextlib.contextmanager
 def writing(path: Path, attributes: Mapping[str, Any]) -> Iterator[h5py.File]:
     """Yield a new HDF5 file with these root attributes; it appears under ``path`` when the block succeeds."""
-    # HDF5 never sees the disk, whose errors the library takes badly.
+    # In memory first: the HDF5 library may crash on errors of the disk.
     content = io.BytesIO()
     with h5py.File(content, "w", userblock_size=HEAD) as file:
         file.attrs.update(attributes)
@@ -38,33 +35,32 @@ def writing(path: Path, attributes: Mapping[str, Any]) -> Iterator[h5py.File]:
 
 @contextlib.contextmanager
 def reading(path: Path, **expected: str) -> Iterator[h5py.File]:
-    """Yield an HDF5 file for reading; whoever has locked it, and on whatever file system.
+    """Yield an HDF5 file for reading, whether or not it is locked. The block must do nothing but read.
 
     Args:
-        path: of the file.
-        expected: root attributes that tell whose file it is.
+        path: HDF5 file that ``writing`` wrote.
+        expected: Root attributes that the file must have.
 
     Raises:
-        UserError: the file is missing, not what ``writing`` wrote, or lacks what the block, which must do nothing but
-            read, looks for.
+        UserError: the file is missing, damaged, or belongs to something else, or the block fails.
     """
     try:
         content = path.read_bytes()
-        # Before HDF5 sees it: a damaged file can make the library crash, hang, or read something else.
+        # A damaged file can make the HDF5 library crash, hang, or read something else.
         if content[:HEAD] != _head(memoryview(content)[HEAD:]):
             raise UserError("the file is damaged, or was not written by this project")
         with h5py.File(io.BytesIO(content), "r") as file:
             for key, value in expected.items():
                 if (found := str(file.attrs.get(key))) != value:
-                    raise UserError(f"it is of {key} {found}, expected {value}")
+                    raise UserError(f"found {key} {found}, expected {value}")
             yield file
     except FileNotFoundError:
         raise UserError(f"{path}: not found; run the stage that writes it") from None
-    except Exception as error:  # noqa: BLE001  a library raises whatever a file leads it to
+    except Exception as error:  # noqa: BLE001  h5py raises many kinds
         raise UserError(f"{path}: {reason(error)}; delete the file and run the stage that writes it") from None
 
 
 def _head(body: memoryview) -> bytes:
-    """Return what a file begins with: a checksum of all that comes after it."""
+    """Return the user block of a file: a checksum of everything after it."""
     text = f"mnist-hpc, sha256 of what follows: {hashlib.sha256(body).hexdigest()}\n"
     return text.encode().ljust(HEAD, b"\0")

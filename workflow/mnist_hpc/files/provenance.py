@@ -1,4 +1,4 @@
-"""What a result was made from: hashes of its specification, data and code, and what ran it."""
+"""What a result was made from: hashes of its specification, data and code, and the process that made it."""
 
 import hashlib
 import json
@@ -17,22 +17,22 @@ HASH_DIGITS = 12
 
 
 def specification_hash(specification: Any) -> str:
-    """Return a short hash of a JSON value; the order of keys makes no difference."""
+    """Return a short hash of a JSON value; the order of keys does not matter."""
     return hashlib.sha256(json.dumps(specification, sort_keys=True).encode()).hexdigest()[:HASH_DIGITS]
 
 
 def identity(specification: Any, data_hash: str, code_hash: str) -> dict[str, str]:
-    """Return the hashes that a result is bound to, and nothing else."""
+    """Return the hashes that a result is bound to."""
     return {"spec_hash": specification_hash(specification), "data_hash": data_hash, "code_hash": code_hash}
 
 
 def now() -> str:
-    """Return the time, UTC, to the second."""
+    """Return the current time, UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def write(path: Path, facts: Mapping[str, Any]) -> None:
-    """Write facts, with those of this process, as JSON; results/README.md describes the keys."""
+    """Write facts, and those of this process, as JSON; docs/results.md describes the keys."""
     own = {
         "finished": now(),
         "commit": commit(),
@@ -46,16 +46,16 @@ def write(path: Path, facts: Mapping[str, Any]) -> None:
 
 
 def file_hash(path: Path) -> str | None:
-    """Return the SHA-256 of a file, None if it is not there."""
+    """Return the SHA-256 of a file, or None if it does not exist."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
 
 
 def commit() -> str:
-    """Return the commit of the code that runs, with "+changes" if files differ from it; empty outside of git."""
+    """Return the commit of the code, with "+changes" if files differ from it; empty outside a git repository."""
     git = ("git", "-C", str(Path(__file__).parent))
     try:
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S603
-        changes = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)  # noqa: S603
+        head = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True, stderr=subprocess.DEVNULL)  # noqa: S603
+        changes = subprocess.check_output([*git, "status", "--porcelain", "-uno"], text=True)  # noqa: S603
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return head.stdout.strip()[:HASH_DIGITS] + ("+changes" if changes.stdout else "")
+    return head.strip()[:HASH_DIGITS] + ("+changes" if changes else "")

@@ -18,10 +18,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--search-path", nargs="*", default=[], metavar="FOLDER", help="folders that may have the files"
     )
     parser.add_argument("--folder", type=Path, required=True, help="folder to write the files to")
-    parser.add_argument("--timeout", type=float, default=20.0, help="seconds a mirror may stay silent")
-    parser.add_argument("--tries", type=int, default=3, help="how often a mirror is asked for a file")
 
 
-def run(dataset: str, entry: dict[str, Any], search_path: list[str], folder: Path, timeout: float, tries: int) -> None:
+def run(dataset: str, entry: dict[str, Any], search_path: list[str], folder: Path) -> None:
     """Fetch the four files; see ``download.fetch``."""
-    download.fetch(dataset, entry, folder, search_path, timeout, tries)
+    download.fetch(dataset, entry, folder, search_path)

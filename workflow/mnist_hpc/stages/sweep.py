@@ -50,34 +50,25 @@ def run(
     hashes = provenance.identity(sweep, attributes["data_hash"], code_hash)
     hardware = device.prepare(threads, require_gpu=bool(require_gpu))
 
-    from mnist_hpc.training import sweep as training
+    from mnist_hpc.training import packing
     from mnist_hpc.training.models import adapted, input_shape
+    from mnist_hpc.training.sweep import train as train_packs
 
     specification = sweep["specification"] | {"layers": adapted(sweep["specification"]["layers"], train)}
     if threads < specification["threads"]:
-        say(f"{name}: {threads} threads instead of {specification['threads']}: the last bits may differ")
-    grid = dict(sweep["grid"])
-    every = grids.points(specification, grid)
-    chosen = [every[place] for place in sweep["points"]]
-
-    units = training.units(chosen, sweep["seeds"], input_shape(train), sweep["pack_mb"] * 10**6)
-    number, parts = part
-    own = units[number - 1 :: parts]
-    trained = sum(len(unit.settings) for unit in own)
-    say(f"{name}: {trained} trainings in {len(own)} packs on {hardware}, {threads} threads")
+        say(f"{name}: the sweep asks for {specification['threads']} threads: the last bits may differ")
+    grid = grids.points(specification, dict(sweep["grid"]))
+    points_tried = [grid[place] for place in sweep["points"]]
+    packs = packing.packs(points_tried, sweep["seeds"], input_shape(train), sweep["pack_mb"] * 10**6)
+    own = packs[part[0] - 1 :: part[1]]
+    trainings = sum(len(pack.settings) for pack in own)
+    say(f"{name}: {trainings} trainings in {len(own)} packs on {hardware}, {threads} threads")
 
     def report(line: str) -> None:
         say(f"{name}: {line}")
 
-    rows = training.train(
-        own,
-        train,
-        validation,
-        state / provenance.specification_hash(hashes),
-        report,
-        signals.stop_requested(),
-        threads,
-        checkpoint_seconds,
-    )
+    folder = state / provenance.specification_hash(hashes)
+    stop = signals.stop_requested()
+    rows = train_packs(own, train, validation, folder, report, stop, threads, checkpoint_seconds)
     keys = {"dataset": attributes["dataset"], "sweep": name, "variant": variant, **hashes}
-    csv_table.write(points, point_columns(list(grid)), [keys | row for row in rows])
+    csv_table.write(points, point_columns(list(dict(sweep["grid"]))), [keys | row for row in rows])

@@ -2,13 +2,14 @@
 
 import argparse
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mnist_hpc import options
 from mnist_hpc.cluster import attempts
 from mnist_hpc.console import say
-from mnist_hpc.data.splits import read_training
+from mnist_hpc.data.splits import Split, read_training
 from mnist_hpc.files import csv_table, provenance
 from mnist_hpc.stages import BEGIN
 from mnist_hpc.study.layout import HISTORY_COLUMNS
@@ -58,47 +59,56 @@ def run(
         specification = ranking.resolve(specification, choice)
     hashes = provenance.identity(specification, attributes["data_hash"], code_hash)
     hardware = device.prepare(threads, require_gpu=bool(require_gpu))
-    if threads < specification["threads"]:
-        say(f"{variant}: {threads} threads instead of {specification['threads']}: the last bits may differ")
     say(f"{variant}: seeds {seeds.start} to {seeds.stop - 1} on {hardware}, {threads} threads")
+    if threads < specification["threads"]:
+        say(f"{variant}: the variant asks for {specification['threads']} threads: the last bits may differ")
 
-    from mnist_hpc.training.loop import Loop, choose
     from mnist_hpc.training.models import adapted, input_shape
-    from mnist_hpc.training.trainer import Run, Trainer, finished
 
     specification = specification | {"layers": adapted(specification["layers"], train)}
+    folder = state / variant / provenance.specification_hash(hashes) if state else None
+    checkpoints = {
+        seed: Checkpoint(folder / f"seed-{seed}.h5", checkpoint_seconds) if folder else None for seed in seeds
+    }
 
     def report(line: str) -> None:
         say(f"{variant}: {line}")
 
-    origin = {
-        "job": attempts.job(),
-        "device": hardware,
-        "threads": threads,
-        "startup_seconds": time.monotonic() - BEGIN,
-        "commit": provenance.commit(),
-        **device.versions(),
-    }
+    runs = _train_seeds(specification, train, validation, checkpoints, report, threads, hardware)
+    keys = {"dataset": attributes["dataset"], "variant": variant}
+    header = {**specification, **keys, **hashes, "classes": attributes["classes"], "input_shape": input_shape(train)}
+    write_models(models, header, {seed: Model(run.facts, weights) for seed, (run, weights) in runs.items()})
+    rows = [keys | {"seed": seed} | row for seed, (run, _) in runs.items() for row in run.history()]
+    csv_table.write(history, HISTORY_COLUMNS, rows)
+
+
+def _train_seeds(
+    specification: dict[str, Any],
+    train: Split,
+    validation: Split,
+    checkpoints: Mapping[int, Checkpoint | None],
+    report: Callable[[str], None],
+    threads: int,
+    hardware: str,
+) -> dict[int, Any]:
+    """Return the finished run and the weights of each seed that has a place in ``checkpoints``."""
+    from mnist_hpc.training.engine import choose
+    from mnist_hpc.training.loop import Loop
+    from mnist_hpc.training.trainer import Trainer, finished
+
+    facts = {"job": attempts.job(), "device": hardware, "threads": threads, "startup_seconds": time.monotonic() - BEGIN}
+    facts |= {"commit": provenance.commit(), **device.versions()}
     stop = signals.stop_requested()
-    folder = state / variant / provenance.specification_hash(hashes) if state else None
     trainer = None
-    runs: dict[int, tuple[Run, dict[str, Any]]] = {}
-    for seed in seeds:
-        checkpoint = Checkpoint(folder / f"seed-{seed}.h5", checkpoint_seconds) if folder else None
+    runs = {}
+    for seed, checkpoint in checkpoints.items():
         done = finished(checkpoint, report) if checkpoint else None
         if done:
             report(f"seed {seed}: already trained by an earlier process")
         else:
-            trainer = trainer or Trainer(
-                Loop(specification, train, choose(specification, threads)), validation, origin=origin
-            )
+            if trainer is None:
+                loop = Loop(specification, train, choose(specification, threads))
+                trainer = Trainer(loop, validation, origin=facts)
             done = trainer.train(seed, report, checkpoint, stop)
         runs[seed] = done
-    keys = {"dataset": attributes["dataset"], "variant": variant}
-    header = {**specification, **keys, **hashes, "classes": attributes["classes"], "input_shape": input_shape(train)}
-    write_models(models, header, {seed: Model(run.facts, weights) for seed, (run, weights) in runs.items()})
-    csv_table.write(
-        history,
-        HISTORY_COLUMNS,
-        [keys | {"seed": seed} | row for seed, (run, _) in runs.items() for row in run.history()],
-    )
+    return runs

@@ -43,11 +43,12 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
         study = Study(content, overrides)
         for name, variant in study.variants.items():
             _check_training(f"variants.{name}", variant.keys, study.facts(variant.dataset), variant.dataset)
-        for name, sweep in study.sweeps.items():
-            _check_grid(f"sweeps.{name}.grid", study, sweep.variant, sweep.grid)
+        for name, sweep in content.get("sweeps", {}).items():
+            _check_grid(f"sweeps.{name}.grid", study, study.variants[sweep["variant"]], sweep["grid"])
         for name, variant in study.variants.items():
             if variant.from_sweep:
                 _check_grid(f"variants.{name}.from_sweep", study, variant, variant.grid or {})
+        _ = study.sweeps  # lists the points
         for name, members in study.ensembles.items():
             _check_ensemble(f"ensembles.{name}", members, study)
     except UserError as error:
@@ -111,7 +112,7 @@ def _check_bases(name: str, variants: Mapping[str, Any]) -> None:
 
 
 def _check_sweep(place: str, keys: Mapping[str, Any], content: Mapping[str, Any]) -> None:
-    """Check what must be known before the points of a sweep are listed."""
+    """Check a sweep before its values are."""
     variant, grid = keys["variant"], keys["grid"]
     _check_name(f"{place}.variant", variant, content["variants"])
     if "from_sweep" in inherited(variant, content):
@@ -120,16 +121,6 @@ def _check_sweep(place: str, keys: Mapping[str, Any], content: Mapping[str, Any]
         raise UserError(f"{place}.grid: found both steps and epochs, expected one of the two")
     if (count := math.prod(map(len, grid.values()))) > MOST_POINTS:
         raise UserError(f"{place}.grid: found {count} points, expected at most {MOST_POINTS}")
-    # Values of other types break the listing of the points.
-    keys = inherited(variant, content)
-    for optimizer in grid.get("optimizer", [keys["optimizer"]]):
-        schema.validate_variant(f"{place}.grid", {"optimizer": optimizer})
-        known = [*grids.VARIED, "width", *schema.optimizer_arguments(next(iter(grids.named(optimizer))))]
-        for key in grid:
-            _check_name(f"{place}.grid", key, known)
-    for key in ("batch_size", "steps", "epochs"):
-        for value in grid.get(key, ()):
-            schema.validate_variant(f"{place}.grid.{key}", {key: value})
 
 
 def _check_grid(place: str, study: Study, variant: Variant, grid: Mapping[str, Sequence[Any]]) -> None:

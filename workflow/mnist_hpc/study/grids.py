@@ -1,4 +1,4 @@
-"""Grids of hyper-parameters: each point of a sweep as the specification of a variant. Imports nothing heavy."""
+"""Grids of hyper-parameters: each point of a sweep as the specification of a variant."""
 
 import itertools
 import json
@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Keys of a variant that a grid may vary, beside `width` and the arguments of its optimiser.
+# Keys of a variant that a grid may vary, beside `width` and arguments of the optimiser.
 VARIED = ("optimizer", "batch_size", "steps", "epochs", "l2", "initial_scale")
-# What a number for the learning rate means where it follows a schedule.
+# The argument of a schedule that a number for the learning rate stands for.
 RATES = {
     "OneCycle": "maximal_learning_rate",
     "CosineDecay": "initial_learning_rate",
@@ -35,8 +35,8 @@ def points(specification: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) 
     """Return all points of a grid, the values of its last key changing fastest.
 
     Args:
-        specification: of the variant that the sweep is about.
-        grid: values to try, by key: see ``with_value``.
+        specification: Specification of the variant that the sweep is about.
+        grid: Values to try, by key; see ``with_value``.
     """
     found = []
     for place, combination in enumerate(itertools.product(*grid.values())):
@@ -84,7 +84,7 @@ def _without_units(layer: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def images_seen(specification: Mapping[str, Any], examples: int) -> int:
-    """Return how many training images a training sees, each as often as it sees it."""
+    """Return the images that a training sees, counting repetitions."""
     batch = examples if specification["batch_size"] == "full" else specification["batch_size"]
     return batch * specification["steps"] if "steps" in specification else specification["epochs"] * examples
 
@@ -95,7 +95,7 @@ def named(item: str | dict[str, Any]) -> dict[str, Any]:
 
 
 def text(value: Any) -> Any:
-    """Return a value of a grid as tables show it: an optimiser as its name, or as JSON with its arguments."""
+    """Return a value of a grid as tables show it: an optimiser is its name, or JSON if it has arguments."""
     if not isinstance(value, Mapping):
         return value
     ((name, arguments),) = value.items()
@@ -106,13 +106,13 @@ def with_value(specification: Mapping[str, Any], key: str, value: Any) -> dict[s
     """Return a specification with one key changed.
 
     Args:
-        specification: layers, optimizer, ..., each layer as a mapping with its arguments.
-        key: one of ``VARIED``; ``width``, the units of each Dense layer but the last; or an argument of the optimiser.
-        value: to give it.
+        specification: Specification of a variant.
+        key: One of ``VARIED``; ``width``, the units of each Dense layer but the last; or an argument of the optimiser.
+        value: Its new value.
     """
     changed = dict(specification)
     if key in ("steps", "epochs"):
-        changed.pop("steps", None), changed.pop("epochs", None)
+        changed = {name: given for name, given in changed.items() if name not in ("steps", "epochs")}
     if key == "optimizer":
         changed[key] = named(value)
     elif key in VARIED:
@@ -133,11 +133,11 @@ def with_value(specification: Mapping[str, Any], key: str, value: Any) -> dict[s
 
 
 def shared(specification: Mapping[str, Any], packable: Sequence[str]) -> str:
-    """Return what a point has in common with others that can be trained with it as one wide product, as JSON.
+    """Return what points that can be trained together have in common, as JSON.
 
     Args:
-        specification: of the point.
-        packable: keys, of the specification or its optimiser, in which they may differ.
+        specification: Specification of a point.
+        packable: Keys of the specification or its optimiser in which the points may differ.
     """
     ((name, arguments),) = specification["optimizer"].items()
     kept = {key: value for key, value in specification.items() if key not in (*packable, "optimizer")}

@@ -1,52 +1,41 @@
-"""What one job works on: a block of seeds of a variant, or a part of a sweep. Imports nothing heavy."""
+"""Names of results: where they lie, which columns they have, and what each job works on. Imports nothing heavy.
+
+All paths are relative to the folder ``results``.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-# A job in a command line of Snakemake's, as `train:dataset=mnist,variant=cnn,first=0,last=4`.
+# A job in a command line of Snakemake, as `train:dataset=mnist,variant=cnn,first=0,last=4`.
 IN_COMMAND = re.compile(r"\b(?:train|evaluate|sweep):((?:[a-z]+=[\w-]+,?)+)")
-
-
-# The raw files of an IDX data set in its data folder, whatever they were called at their source.
+# The raw files of an IDX data set in its data folder, whatever they are called at their source.
 RAW_FILES = {
     "train_images": "train-images-idx3-ubyte.gz",
     "train_labels": "train-labels-idx1-ubyte.gz",
     "test_images": "t10k-images-idx3-ubyte.gz",
     "test_labels": "t10k-labels-idx1-ubyte.gz",
 }
+HASHES = ("spec_hash", "data_hash", "code_hash")
 RUN_COLUMNS = [
     *("dataset", "variant", "seed", "status", "test_accuracy", "test_loss"),
     *("validation_accuracy", "validation_loss", "parameters", "steps", "batch_size", "loss", "train_seconds"),
-    *("images_per_second", "device", "threads", "spec_hash", "data_hash", "code_hash"),
+    *("images_per_second", "device", "threads", *HASHES),
     *("failed_step", "train_accuracy", "train_loss", "dtype_policy", "startup_seconds", "compile_seconds"),
-    *(
-        "evaluation_code_hash",
-        "windows",
-        "jobs",
-        "started",
-        "finished",
-        "commit",
-        "version",
-        "python",
-        "tensorflow",
-        "keras",
-        "numpy",
-        "host",
-    ),
+    *("evaluation_code_hash", "windows", "jobs", "started", "finished", "commit"),
+    *("version", "python", "tensorflow", "keras", "numpy", "host"),
 ]
 HISTORY_COLUMNS = [
     *("dataset", "variant", "seed", "step", "epoch", "train_loss", "train_accuracy"),
     *("validation_loss", "validation_accuracy", "train_seconds"),
 ]
+POINT_KEYS = ("dataset", "sweep", "variant")
+POINT_RESULTS = ("seed", "status", "steps", "validation_accuracy", "validation_loss")
 # The tables of a study, with what they were made from.
 TABLES = (
     *("runs.csv", "variants.csv", "comparisons.csv", "ensembles.csv", "sweeps.csv", "classes.csv", "confusions.csv"),
     "provenance.json",
 )
-POINT_KEYS = ("dataset", "sweep", "variant")
-POINT_RESULTS = ("seed", "status", "steps", "validation_accuracy", "validation_loss")
-HASHES = ("spec_hash", "data_hash", "code_hash")
 
 
 def point_columns(grid: Sequence[str]) -> list[str]:
@@ -56,7 +45,7 @@ def point_columns(grid: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Block:
-    """The seeds ``first`` to ``last`` of one variant: what one job trains."""
+    """The seeds ``first`` to ``last`` of one variant, which one job trains."""
 
     dataset: str
     variant: str
@@ -70,22 +59,22 @@ class Block:
 
     @property
     def folder(self) -> str:
-        """Where its results lie, from the folder ``results``."""
+        """Folder of its results."""
         return f"{self.dataset}/runs/{self.variant}/seeds-{self.first}-{self.last}"
 
     @property
     def files(self) -> list[str]:
-        """What is made of it, from the folder ``results``."""
+        """Its results."""
         return [f"{self.folder}/{name}" for name in ("models.h5", "history.csv", "metrics.csv", "predictions.h5")]
 
     @property
     def record(self) -> str:
-        """Where its tries are recorded, from the folder ``results``."""
+        """Record of the attempts of its job."""
         return f"state/{self.dataset}/{self.variant}/seeds-{self.first}-{self.last}.json"
 
     @property
     def name(self) -> str:
-        """Of what it is a part."""
+        """Name of the variant."""
         return self.variant
 
     def __str__(self) -> str:
@@ -94,7 +83,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Part:
-    """One of several equal shares of a sweep: what one job trains of it."""
+    """One of several equal shares of a sweep, which one job trains."""
 
     dataset: str
     sweep: str
@@ -103,17 +92,17 @@ class Part:
 
     @property
     def files(self) -> list[str]:
-        """What is made of it, from the folder ``results``."""
+        """Its results."""
         return [f"{self.dataset}/sweeps/{self.sweep}/part-{self.number}-of-{self.parts}.csv"]
 
     @property
     def record(self) -> str:
-        """Where its tries are recorded, from the folder ``results``; no variant can have the name of the folder."""
+        """Record of the attempts of its job; no variant can have the name of the folder."""
         return f"state/{self.dataset}/sweep.{self.sweep}/part-{self.number}-of-{self.parts}.json"
 
     @property
     def name(self) -> str:
-        """Of what it is a part."""
+        """Name of the sweep among those of variants."""
         return f"sweep.{self.sweep}"
 
     def __str__(self) -> str:
@@ -131,6 +120,6 @@ def of_wildcards(values: Mapping[str, str]) -> Work:
 
 
 def find(text: str) -> Work | None:
-    """Return what the first job in a command line or log of Snakemake's works on, or None if there is no such job."""
+    """Return what the first job in a command line or log of Snakemake works on, or None if there is none."""
     match = IN_COMMAND.search(text)
     return of_wildcards(dict(pair.split("=") for pair in match[1].strip(",").split(","))) if match else None

@@ -22,6 +22,12 @@ EXPECTED_TYPES = {
     "array": "a list",
     "object": "keys with values",
 }
+BOUNDS = {
+    "exclusiveMinimum": "more than {}",
+    "minimum": "{} or more",
+    "exclusiveMaximum": "less than {}",
+    "maximum": "{} or less",
+}
 
 
 def validate(content: Mapping[str, Any]) -> None:
@@ -34,7 +40,7 @@ def validate(content: Mapping[str, Any]) -> None:
 
 
 def validate_variant(place: str, keys: Mapping[str, Any]) -> None:
-    """Raise UserError for the first error of a variant that was not read but put together."""
+    """Raise UserError for the first error of the keys of a variant."""
     if errors := sorted(_validator("variant").iter_errors(dict(keys)), key=lambda error: -len(error.path)):
         raise UserError(f"{place}: {_explain(errors[0])}")
 
@@ -43,27 +49,33 @@ def optimizer_arguments(name: str) -> list[str]:
     """Return the arguments of an optimiser that the schema knows."""
     definitions = _validator().schema["$defs"]
     entry = definitions["optimizer"]["else"]["properties"][name]
-    return list(definitions.get(entry.get("$ref", "").rpartition("/")[2], entry)["properties"])
+    return list(_resolved(entry, definitions)["properties"])
 
 
 @cache
 def _validator(definition: str | None = None, groups: tuple[str, ...] = ()) -> jsonschema.Draft202012Validator:
     """Return the validator of the schema, or of one of its definitions, where groups stand for layers of a variant."""
     schema = read_yaml(SCHEMA)
-    layer = schema["$defs"]["layer"]
-    schema["$defs"]["variant"]["properties"]["layers"]["items"] = {
-        **layer,
-        "then": {"enum": [*layer["then"]["enum"], *groups]},
-    }
+    definitions = schema["$defs"]
+    for name in ("layer", "optimizer", "loss"):  # without arguments, the name alone will do
+        entries = definitions[name]["else"]["properties"]
+        short = [key for key, entry in entries.items() if not _resolved(entry, definitions).get("required")]
+        definitions[name]["then"] = {"enum": short}
+    layer = definitions["layer"]
+    items = layer | {"then": {"enum": [*layer["then"]["enum"], *groups]}}
+    definitions["variant"]["properties"]["layers"]["items"] = items
     return jsonschema.Draft202012Validator(
-        {"$defs": schema["$defs"], "$ref": f"#/$defs/{definition}"} if definition else schema
+        {"$defs": definitions, "$ref": f"#/$defs/{definition}"} if definition else schema
     )
 
 
-def _explain(error: jsonschema.ValidationError) -> str:  # noqa: C901  a case each
+def _resolved(entry: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
+    return definitions[entry["$ref"].rpartition("/")[2]] if "$ref" in entry else entry
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
     """Return place, found and expected of a schema error on one line."""
-    place = place_of(error.absolute_path)
-    expected, found = error.validator_value, _found(error.instance)
+    place, expected, found = place_of(error.absolute_path), error.validator_value, _found(error.instance)
     match error.validator:
         case "additionalProperties":
             known = list(error.schema.get("properties", {}))
@@ -74,30 +86,25 @@ def _explain(error: jsonschema.ValidationError) -> str:  # noqa: C901  a case ea
             return f"{place}: the key {absent!r} is missing"
         case "enum" | "const":
             return f"{place}: found {found}, expected {one_of(error.instance, expected)}"
-        case "anyOf" if place.endswith(".batch_size"):
+        case "anyOf" if place.endswith("batch_size"):
             return f"{place}: found {found}, expected a whole number from 1 or {one_of(error.instance, 'full')}"
         case "type":
-            names = [expected] if isinstance(expected, str) else expected
-            numeric = isinstance(error.instance, str) and re.fullmatch(
-                r"[+-]?[\d.]+(e[+-]?\d+)?", error.instance.lower()
-            )
-            if numeric:
-                names = [name for name in names if name in ("integer", "number")] or names
-            text = f"{place}: found {found}, expected {' or '.join(EXPECTED_TYPES[name] for name in names)}"
-            if numeric:
-                text += "; write it without quotes, and 1.0e-3 rather than 1e-3, which YAML takes for text"
-            return text
+            return f"{place}: found {found}, expected {_expected_type(error.instance, expected)}"
         case "pattern" if error.schema.get("description"):
             return f"{place}: found {found}, expected {expected} ({error.schema['description']})"
-        case "exclusiveMinimum":
-            return f"{place}: found {found}, expected more than {expected}"
-        case "minimum":
-            return f"{place}: found {found}, expected {expected} or more"
-        case "exclusiveMaximum":
-            return f"{place}: found {found}, expected less than {expected}"
-        case "maximum":
-            return f"{place}: found {found}, expected {expected} or less"
+        case bound if bound in BOUNDS:
+            return f"{place}: found {found}, expected {BOUNDS[bound].format(expected)}"
     return f"{place}: found {found}; {error.message}"
+
+
+def _expected_type(value: Any, expected: Any) -> str:
+    names = [expected] if isinstance(expected, str) else expected
+    if isinstance(value, str) and re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", value.lower()):
+        names = [name for name in names if name in ("integer", "number")] or names
+        hint = "; write it without quotes, and 1.0e-3 instead of 1e-3, which is text in YAML"
+    else:
+        hint = ""
+    return " or ".join(EXPECTED_TYPES[name] for name in names) + hint
 
 
 def place_of(path: Any) -> str:
@@ -113,7 +120,7 @@ def _found(value: Any) -> str:
 
 
 def one_of(word: Any, known: Any) -> str:
-    """Name what was expected, the nearest first."""
+    """Return what was expected as text, with a hint at the nearest word."""
     known = [known] if isinstance(known, str | int) else list(known)
     near = difflib.get_close_matches(str(word), list(map(str, known)), n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""

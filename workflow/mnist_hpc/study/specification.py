@@ -113,7 +113,6 @@ class Study:
         entries: IDX data sets by name.
         search_path: Folders that may hold their files.
         variants: Variants by name, in the order of the config.
-        sweeps: Sweeps by name, in the order of the config.
         ensembles: By name, the variants whose seeds are its members.
         overrides: What the command line changed in the config, as JSON.
     """
@@ -126,13 +125,19 @@ class Study:
         self.search_path: list[str] = content.get("search_path", [])
         self._seeds_per_job: int = content.get("seeds_per_job", 5)
         self.variants = {name: self._variant(name, content) for name in content["variants"]}
-        self.sweeps = {name: self._sweep(name, content) for name in content.get("sweeps", {})}
+        self._sweeps: dict[str, Any] = content.get("sweeps", {})
+        self._seeds: int = content["seeds"]
         self.ensembles: dict[str, list[str]] = content.get("ensembles", {})
 
     @classmethod
     def read(cls, path: Path, overrides: Mapping[str, Any] | None = None) -> "Study":
         """Return the study of a valid config; raises UserError as ``config.read``."""
         return cls(config.read(path, overrides), overrides)
+
+    @cached_property
+    def sweeps(self) -> dict[str, Sweep]:
+        """Sweeps by name, in the order of the config."""
+        return {name: self._sweep(name, keys) for name, keys in self._sweeps.items()}
 
     @cached_property
     def blocks(self) -> list[Block]:
@@ -209,9 +214,8 @@ class Study:
         base = content["variants"][name].get("base")
         return Variant(name, keys.get("dataset", self.dataset), seeds, keys, base, sweep and sweep["grid"])
 
-    def _sweep(self, name: str, content: Mapping[str, Any]) -> Sweep:
+    def _sweep(self, name: str, keys: Mapping[str, Any]) -> Sweep:
         """Return a sweep with the points that see no more images than it allows."""
-        keys = content["sweeps"][name]
         own = {key: keys[key] for key in ("threads", "runtime", "mem_mb") if key in keys}
         variant = self.variants[keys["variant"]]
         variant = replace(variant, keys={**variant.keys, **own})
@@ -224,7 +228,7 @@ class Study:
         if not points:
             raise UserError(f"sweeps.{name}.max_images: found {keys['max_images']}, expected {min(seen)} or more")
         # Whatever max_seeds says: with fewer, a quick look would replace the whole sweep, which has no blocks of seeds.
-        seeds = keys.get("seeds", content["seeds"])
+        seeds = keys.get("seeds", self._seeds)
         return Sweep(name, variant, keys["grid"], points, seeds, keys.get("jobs", 1), keys.get("pack_mb", 1000))
 
 

@@ -1,8 +1,8 @@
-"""Training images moved, turned, scaled and sheared at random, anew in every step; never flipped.
+"""Translate, rotate, scale and shear training images at random in every step.
 
-The layers of ``augmentation`` are Keras' own, with Keras' arguments and distributions, and black comes in from outside.
-All of them together are one affine map an image and one bilinear interpolation, where Keras interpolates once a layer.
-The random numbers are a function of seed and step, so that a resumed training sees the same images.
+The layers have the names, arguments and distributions of Keras' own; pixels from outside the image are black. All
+layers together are one affine map and one bilinear interpolation per image, while Keras interpolates once per layer.
+The random numbers depend only on seed and step, so that a resumed training sees the same images.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,23 +11,23 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-# Set apart from what else is drawn from a seed.
+# Added to the seed, so that these random numbers differ from others drawn with it.
 STREAM = 0x5EED
 
 
 def augment(images: tf.Tensor, layers: Sequence[Mapping[str, Any]], seed: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-    """Return images moved at random.
+    """Return images that the layers have transformed at random.
 
     Args:
-        images: float32 (batch, rows, columns, channels).
-        layers: Keras layer names with their arguments, as ``[{"RandomRotation": {"factor": 0.03}}]``.
-        seed: of the run, int32.
-        step: number of the step, int32.
+        images: Images, float32 (batch, rows, columns, channels).
+        layers: Keras layer names with their arguments, such as ``[{"RandomRotation": {"factor": 0.03}}]``.
+        seed: Seed of the run, int32.
+        step: Number of the step, int32.
     """
     batch, rows, columns, _ = images.shape
     state = tf.stack([seed + STREAM, step])
     draws = tf.random.stateless_uniform([4 * len(layers), batch], state)
-    # From positions in the result to positions in the image, around the centre.
+    # Each map leads from a position in the result to one in the image, relative to the centre.
     maps = _affine(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, batch)
     for number, layer in enumerate(layers):
         ((name, arguments),) = layer.items()
@@ -51,7 +51,7 @@ def _affine(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, batch: int) -> tf.Te
 
 
 def _between(factor: Any, draw: tf.Tensor) -> tf.Tensor:
-    """Return a draw from 0 to 1 stretched over a range, [low, high] or one number for ± that."""
+    """Scale a draw from 0 to 1 to a range: [low, high], or ± one number."""
     low, high = factor if isinstance(factor, list) else (-factor, factor)
     return low + (high - low) * draw
 
@@ -62,23 +62,20 @@ def _translation(arguments: Mapping[str, Any], draws: tf.Tensor, size: tuple[int
     return _affine(1.0, 0.0, -right, 0.0, 1.0, -down, draws.shape[1])
 
 
-def _rotation(arguments: Mapping[str, Any], draws: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
-    del size
+def _rotation(arguments: Mapping[str, Any], draws: tf.Tensor, _size: tuple[int, int]) -> tf.Tensor:
     angle = 2 * np.pi * _between(arguments["factor"], draws[0])
     cosine, sine = tf.cos(angle), tf.sin(angle)
     return _affine(cosine, -sine, 0.0, sine, cosine, 0.0, draws.shape[1])
 
 
-def _zoom(arguments: Mapping[str, Any], draws: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
-    del size
+def _zoom(arguments: Mapping[str, Any], draws: tf.Tensor, _size: tuple[int, int]) -> tf.Tensor:
     height = 1 + _between(arguments["height_factor"], draws[0])
     width = 1 + _between(arguments["width_factor"], draws[1]) if "width_factor" in arguments else height
     return _affine(width, 0.0, 0.0, 0.0, height, 0.0, draws.shape[1])
 
 
-def _shear(arguments: Mapping[str, Any], draws: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
-    """One number is from 0 to that, and half of the images are sheared the other way, as Keras has it."""
-    del size
+def _shear(arguments: Mapping[str, Any], draws: tf.Tensor, _size: tuple[int, int]) -> tf.Tensor:
+    """One number means 0 to that number; half of the images are sheared the other way, as in Keras."""
     x, y = ([0.0, value] if not isinstance(value, list) else value for value in map(arguments.get, FACTORS, (0.0, 0.0)))
     sign = tf.sign(draws[2] - 0.5)
     return _affine(1.0, sign * _between(x, draws[0]), 0.0, sign * _between(y, draws[1]), 1.0, 0.0, draws.shape[1])

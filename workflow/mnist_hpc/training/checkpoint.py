@@ -1,8 +1,8 @@
-"""Interrupted and finished trainings, kept until the tables hold them.
+"""Checkpoints of interrupted and finished trainings, kept until their results are in the tables.
 
-One file a seed, ``results/state/<dataset>/<variant>/<identity>/seed-<n>.h5``. The identity is a hash of
-specification, data and code, so a checkpoint of anything else is never found. Snakemake knows nothing of these
-files: it deletes what it knows whenever a job starts anew.
+Each seed has a file, ``results/state/<dataset>/<variant>/<identity>/seed-<n>.h5``. The identity is a hash of
+specification, data and code, so that no other training finds the checkpoint. The files are not declared to Snakemake,
+which deletes the outputs of a job when it starts over.
 """
 
 import json
@@ -24,11 +24,11 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The place where one seed is saved.
+    """Checkpoint of one seed.
 
     Attributes:
-        path: of the file.
-        seconds: how often to save, by the clock.
+        path: HDF5 file.
+        seconds: Time between two saves.
     """
 
     path: Path
@@ -36,44 +36,29 @@ class Checkpoint:
 
     @property
     def _place(self) -> str:
-        """Identity and seed: a file that lies elsewhere is of another training."""
+        """Identity and seed, which a file that was copied from elsewhere does not match."""
         return "/".join(self.path.parts[-2:])
 
     def save(self, record: Record, arrays: Mapping[str, np.ndarray]) -> None:
-        """Replace what is saved, atomically.
-
-        Args:
-            record: values that JSON can hold.
-            arrays: numeric arrays by name.
-        """
+        """Replace the checkpoint atomically by a JSON object and numeric arrays."""
         with hdf5.writing(self.path, {"record": json.dumps(record), "place": self._place}) as file:
+            group = file.create_group("arrays")
             for name, value in arrays.items():
-                file.create_dataset(f"arrays/{name}", data=value)
+                group[name] = value
 
     def load(self) -> tuple[Record, Arrays] | None:
-        """Return what was saved, or None where there is nothing.
-
-        Raises:
-            UserError: the file is damaged.
-        """
+        """Return what was saved, or None if there is no file; raise UserError if it is damaged."""
         if not self.path.exists():
             return None
         with hdf5.reading(self.path, place=self._place) as file:
             arrays: Arrays = {}
-            file.visititems(lambda name, item: arrays.update({name: item[()]}) if hasattr(item, "dtype") else None)
-            arrays = {name.removeprefix("arrays/"): value for name, value in arrays.items()}
+            file["arrays"].visititems(
+                lambda name, item: arrays.update({name: item[()]}) if hasattr(item, "dtype") else None
+            )
             return json.loads(file.attrs["record"]), arrays
 
-    def peek(self) -> Record | None:
-        """Return the record alone; None where there is none to read. Removes nothing."""
-        try:
-            with hdf5.reading(self.path, place=self._place) as file:
-                return json.loads(file.attrs["record"])
-        except UserError:
-            return None
-
     def found(self, report: Callable[[str], None]) -> tuple[Record, Arrays] | None:
-        """Return what was saved, or None; report a damaged file, which the next ``save`` replaces."""
+        """Return what was saved, or None; report a damaged file, which the next save replaces."""
         try:
             return self.load()
         except UserError as error:
@@ -87,13 +72,7 @@ def folder(results: Path, dataset: str, variant: str) -> Path:
 
 
 def remove_finished(results: Path, blocks: Iterable[Block], finished: Collection[tuple[str, int]]) -> None:
-    """Remove the checkpoints of finished seeds, and the records of attempts of blocks that are finished.
-
-    Args:
-        results: Folder of all results.
-        blocks: Blocks of the study.
-        finished: Variant and seed of each finished run. With ``max_seeds`` others may still be running.
-    """
+    """Remove the checkpoints of finished seeds (pairs of variant and seed), and the records of finished blocks."""
     for block in blocks:
         done = [seed for seed in block.seeds if (block.variant, seed) in finished]
         for seed in done:
@@ -101,5 +80,6 @@ def remove_finished(results: Path, blocks: Iterable[Block], finished: Collection
                 path.unlink()
                 remove_empty(path.parent, levels=4)  # identity, variant, data set, state
         if len(done) == len(block.seeds):
-            (results / block.record).unlink(missing_ok=True)
-            remove_empty((results / block.record).parent, levels=3)  # variant, data set, state
+            record = results / block.record
+            record.unlink(missing_ok=True)
+            remove_empty(record.parent, levels=3)  # variant, data set, state

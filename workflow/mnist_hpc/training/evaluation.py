@@ -1,4 +1,4 @@
-"""Meet the test set: predictions, accuracy, loss and confusion matrix of every seed of a block."""
+"""Evaluate trained models on the test set: predictions, accuracy, loss and confusion matrix of every seed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,25 +12,24 @@ from mnist_hpc.training import models
 from mnist_hpc.training.losses import LOSSES, one_hot
 from mnist_hpc.training.models_file import Model
 
-# How many images a seed reads worst are kept with its predictions, for galleries that need no test file.
+# Number of hardest images per seed that are stored with the predictions, for figures that need no test file.
 HARDEST = 200
 
 
 def evaluate(
     specification: Mapping[str, Any], trained: Mapping[int, Model], test: Split, classes: int
 ) -> dict[int, dict[str, Any]]:
-    """Return what each seed makes of the test set; failed seeds are left out.
+    """Return the results of each seed on the test set; failed seeds are left out.
 
     Args:
-        specification: of the models, as read from their file.
-        trained: models by seed.
-        test: all test examples.
-        classes: number of classes.
+        specification: Specification of the models, as read from their file.
+        trained: Models by seed.
+        test: All test examples.
+        classes: Number of classes.
 
     Returns:
-        By seed: ``test_accuracy`` (fraction), ``test_loss`` (mean an example, in the unit of the loss),
-        ``probabilities`` float32 (N, classes) and ``confusion`` int64 (classes, classes), rows the true class.
-        For SquaredError the probabilities are sigmoid outputs, each on its own.
+        By seed: ``test_accuracy`` (fraction), ``test_loss`` (mean per example), ``probabilities`` float32 (N, classes)
+        and ``confusion`` int64 (classes, classes). For SquaredError the probabilities are independent sigmoid outputs.
     """
     model = models.build(specification["layers"], specification["input_shape"], seed=0)
     (name,) = specification["loss"]
@@ -40,32 +39,31 @@ def evaluate(
         if not run.weights:
             continue
         models.set_weights(model, run.weights)
-        parts = [
+        batches = [
             predict(tf.constant(test.inputs[begin : begin + models.PREDICTION_BATCH]))
             for begin in range(0, len(test.labels), models.PREDICTION_BATCH)
         ]
-        logits = np.concatenate([part[0] for part in parts])
+        logits = np.concatenate([batch[0] for batch in batches])
         predicted = logits.argmax(axis=1)
         results[seed] = {
             "test_accuracy": float(np.mean(predicted == test.labels)),
             "test_loss": float(np.mean(loss(one_hot(test.labels, classes), logits), dtype=np.float64)),
-            "probabilities": np.concatenate([part[1] for part in parts]),
+            "probabilities": np.concatenate([batch[1] for batch in batches]),
             "confusion": confusion(test.labels, predicted, classes),
         }
     return results
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Return how often class i was read as class j, int64 (classes, classes) with i the row."""
+    """Return how often class i (row) was classified as class j (column), int64 (classes, classes)."""
     pairs = labels.astype(np.int64) * classes + predicted
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
 def write_predictions(file: h5py.File, results: Mapping[int, Mapping[str, Any]], test: Split) -> None:
-    """Write predictions into a new file: ``labels``, a group a seed, and the hardest examples with their index.
+    """Write predictions into a new file: ``labels``, one group per seed, and the hardest examples with their index.
 
-    The examples hardest for a seed are those whose own class got the least probability, the wrongly read ones
-    with the most confidence first.
+    The hardest examples of a seed are those whose true class has the lowest probability, lowest first.
     """
     file.create_dataset("labels", data=test.labels, compression="gzip")
     hardest: set[int] = set()

@@ -1,23 +1,8 @@
-"""The compiled loop of a training: data resident in memory, many steps a call, no Python a step.
-
-What is compiled how was chosen by measurement (``make bench ONLY=engines``; 2 cores of an AMD EPYC with AVX-512):
-
-- dense, one thread: the plain graph. XLA is level, and takes longer to compile.
-- dense with a hidden layer, more threads, no dropout or noise: XLA, the whole loop as one program. Its products use
-  all threads; those of the plain graph gain nothing from a second one.
-- convolutions: the plain graph. XLA's on a CPU are several times slower. With many weights their update is an XLA
-  program of its own: one pass over them instead of a dozen.
-- bfloat16 makes convolutions 1.3 to 1.9 times faster where the processor has instructions for it, and dense nets
-  slower.
-
-On a GPU the same is done, and dense nets are compiled by XLA whatever the threads. That was never measured on one.
-"""
+"""The compiled loop of a training: data resident in memory, many steps per call, no Python per step."""
 
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import keras
@@ -25,107 +10,39 @@ import numpy as np
 import tensorflow as tf
 
 from mnist_hpc.data.splits import Split
-from mnist_hpc.study.layers import LAYERS, names
-from mnist_hpc.training import device, models
+from mnist_hpc.training import models
 from mnist_hpc.training.augmentation import augment
+from mnist_hpc.training.batches import batch_indices, batch_of, steps_of
+from mnist_hpc.training.engine import Engine
 from mnist_hpc.training.losses import LOSSES, one_hot, smoothed
 from mnist_hpc.training.optimizers import is_kernel, optimizer
 
-# From so many weights on their update is worth a program of its own.
+# With at least this many weights, their update is worth a program of its own.
 MANY_WEIGHTS = 50_000
-# Entries of the index array that a call of an XLA program takes: it has one size, filled up where fewer are needed.
+# Entries of the index array of an XLA program, which has one size and is padded.
 CAPACITY = 200_000
-
-
-@dataclass(frozen=True)
-class Engine:
-    """How a loop is compiled.
-
-    Attributes:
-        whole: the whole loop is one XLA program.
-        update: the optimiser's part of a step is one.
-        dtype_policy: Keras' name of the precision: float32, or mixed_bfloat16 (float32 weights).
-    """
-
-    whole: bool
-    update: bool
-    dtype_policy: str
-
-
-def choose(specification: Mapping[str, Any], threads: int) -> Engine:
-    """Return how to compile the loop of a variant on the device that TensorFlow sees.
-
-    Args:
-        specification: of the variant; its ``dtype_policy`` holds where the device computes in it by itself.
-        threads: of the job.
-    """
-    layers = names(specification["layers"])
-    dense = not any(LAYERS[name].convolution for name in layers)
-    # XLA draws other random numbers: with dropout or noise, results would depend on the engine by more than rounding.
-    random = any(LAYERS[name].random for name in layers) or specification.get("augmentation")
-    wanted = specification.get("dtype_policy", "float32")
-    return Engine(
-        whole=dense and not random and (device.has_gpu() or (threads > 1 and layers.count("Dense") > 1)),
-        update=not dense,
-        dtype_policy=wanted if wanted == "float32" or device.computes_in_bfloat16() else "float32",
-    )
-
-
-def steps_of(specification: Mapping[str, Any], examples: int) -> int:
-    """Return how many steps a training takes; an epoch ends with the last whole batch of all its passes."""
-    return specification.get("steps") or specification["epochs"] * examples // batch_of(specification, examples)
-
-
-def batch_of(specification: Mapping[str, Any], examples: int) -> int:
-    """Return how many examples a step sees."""
-    return examples if specification["batch_size"] == "full" else specification["batch_size"]
-
-
-def batch_indices(seed: int, examples: int, batch: int, first: int, last: int) -> np.ndarray:
-    """Return which examples the steps ``first`` to ``last`` - 1 see, int32 (last - first, batch).
-
-    The batches are cut from one endless stream: all training examples shuffled anew for each epoch, one epoch after
-    the other, as the lecture's ``next_batch`` does. The order depends on seed and epoch alone.
-
-    Args:
-        seed: of the run; together with the number of the epoch it decides the order.
-        examples: number of training examples.
-        batch: examples a step.
-        first: number of the first step, from 0.
-        last: number of the step after the last.
-    """
-    begin, end = first * batch, last * batch
-    epochs = range(begin // examples, -(-end // examples))
-    stream = np.concatenate([_permutation(seed, epoch, examples) for epoch in epochs])
-    offset = epochs.start * examples
-    return stream[begin - offset : end - offset].reshape(last - first, batch)
-
-
-@lru_cache(maxsize=4)
-def _permutation(seed: int, epoch: int, examples: int) -> np.ndarray:
-    return np.random.default_rng([seed, epoch]).permutation(examples).astype(np.int32)
 
 
 class Loop:
     """A model with its optimiser, and the compiled functions that train and validate it.
 
     Attributes:
-        engine: how it is compiled.
-        settings: 1, see ``trainer.CompiledLoop``.
+        engine: How it is compiled.
+        settings: Number of settings that are trained, 1.
         steps: Steps of a run.
         batch: Examples per step.
         examples: Number of training examples.
-        model: the Keras model.
-        parameters: trainable weights of the model.
+        model: The Keras model.
+        parameters: Number of trainable weights of the model.
     """
 
     def __init__(self, specification: Mapping[str, Any], train: Split, engine: Engine) -> None:
-        """Build; the functions are compiled by their first calls.
+        """Build; the first calls compile the functions.
 
         Args:
-            specification: of the variant.
-            train: training examples.
-            engine: how to compile.
+            specification: Specification of the variant.
+            train: Training examples.
+            engine: How to compile.
         """
         self.engine = engine
         self.settings = 1
@@ -139,7 +56,7 @@ class Loop:
         self.model = models.build(self._layers, self._shape, 0, engine.dtype_policy, training=True)
         self._optimizer = optimizer(specification, self.steps)
         self._averaging = self._optimizer.use_ema
-        # As usual, and unlike Keras by itself: what is no kernel does not decay.
+        # As usual, and unlike Keras' default: only kernels decay.
         others = [variable for variable in self.model.trainable_variables if not is_kernel(variable)]
         self._optimizer.exclude_from_weight_decay(var_list=others)
         self._optimizer.build(self.model.trainable_variables)
@@ -150,7 +67,7 @@ class Loop:
         self._classes = self.model.output_shape[-1]
         self._inputs, self._labels = tf.constant(train.inputs), tf.constant(train.labels)
         self._update = self._compile_update()
-        # Without AutoGraph, whose reading of the source takes as long as the rest of the tracing.
+        # Without AutoGraph, which takes as long as the rest of the tracing.
         self._validate = tf.function(self._validate_batch, autograph=False, reduce_retracing=True)
         if engine.whole:
             self._capacity = max(1, min(self.steps, CAPACITY // self.batch))
@@ -164,7 +81,7 @@ class Loop:
 
     @property
     def most_steps(self) -> int:
-        """How many steps one call can do."""
+        """Steps that one call can do."""
         return self._capacity if self.engine.whole else 2**31 - 1
 
     @property
@@ -177,7 +94,7 @@ class Loop:
         }
 
     def start(self, seed: int) -> None:
-        """Give model and optimiser the state in which a run of this seed begins."""
+        """Set model and optimiser to the state in which a run of this seed begins."""
         layers = models.fresh_layers(self._layers, self._shape, seed, self.engine.dtype_policy)
         fresh = [variable for layer in layers for variable in layer.variables]
         for variable, other in zip(self.model.variables, fresh, strict=True):
@@ -186,7 +103,7 @@ class Loop:
             variable.assign(value)
 
     def run(self, seed: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-        """Train the steps ``first`` to ``last`` - 1, at most ``most_steps``; return their losses and accuracies.
+        """Train the steps ``first`` to ``last`` - 1, at most ``most_steps``; return losses and accuracies.
 
         Both are float32 (steps, 1).
         """
@@ -198,7 +115,7 @@ class Loop:
         return losses.numpy()[:count, np.newaxis], accuracies.numpy()[:count, np.newaxis]
 
     def validate(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
-        """Return loss and accuracy over all examples of a split, float64 (1,), of the averaged weights if there are."""
+        """Return loss and accuracy over all examples of a split, float64 (1,), with averaged weights if any."""
         with self._averaged():
             return summed(self._validate, split, 1)
 
@@ -209,7 +126,7 @@ class Loop:
 
     @contextlib.contextmanager
     def _averaged(self) -> Iterator[None]:
-        """Give the model the running average of its weights, where its optimiser keeps one, for a while."""
+        """Use the running average of the weights inside the block, if the optimiser keeps one."""
         weights = self.model.trainable_variables
         live = [weight.numpy() for weight in weights] if self._averaging else []
         if self._averaging:
@@ -264,7 +181,7 @@ class Loop:
         return loss, tf.reduce_mean(hits(labels, logits))
 
     def _penalty(self) -> tf.Tensor:
-        """Return L2 times the sum of the squares of all kernels, as Keras' regulariser of that name."""
+        """Return L2 times the sum of the squares of all kernels, like Keras' L2 regulariser."""
         kernels = (variable for variable in self.model.trainable_variables if is_kernel(variable))
         return self._l2 * tf.add_n([tf.reduce_sum(tf.square(kernel)) for kernel in kernels])
 
@@ -286,5 +203,5 @@ def summed(validate: Callable[..., Any], split: Split, settings: int) -> tuple[n
 
 
 def hits(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Return 1.0 for each example whose largest logit is that of its class, else 0.0; float32 (..., batch)."""
+    """Return 1.0 for each example that is classified correctly, else 0.0; float32 (..., batch)."""
     return tf.cast(tf.equal(tf.argmax(logits, axis=-1), tf.cast(labels, tf.int64)), tf.float32)

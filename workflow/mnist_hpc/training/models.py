@@ -1,4 +1,4 @@
-"""Keras models from a variant's layer list, and trained ones back from a models file."""
+"""Keras models from the layers of a variant, and trained models from a models file."""
 
 import random
 from pathlib import Path
@@ -14,7 +14,7 @@ from mnist_hpc.study.layers import LAYERS
 from mnist_hpc.training.losses import OUTPUTS
 from mnist_hpc.training.models_file import read_models
 
-# Results are predicted in batches of this many images, so that bits do not depend on how many there are.
+# Predictions are made in batches of this size, so that their bits do not depend on the number of images.
 PREDICTION_BATCH = 1000
 
 
@@ -26,9 +26,9 @@ def inputs(values: np.ndarray | tf.Tensor) -> tf.Tensor:
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Keras' layer for training on images, as one operation of TensorFlow instead of a dozen: several times faster.
+    """Keras' layer for training on images, as one TensorFlow operation instead of a dozen: several times faster.
 
-    The running variance is unbiased (N - 1 in the denominator), as that operation gives it; Keras' is not.
+    The running variance is unbiased (N - 1 in the denominator), unlike that of Keras.
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:  # noqa: FBT001
@@ -66,21 +66,20 @@ def fresh_layers(
     *,
     training: bool = False,
 ) -> list[keras.Layer]:
-    """Return Keras layers with fresh weights: what a model is made of, in half of its time.
+    """Return Keras layers with fresh weights, in half the time that a model takes.
 
     Args:
-        layers: Keras layer names with Keras' arguments, as ``[{"Flatten": {}}, {"Dense": {"units": 10}}]``.
-        input_shape: of one example, as (28, 28, 1).
-        seed: decides the initial weights and the random numbers of dropout and noise.
-        dtype_policy: Keras' name of the precision that all layers but the last compute in; weights and logits are
-            float32 in any case.
-        training: use layers that are faster in training, and that Keras by itself could not load again.
+        layers: Names of Keras layers with Keras' arguments, as ``[{"Flatten": {}}, {"Dense": {"units": 10}}]``.
+        input_shape: Shape of one example, as (28, 28, 1).
+        seed: Decides the initial weights and the random numbers of dropout and noise.
+        dtype_policy: Keras' name of the precision of all layers but the last; weights and logits are always float32.
+        training: Whether to use layers that train faster, and that a .keras file could not hold.
 
     Raises:
         UserError: a layer is not in the table of layers, or has an argument that is a mapping.
     """
     # Keras draws the seeds of initialisers, dropout and noise from here. keras.utils.set_random_seed would also seed
-    # TensorFlow's generator, which nothing uses, and thereby make it optimise every graph anew: 40 ms a run.
+    # TensorFlow's generator, which nothing uses, and thereby make it optimise every graph again, 40 ms per run.
     random.seed(seed)
     made = []
     shape = (None, *input_shape)
@@ -102,9 +101,9 @@ def fresh_layers(
 
 
 def adapted(layers: list[dict[str, dict[str, Any]]], train: Split) -> list[dict[str, dict[str, Any]]]:
-    """Return layers whose ``Normalization``, the first if there is one, knows mean and variance of the training data.
+    """Return layers whose first, if it is ``Normalization``, has mean and variance of the training data.
 
-    As Keras' ``adapt``: over all examples and pixels of a channel, or over all examples of a feature.
+    Like Keras' ``adapt``: over all examples and pixels of a channel, or over all examples of a feature.
     """
     if "Normalization" not in layers[0]:
         return layers
@@ -118,7 +117,7 @@ def adapted(layers: list[dict[str, dict[str, Any]]], train: Split) -> list[dict[
 
 
 def input_shape(split: Split) -> tuple[int, ...]:
-    """Return the shape of one example as the models see it: (28, 28, 1) or (2,)."""
+    """Return the shape of one example as models see it: (28, 28, 1) or (2,)."""
     return (*split.inputs.shape[1:], 1) if split.inputs.ndim == 3 else split.inputs.shape[1:]
 
 
@@ -128,7 +127,7 @@ def weights(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def set_weights(model: keras.Model, values: dict[str, np.ndarray]) -> None:
-    """Give a model the weights that ``weights`` returned."""
+    """Set the weights of a model to values that ``weights`` returned."""
     for layer in model.layers:
         for variable in layer.weights:
             variable.assign(values[f"{layer.name}/{variable.name}"])
@@ -138,11 +137,11 @@ def load(path: Path | str, seed: int | None = None) -> keras.Model:
     """Return a trained model: images float32 (N, 28, 28, 1) from 0 to 1 in, logits float32 (N, classes) out.
 
     Args:
-        path: a ``models.h5`` of this project.
-        seed: which of its seeds; the first if None.
+        path: A ``models.h5`` of this project.
+        seed: One of its seeds; the first if None.
 
     Raises:
-        UserError: no such file or seed, the training of that seed failed, or weights and layers are not of each other.
+        UserError: no such file or seed, the training of that seed failed, or the weights do not fit the layers.
     """
     specification, trained = read_models(Path(path))
     seed = min(trained) if seed is None else seed
@@ -154,7 +153,7 @@ def load(path: Path | str, seed: int | None = None) -> keras.Model:
         model = build(specification["layers"], specification["input_shape"], seed)
         set_weights(model, trained[seed].weights)
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: {reason(error)}; not what a training of this project wrote") from None
+        raise UserError(f"{path}: {reason(error)}; expected a file that a training of this project wrote") from None
     return model
 
 

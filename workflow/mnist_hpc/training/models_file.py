@@ -1,6 +1,6 @@
-"""``models.h5``: the trained models of a block of seeds, with the specification they were trained from.
+"""``models.h5``: the trained models of a block of seeds and their specification.
 
-One group ``seed-<n>`` per seed holds its facts as attributes and, unless the training failed, its weights.
+Each seed has a group ``seed-<n>`` with its facts as an attribute and, unless the training failed, its weights.
 """
 
 import json
@@ -20,8 +20,8 @@ class Model:
     """One trained seed.
 
     Attributes:
-        facts: status, steps, seconds and what else training knows of the run; values that JSON can hold.
-        weights: by Keras variable path, in Keras' order; empty when the training failed.
+        facts: Status, steps, seconds and other facts of the run, as a JSON object.
+        weights: Weights by Keras variable path; empty if the training failed.
     """
 
     facts: dict[str, Any]
@@ -29,7 +29,7 @@ class Model:
 
 
 def write_models(path: Path, specification: Mapping[str, Any], models: Mapping[int, Model]) -> None:
-    """Write the models of a block of seeds with the specification they were trained by."""
+    """Write the models of a block, by seed, with their specification."""
     with hdf5.writing(path, {"specification": json.dumps(specification)}) as file:
         for seed, model in models.items():
             group = file.create_group(f"seed-{seed}")
@@ -39,10 +39,10 @@ def write_models(path: Path, specification: Mapping[str, Any], models: Mapping[i
 
 
 def read_models(path: Path) -> tuple[dict[str, Any], dict[int, Model]]:
-    """Return the specification a models file was trained by, and its models by seed.
+    """Return the specification of the models in a file, and the models by seed.
 
     Raises:
-        UserError: no models file, or weights that are not finite.
+        UserError: the file is missing or damaged, or a weight is not finite.
     """
     with hdf5.reading(path) as file:
         models = {

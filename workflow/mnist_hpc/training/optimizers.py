@@ -1,4 +1,4 @@
-"""Keras optimisers with learning-rate schedules that span a training."""
+"""Keras optimisers, with learning-rate schedules that span the whole training."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,12 +10,7 @@ ONE_CYCLE_START = 1 / 25
 
 
 def optimizer(specification: Mapping[str, Any], steps: int) -> keras.optimizers.Optimizer:
-    """Return the optimiser of a variant.
-
-    Args:
-        specification: of the variant.
-        steps: of the training, which a schedule spans.
-    """
+    """Return the optimiser that a variant's specification describes, for a training of so many steps."""
     ((name, arguments),) = specification["optimizer"].items()
     given = _floats(arguments)
     if isinstance(given.get("learning_rate"), Mapping):
@@ -26,14 +21,11 @@ def optimizer(specification: Mapping[str, Any], steps: int) -> keras.optimizers.
 def schedule(
     learning_rate: Mapping[str, Mapping[str, Any]], steps: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Return a schedule; one of Keras without ``decay_steps`` ends with the training.
+    """Return a learning-rate schedule for a training of so many steps.
 
-    ``OneCycle`` rises linearly for the fraction ``warmup`` of all steps, then falls to 0 along a cosine
-    (L. Smith, N. Topin, arXiv 1708.07120, with a cosine instead of the second line).
-
-    Args:
-        learning_rate: name of the schedule with its arguments.
-        steps: of the training.
+    One of Keras' schedules without ``decay_steps`` ends with the training. ``OneCycle`` rises linearly for the fraction
+    ``warmup`` of all steps, then falls to 0 along a cosine (L. Smith, N. Topin, arXiv 1708.07120, with a cosine instead
+    of the second line).
     """
     ((name, given),) = learning_rate.items()
     arguments = _floats(given)
@@ -47,7 +39,7 @@ def schedule(
 
 
 def _floats(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments with a point in each number but counts of steps: Keras insists on it."""
+    """Return arguments with integers as floats, as Keras requires, except numbers of steps."""
     return {
         key: float(value) if type(value) is int and not key.endswith("steps") else value
         for key, value in arguments.items()
@@ -55,5 +47,5 @@ def _floats(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_kernel(variable: keras.Variable) -> bool:
-    """Return whether a weight is one of products or convolutions: not a bias, not a scale, not a mean."""
+    """Return whether a variable is the kernel of a product or convolution, not a bias, scale or mean."""
     return variable.trainable and variable.name.endswith("kernel")

@@ -5,119 +5,29 @@ A run that was interrupted and resumed ends in the same bits as one that was not
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
 
-import keras
 import numpy as np
 
 from mnist_hpc.data.splits import Split
 from mnist_hpc.errors import Interrupted
 from mnist_hpc.files.provenance import now
 from mnist_hpc.training.checkpoint import Checkpoint
+from mnist_hpc.training.loop import Loop
+from mnist_hpc.training.packed_loop import PackedLoop
+from mnist_hpc.training.run import Run, history_steps, of_setting
 
-HISTORY_POINTS = 20
 # A loss this many times the first one never came back in practice; NaN and infinity count as diverged too.
 DIVERGED = 1e4
 # Duration of one call of the compiled loop, so that a signal is answered soon, and the steps of the first call.
 CALL_SECONDS = 1.0
 FIRST_CALL = 10
 
-Row = dict[str, Any]
-
-
-class CompiledLoop(Protocol):
-    """What a trainer drives: the compiled training of one model, or of K settings of a model at once.
-
-    Attributes:
-        settings: K.
-        steps: Steps of a run.
-        batch: Examples per step.
-        examples: Number of training examples.
-        most_steps: Steps that one call of ``run`` can do.
-        facts: What is recorded of every run: parameters, batch_size, dtype_policy.
-    """
-
-    settings: int
-    steps: int
-    batch: int
-    examples: int
-
-    @property
-    def most_steps(self) -> int: ...  # noqa: D102  described above
-
-    @property
-    def facts(self) -> dict[str, Any]: ...  # noqa: D102
-
-    def start(self, seed: int) -> None:
-        """Set model and optimiser to the state in which a run of this seed begins."""
-
-    def run(self, seed: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-        """Train the steps ``first`` to ``last`` - 1; return loss and accuracy, float32 (steps, K)."""
-
-    def validate(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
-        """Return loss and accuracy over all examples of a split, float64 (K,)."""
-
-    def variables(self) -> Iterator[tuple[str, keras.Variable]]:
-        """Yield everything that changes while training, by a name of its own."""
-
-    def weights(self) -> dict[str, np.ndarray]:
-        """Return the trained weights that are kept, by name."""
-
-
-@dataclass
-class Run:
-    """How far the training with one seed has come; together with the variables, all that a resumed run needs.
-
-    Attributes:
-        steps: Steps to do in all.
-        jobs: Number in the batch system of each process that worked on the run; empty outside of one.
-        step: Steps done.
-        seconds: Time spent in them.
-        limits: Loss of each setting above which it has diverged.
-        failed: By setting (as text, for JSON), the step in which it diverged, counted from 1.
-        rows: Learning curve: step, epoch, train_seconds, and lists over the settings of train_loss, train_accuracy
-            (means over the steps since the row before, as the model saw them, with dropout), validation_loss and
-            validation_accuracy (over all validation examples).
-        started: When the first process began, UTC.
-        facts: What is recorded of a finished run; empty before.
-    """
-
-    steps: int
-    jobs: list[str] = field(default_factory=list)
-    step: int = 0
-    seconds: float = 0.0
-    limits: list[float] = field(default_factory=list)
-    failed: dict[str, int] = field(default_factory=dict)
-    rows: list[Row] = field(default_factory=list)
-    started: str = field(default_factory=now)
-    facts: dict[str, Any] = field(default_factory=dict)
-
-    def result(self, step: int, setting: int = 0) -> Row:
-        """Return what one setting had reached after a step: ``status``, and the values of that row if it is "ok"."""
-        row = next((row for row in self.rows if row["step"] == step), None)
-        failed = self.failed.get(str(setting), math.inf) <= step
-        if row is None or failed or not math.isfinite(row["validation_loss"][setting]):
-            return {"status": "failed", "steps": step}
-        return {"status": "ok", "steps": step, **_of_setting(row, setting)}
-
-    def history(self, setting: int = 0) -> list[Row]:
-        """Return the learning curve of one setting, a row per validation."""
-        return [_of_setting(row, setting) for row in self.rows]
-
-
-def _of_setting(row: Row, setting: int) -> Row:
-    return {key: value[setting] if isinstance(value, list) else value for key, value in row.items()}
-
-
-def history_steps(steps: int) -> list[int]:
-    """Return the steps after which a run is validated: about 20, evenly spaced, the last step among them."""
-    return sorted({math.ceil(steps * point / HISTORY_POINTS) for point in range(1, HISTORY_POINTS + 1)})
-
 
 class Trainer:
-    """Trains a compiled loop with one seed after the other.
+    """Trains a compiled loop, of one model or of K settings of a model, with one seed after the other.
 
     Attributes:
         loop: The compiled loop.
@@ -126,7 +36,7 @@ class Trainer:
 
     def __init__(
         self,
-        loop: CompiledLoop,
+        loop: Loop | PackedLoop,
         validation: Split,
         validated: Iterable[int] | None = None,
         origin: Mapping[str, Any] | None = None,
@@ -167,12 +77,12 @@ class Trainer:
 
         Args:
             seed: Decides initial weights, batch order and dropout.
-            report: Receives a line of progress now and then.
+            report: Receives lines of progress.
             checkpoint: Where to look for an interrupted run of this seed, and to save this one.
             stop: Asked about every second; True ends the training.
 
         Returns:
-            The finished run and the trained weights; none if all settings diverged, which also ends a run early.
+            The finished run and the trained weights; no weights if all settings diverged, which ends a run early.
 
         Raises:
             Interrupted: ``stop`` returned True; what was done is saved if there is a checkpoint.
@@ -192,7 +102,7 @@ class Trainer:
             if stopping:
                 raise Interrupted(
                     f"seed {seed}: step {run.step} of {run.steps}, "
-                    f"{'saved; run again to continue' if checkpoint else 'lost, because there is no --state'}"
+                    + ("saved; run again to continue" if checkpoint else "lost: there is no --state to save it in")
                 )
         run.facts = self._facts(run)
         weights = self.loop.weights() if run.facts["status"] == "ok" else {}
@@ -268,11 +178,12 @@ class Trainer:
         )
         self._since_row = self._nothing()
         best = int(np.argmin(np.nan_to_num(loss, nan=np.inf)))
-        many = f" (the best of {self.loop.settings} settings, {len(run.failed)} diverged)" if len(loss) > 1 else ""
         report(
             f"seed {seed}: step {run.step} of {run.steps}, loss {train_loss[best]:.4f}, "
-            f"validation accuracy {accuracy[best]:.4f}{many}, {speed:,.0f} images/s"
+            f"validation accuracy {accuracy[best]:.4f}, {speed:,.0f} images/s"
         )
+        if self.loop.settings > 1:
+            report(f"seed {seed}: the best of {self.loop.settings} settings, {len(run.failed)} diverged")
 
     def _facts(self, run: Run) -> dict[str, Any]:
         """Return what is recorded of a finished run."""
@@ -290,7 +201,7 @@ class Trainer:
             step = max(run.failed.values())
             return facts | {"status": "failed", "failed_step": step, "steps": step}
         speed = run.step * self.loop.batch / run.seconds
-        last = {key: value for key, value in _of_setting(run.rows[-1], 0).items() if key not in ("step", "epoch")}
+        last = {key: value for key, value in of_setting(run.rows[-1], 0).items() if key not in ("step", "epoch")}
         return facts | last | {"status": "ok", "steps": run.step, "images_per_second": speed}
 
 

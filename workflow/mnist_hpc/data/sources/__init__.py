@@ -1,6 +1,5 @@
-"""Where data sets come from: one module each, loaded by name.
+"""Sources of data sets: one module each, loaded by name.
 
-Each has ``load(entry, folder)``, which returns the splits and what else the HDF5 files should record. ``entry`` is the
-data set's entry in the config (of a built-in one: its facts, see ``mnist_hpc.study.datasets``); ``folder`` holds raw
-files if there are any.
+Each has ``load(entry, folder)``, which returns the splits and further attributes for the HDF5 files. ``entry`` is the
+data set's entry in the config (for a built-in one, in ``mnist_hpc.study.datasets``); ``folder`` holds any raw files.
 """

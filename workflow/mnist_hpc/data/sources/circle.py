@@ -1,4 +1,4 @@
-"""Points of a disc inside a ring: slide "Width of Network"."""
+"""A disc inside a ring, from slide "Width of Network"."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from mnist_hpc.data.splits import Splits, plane
 def load(_entry: Mapping[str, Any], _folder: Path) -> tuple[Splits, dict[str, str]]:
     """Return points of a disc (class 0, radius up to 1) and of a ring around it (class 1, radius 1.6 to 2.4).
 
-    Both are uniform by area, drawn alternately from seed 0. Slide "Width of Network".
+    Both are uniform by area and drawn alternately from seed 0.
     """
     random = np.random.default_rng(0)
     labels = np.arange(3500, dtype=np.uint8) % 2

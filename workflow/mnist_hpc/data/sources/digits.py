@@ -1,4 +1,4 @@
-"""The digits that ship with scikit-learn: small, real, without a download."""
+"""The digits that ship with scikit-learn: a small set of real images that needs no download."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,11 +10,11 @@ from mnist_hpc.data.splits import Splits, cut
 
 
 def load(_entry: Mapping[str, Any], _folder: Path) -> tuple[Splits, dict[str, str]]:
-    """Return the 1,797 real 8×8 digits of scikit-learn, brought to MNIST's form.
+    """Return scikit-learn's 1,797 8×8 digits, converted to MNIST's format.
 
-    Each image (grey levels 0 to 16) is interpolated bilinearly, pixel centres on pixel centres, to the 20×20
-    box that MNIST's digits fill, scaled to 0 to 255 and rounded, and gets MNIST's margin of 4 pixels. The file
-    lists one writer after the other: the last 360 images (20 %) are the test set, the first 180 validation.
+    Each image (grey levels 0 to 16) is interpolated bilinearly, with pixel centres aligned, to the 20×20 box that
+    MNIST's digits fill, scaled to 0 to 255, rounded, and padded with MNIST's margin of 4 pixels. The file is ordered
+    by writer: the last 360 images (20 %) are the test set, the first 180 the validation set.
     Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI (1998).
     """
     from sklearn.datasets import load_digits

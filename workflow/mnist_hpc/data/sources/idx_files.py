@@ -1,6 +1,5 @@
-"""A data set in four gzipped IDX files, as MNIST."""
+"""Data sets in four gzipped IDX files, such as MNIST."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,16 +18,19 @@ def load(entry: Mapping[str, Any], folder: Path) -> tuple[Splits, dict[str, str]
         folder: Folder of the raw files, under the names of ``RAW_FILES``.
 
     Raises:
-        UserError: a file is missing or damaged, or a label is not one of the classes.
+        UserError: a file is damaged, or a label is not one of the classes.
     """
-    payloads = {key: idx.read_verified(folder / RAW_FILES[key], file) for key, file in entry["files"].items()}
-    arrays = {key: idx.decode(payload, tuple(entry["files"][key]["shape"])) for key, payload in payloads.items()}
-    for key in ("train_labels", "test_labels"):
-        if arrays[key].max() >= entry["classes"]:
-            position = int(arrays[key].argmax())
+    arrays, hashes = {}, {}
+    for key, file in entry["files"].items():
+        path = folder / RAW_FILES[key]
+        try:
+            arrays[key], hashes[f"sha256_{key}"] = idx.read(path, file)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+        if "labels" in key and arrays[key].max() >= entry["classes"]:
             raise UserError(
-                f"{folder / RAW_FILES[key]}: label {arrays[key][position]} at position {position}, expected labels "
-                f"from 0 to {entry['classes'] - 1}; replace the file, or correct 'classes' in the config"
+                f"{path}: label {arrays[key].max()} at position {arrays[key].argmax()}, expected labels from 0 to "
+                f"{entry['classes'] - 1}; replace the file, or correct 'classes' in the config"
             )
     size = entry["validation"]
     images, labels = arrays["train_images"], arrays["train_labels"]
@@ -37,5 +39,4 @@ def load(entry: Mapping[str, Any], folder: Path) -> tuple[Splits, dict[str, str]
         "train": Split(images[size:], labels[size:]),
         "test": Split(arrays["test_images"], arrays["test_labels"]),
     }
-    hashes = {f"sha256_{key}": hashlib.sha256(payload).hexdigest() for key, payload in payloads.items()}
     return splits, {"source": "IDX files", **hashes}

@@ -1,4 +1,4 @@
-"""Points of two spirals: slide "Linear + Nonlinear"."""
+"""Two spirals, from slide "Linear + Nonlinear"."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from mnist_hpc.data.splits import Splits, plane
 def load(_entry: Mapping[str, Any], _folder: Path) -> tuple[Splits, dict[str, str]]:
     """Return points of two spirals (classes 0 and 1) that wind one and a half times around each other.
 
-    Radius 0.2 to 2 with normal noise of standard deviation 0.03, drawn from seed 0. Slide "Linear + Nonlinear".
+    The radius is 0.2 to 2 with normal noise of standard deviation 0.03, drawn from seed 0.
     """
     random = np.random.default_rng(0)
     labels = np.arange(3500, dtype=np.uint8) % 2

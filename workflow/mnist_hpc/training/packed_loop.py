@@ -1,11 +1,10 @@
-"""Train many settings of one dense model at once: all see the same batches, as one wide product.
+"""Train many settings of one dense model at once: all see the same batches, and are one wide product.
 
 The K settings may differ in learning rate, momentum, L2 and scale of the initial weights. The first Dense layer of
 all of them is one matrix [inputs, K × units], so a step costs two large products instead of 2 K small ones; the
 layers behind it are batched products [K, inputs, units]. Each setting ends where it would alone, to rounding.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,75 +13,15 @@ import numpy as np
 import tensorflow as tf
 
 from mnist_hpc.data.splits import Split
-from mnist_hpc.study.layers import LAYERS, names
-from mnist_hpc.training import loop, models
+from mnist_hpc.training import models
+from mnist_hpc.training.batches import batch_indices, batch_of, steps_of
+from mnist_hpc.training.loop import hits, summed
 from mnist_hpc.training.losses import LOSSES, one_hot, smoothed
 from mnist_hpc.training.optimizers import optimizer
 
-# In which keys settings may differ that are trained at once: steps are read off the curve of the longest.
-READ_OFF = ("steps", "epochs")
-PACKABLE = (*READ_OFF, "learning_rate", "l2", "initial_scale")
-# AdamW decays the weights by the one learning rate it knows.
-OPTIMIZERS = {"SGD", "RMSprop", "Adagrad", "Adam"}
-# Arguments of an optimiser that a pack does not know.
-ALONE = ("weight_decay", "use_ema")
-# Weights, gradients and the averages of the optimiser.
-COPIES = 5
 
-
-def packable(specification: Mapping[str, Any]) -> bool:
-    """Return whether a variant's settings can be trained as one pack; otherwise each is trained alone.
-
-    Convolutions do not pay: with filters of its own for each setting TensorFlow does one setting after the other.
-    Packs compute in float32.
-    """
-    layers = names(specification["layers"])
-    first = layers.index("Dense")
-    ((optimizer, arguments),) = specification["optimizer"].items()
-    return (
-        all(LAYERS[name].packed for name in layers[:first])
-        and all(LAYERS[name].packed == "anywhere" for name in layers[first:])
-        and optimizer in OPTIMIZERS
-        and not any(arguments.get(key) for key in ALONE)
-        and not scheduled(specification)
-        and not specification.get("augmentation")
-        and specification.get("dtype_policy", "float32") == "float32"
-    )
-
-
-def scheduled(specification: Mapping[str, Any]) -> bool:
-    """Return whether the learning rate follows a schedule."""
-    return any(isinstance(optimizer.get("learning_rate"), Mapping) for optimizer in specification["optimizer"].values())
-
-
-def read_off(specification: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return in which keys settings may differ that are points of one training: none if a schedule spans it."""
-    return () if scheduled(specification) else READ_OFF
-
-
-def free_keys(specification: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return in which keys settings may differ that are trained at once."""
-    if not packable(specification):
-        return read_off(specification)
-    # The other optimisers know one momentum for all weights.
-    return (*PACKABLE, "momentum") if "SGD" in specification["optimizer"] else PACKABLE
-
-
-def bytes_a_setting(specification: Mapping[str, Any], shape: tuple[int, ...]) -> int:
-    """Return about how much memory one setting of a pack takes.
-
-    Args:
-        specification: of the variant.
-        shape: of one example.
-    """
-    widths = [layer["Dense"]["units"] for layer in specification["layers"] if "Dense" in layer]
-    weights = sum((inputs + 1) * units for inputs, units in zip([math.prod(shape), *widths], widths, strict=False))
-    batch = specification["batch_size"] if specification["batch_size"] != "full" else 60_000
-    return 4 * (COPIES * weights + 3 * max(batch, models.PREDICTION_BATCH) * sum(widths))
-
-
-class Pack:
-    """The compiled training of K settings; attributes as in ``trainer.CompiledLoop``."""
+class PackedLoop:
+    """The compiled training of K settings, with the interface of ``loop.Loop``."""
 
     most_steps = 2**31 - 1
 
@@ -90,15 +29,15 @@ class Pack:
         """Build.
 
         Args:
-            specifications: of K settings that differ in ``free_keys`` alone.
-            train: training examples.
+            specifications: Specifications of K settings that differ in ``packing.free_keys`` alone.
+            train: Training examples.
         """
         first = specifications[0]
         self._layers, self._shape = first["layers"], models.input_shape(train)
         self.settings = len(specifications)
         self.examples = len(train.labels)
-        self.batch = loop.batch_of(first, self.examples)
-        self.steps = max(loop.steps_of(specification, self.examples) for specification in specifications)
+        self.batch = batch_of(first, self.examples)
+        self.steps = max(steps_of(specification, self.examples) for specification in specifications)
         self._inputs, self._labels = tf.constant(train.inputs), tf.constant(train.labels)
         ((loss, arguments),) = first["loss"].items()
         self._loss, self._training_loss = LOSSES[loss], smoothed(loss, arguments)
@@ -195,8 +134,8 @@ class Pack:
         @tf.function(reduce_retracing=True)
         def validate(values: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             logits = self._logits(models.inputs(values), learning=False)
-            losses, hits = self._loss(self._targets(labels, logits), logits), loop.hits(labels, logits)
-            return tf.reduce_sum(losses, axis=1), tf.reduce_sum(hits, axis=1)
+            losses = self._loss(self._targets(labels, logits), logits)
+            return tf.reduce_sum(losses, axis=1), tf.reduce_sum(hits(labels, logits), axis=1)
 
         return run, validate
 
@@ -233,12 +172,12 @@ class Pack:
 
     def run(self, seed: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         """Train the steps ``first`` to ``last`` - 1; return losses, float32 (steps, K), and NaN for accuracies."""
-        losses = self._run(loop.batch_indices(seed, self.examples, self.batch, first, last)).numpy()
+        losses = self._run(batch_indices(seed, self.examples, self.batch, first, last)).numpy()
         return losses, np.full_like(losses, np.nan)
 
     def validate(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
         """Return loss and accuracy of each setting over all examples of a split, float64 (K,)."""
-        return loop.summed(self._validate_batch, split, self.settings)
+        return summed(self._validate_batch, split, self.settings)
 
     def variables(self) -> Iterator[tuple[str, keras.Variable]]:
         """Yield everything that changes while training, by a name of its own."""

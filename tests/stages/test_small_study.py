@@ -1,0 +1,98 @@
+"""All stages of a small study one after the other, in this process, as the rules call them."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from conftest import SMALL_STUDY, call
+from mnist_hpc import figures
+from mnist_hpc.files.code_hash import code_hash
+from mnist_hpc.study.layout import RUN_COLUMNS
+from mnist_hpc.study.specification import Study
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Return the folder of a finished study, and the study."""
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "config.yaml").write_text(SMALL_STUDY)
+    study, results = Study.read(folder / "config.yaml"), folder / "results"
+    train_hash, evaluate_hash = code_hash("stages.train"), code_hash("stages.evaluate")
+    commands = [
+        (
+            *("convert", "--dataset", name, "--source", study.source(name)),
+            *("--entry", study.entry(name), "--folder", results / name / "data"),
+        )
+        for name in study.datasets
+    ]
+    for block in study.blocks:
+        data, place = results / block.dataset / "data", results / block.folder
+        commands += [
+            (
+                *("train", "--data", data / "train.h5", "--variant", block.variant, "--code-hash", train_hash),
+                *("--specification", study.variants[block.variant].json, "--seeds", f"{block.first}-{block.last}"),
+                *("--models", place / "models.h5", "--history", place / "history.csv"),
+                *("--state", results / "state" / block.dataset),
+                *("--attempts", results / block.record),
+            ),
+            (
+                *("evaluate", "--models", place / "models.h5", "--data", data / "test.h5"),
+                *("--code-hash", evaluate_hash, "--attempts", results / block.record),
+                *("--metrics", place / "metrics.csv", "--predictions", place / "predictions.h5"),
+            ),
+        ]
+    options = ("--config", folder / "config.yaml", "--results", results)
+    commands.append(("tabulate", *options, "--train-hash", train_hash, "--evaluate-hash", evaluate_hash))
+    commands += [("draw", *options, "--figure", kind) for kind in figures.kinds(study, results)]
+    commands.append(("report", *options))
+    for command in commands:
+        done = call(*command)
+        assert done.returncode == 0, done.stderr
+    return folder, study
+
+
+def test_every_file_of_the_study_is_there_and_no_checkpoint_is(finished):
+    folder, study = finished
+    declared = [*study.files, *figures.page_files(study).values()]
+    declared += [file for kind in figures.kinds(study, folder) for file in figures.files(study, kind).values()]
+    assert [file for file in declared if not (folder / "results" / file).exists()] == []
+    assert not (folder / "results/state").exists()
+
+
+def test_the_tables_are_about_all_runs(finished):
+    folder, _ = finished
+    tables = folder / "results/digits/tables"
+    runs = pd.read_csv(tables / "runs.csv")
+    assert list(runs.columns) == RUN_COLUMNS
+    assert runs[["variant", "seed", "status"]].to_numpy().tolist() == [
+        [variant, seed, "ok"] for variant in ("regression", "circle") for seed in (0, 1)
+    ]
+    assert (runs["test_accuracy"] > 0.5).all()
+    assert pd.read_csv(tables / "variants.csv")["n"].tolist() == [2, 2]
+    confusions = pd.read_csv(tables / "confusions.csv")
+    assert confusions.groupby(["variant", "seed"])["images"].sum().to_dict() == {
+        **{("regression", seed): 360 for seed in (0, 1)},
+        **{("circle", seed): 1000 for seed in (0, 1)},
+    }
+    assert json.loads((tables / "provenance.json").read_text())["runs"] == {"ok": 4}
+
+
+def test_status_says_that_everything_is_there(finished):
+    folder, _ = finished
+    done = call("status", "--config", folder / "config.yaml", "--results", folder / "results")
+    assert done.returncode == 0, done.stderr
+    assert "Everything is there" in done.stdout
+
+
+def test_clean_finds_what_a_smaller_study_no_longer_claims(finished):
+    folder, _ = finished
+    smaller = SMALL_STUDY[: SMALL_STUDY.index("  circle:")]
+    options = ("--config", folder / "smaller.yaml", "--results", folder / "results")
+    (folder / "smaller.yaml").write_text(SMALL_STUDY)
+    assert "circle" not in call("clean", *options).stdout
+    (folder / "smaller.yaml").write_text(smaller)
+    assert "circle/runs/circle" in call("clean", *options).stdout
+    assert (folder / "results/circle/runs/circle").exists()

@@ -1,0 +1,186 @@
+"""Training as a job: killed, stopped or finished, it ends in the bits of an undisturbed one when started again."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from conftest import call, run, specification, without_times
+from mnist_hpc.files import csv_table, hdf5
+from mnist_hpc.training.models_file import read_models
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+DENSE = [{"Flatten": {}}, {"Dense": {"units": 32, "activation": "relu"}}, {"Dense": {"units": 10}}]
+CNN = [
+    {"Conv2D": {"filters": 4, "kernel_size": 3, "activation": "relu"}},
+    {"BatchNormalization": {}},
+    {"MaxPooling2D": {}},
+    {"Flatten": {}},
+    {"Dropout": {"rate": 0.5}},
+    {"Dense": {"units": 10}},
+]
+ADAM = {"Adam": {"learning_rate": 0.002}}
+NETS = {
+    "dense": {"layers": DENSE, "optimizer": {"SGD": {"learning_rate": 0.1}}, "steps": 2000},
+    "cnn": {"layers": CNN, "optimizer": ADAM, "steps": 200},
+    # A schedule, averaged weights and images moved at random: what depends on the number of the step.
+    "cnn-recipe": {
+        "layers": [{"Normalization": {}}, *CNN],
+        "loss": {"CategoricalCrossentropy": {"label_smoothing": 0.1}},
+        "optimizer": {"Adam": {"learning_rate": {"OneCycle": {"maximal_learning_rate": 0.01}}, "use_ema": True}},
+        "augmentation": [{"RandomRotation": {"factor": 0.1}}, {"RandomZoom": {"height_factor": 0.1}}],
+        "steps": 200,
+    },
+}
+
+
+def command(folder, digits, net, *more, **changes):
+    """Return the arguments of a training that takes seconds, saving as often as it can."""
+    return [
+        *("train", "--data", digits / "train.h5", "--variant", net),
+        *("--specification", json.dumps(specification(**NETS[net] | changes))),
+        *("--seeds", "0-1", "--models", folder / "models.h5", "--history", folder / "history.csv"),
+        *("--state", folder / "state", "--checkpoint-seconds", "0", *more),
+    ]
+
+
+def start(arguments):
+    """Start a training in a process of its own; return it when it has begun to train."""
+    program = [sys.executable, "-m", "mnist_hpc", *map(str, arguments)]
+    process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if ": step " in line:
+            break
+    return process
+
+
+def results(folder):
+    """Return specification, models and learning curves, without times."""
+    header, models = read_models(folder / "models.h5")
+    return header, models, without_times(csv_table.read(folder / "history.csv"))
+
+
+def assert_same(found, expected):
+    (header, models, rows), (expected_header, expected_models, expected_rows) = found, expected
+    assert header == expected_header
+    assert rows == expected_rows
+    assert models.keys() == expected_models.keys()
+    for seed, model in models.items():
+        for name, value in expected_models[seed].weights.items():
+            assert np.array_equal(model.weights[name], value), (seed, name)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(digits, tmp_path_factory):
+    """Return a function that gives the results of a net that nobody stopped, trained in this process."""
+    cache = {}
+
+    def get(net):
+        if net not in cache:
+            folder = tmp_path_factory.mktemp(net)
+            done = call(*command(folder, digits, net, "--checkpoint-seconds", "3600"))
+            assert done.returncode == 0, done.stderr
+            cache[net] = results(folder)
+        return cache[net]
+
+    return get
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kill", range(int(os.environ.get("KILLS", "1"))))
+@pytest.mark.parametrize("net", NETS)
+def test_a_killed_process_ends_in_the_same_bits_when_started_again(net, kill, digits, tmp_path, undisturbed):
+    expected = undisturbed(net)
+    total = sum(model.facts["train_seconds"] for model in expected[1].values())
+    process = start(command(tmp_path, digits, net))
+    try:
+        process.wait(timeout=random.Random(f"{net} {kill}").uniform(0, 2 * total))
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+    process.communicate()
+    again = run(*command(tmp_path, digits, net))
+    assert again.returncode == 0, again.stderr
+    assert_same(results(tmp_path), expected)
+
+
+def test_a_signal_saves_at_once_and_the_next_start_continues_there(digits, tmp_path, undisturbed):
+    process = start(command(tmp_path, digits, "cnn", "--checkpoint-seconds", "3600"))
+    begin = time.monotonic()
+    process.terminate()
+    _, rest = process.communicate()
+    assert time.monotonic() - begin < 10
+    assert process.returncode == 75
+    assert re.search(r"mnist_hpc: interrupted: seed 0: step \d+ of 200, saved; run again to continue", rest)
+    assert not (tmp_path / "models.h5").exists()
+    again = call(*command(tmp_path, digits, "cnn"))
+    assert "seed 0: continues at step" in again.stderr
+    assert_same(results(tmp_path), undisturbed("cnn"))
+    assert [model.facts["windows"] for model in results(tmp_path)[1].values()] == [2, 1]
+
+
+def test_a_finished_training_is_taken_over_and_not_repeated(digits, tmp_path):
+    arguments = command(tmp_path, digits, "dense", steps=50)
+    assert call(*arguments).returncode == 0
+    before = results(tmp_path)
+    (tmp_path / "models.h5").unlink()
+    (tmp_path / "history.csv").unlink()
+    again = call(*arguments)
+    assert again.stderr.count("already trained by an earlier process") == 2
+    assert ": step " not in again.stderr
+    assert_same(results(tmp_path), before)
+    assert {seed: model.facts for seed, model in results(tmp_path)[1].items()} == {
+        seed: model.facts for seed, model in before[1].items()
+    }
+
+
+@pytest.mark.parametrize("change", ["specification", "code", "data"])
+def test_a_checkpoint_of_another_specification_code_or_data_is_not_used(digits, tmp_path, change):
+    assert call(*command(tmp_path, digits, "dense", steps=50)).returncode == 0
+    (tmp_path / "other").mkdir()
+    with hdf5.reading(digits / "train.h5") as file, hdf5.writing(tmp_path / "other/train.h5", dict(file.attrs)) as copy:
+        for part in ("train", "validation"):
+            file.copy(part, copy)
+        copy.attrs["data_hash"] = "other"
+    arguments = {
+        "specification": command(tmp_path, digits, "dense", steps=40),
+        "code": command(tmp_path, digits, "dense", "--code-hash", "other", steps=50),
+        "data": command(tmp_path, tmp_path / "other", "dense", steps=50),
+    }
+    done = call(*arguments[change])
+    assert done.returncode == 0, done.stderr
+    assert "already trained" not in done.stderr
+    assert "continues" not in done.stderr
+
+
+def test_a_job_with_fewer_threads_than_the_variant_asks_for_says_so_and_records_it(digits, tmp_path):
+    result = call(*command(tmp_path, digits, "dense", "--threads", "1", threads=2, steps=5))
+    assert "dense: the variant asks for 2 threads: the last bits may differ" in result.stderr
+    assert results(tmp_path)[1][0].facts["threads"] == 1
+
+
+def test_a_choice_of_a_sweep_completes_the_specification(digits, tmp_path):
+    best = tmp_path / "best.json"
+    content = {"values": {"learning_rate": 0.25, "steps": 7}}
+    best.write_text(json.dumps(content | {csv_table.CHECKSUM: csv_table.checksum(content)}))
+    assert call(*command(tmp_path, digits, "dense", "--choice", best)).returncode == 0
+    header, models, _ = results(tmp_path)
+    assert (header["optimizer"], header["steps"]) == ({"SGD": {"learning_rate": 0.25}}, 7)
+    assert models[0].facts["steps"] == 7
+
+
+def test_a_missing_gpu_is_an_error_where_one_is_required(digits, tmp_path):
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("this machine has a GPU")
+    result = call(*command(tmp_path, digits, "dense", "--require-gpu", "1", steps=5))
+    assert result.returncode == 2
+    assert "a GPU is required and TensorFlow sees none on " in result.stderr

@@ -1,0 +1,65 @@
+"""Reading config.yaml: strict YAML, and what the command line and the known data sets add."""
+
+import pytest
+import yaml
+
+from conftest import ROOT, SMALL_STUDY
+from mnist_hpc.errors import UserError
+from mnist_hpc.study import check, config
+
+
+@pytest.fixture
+def path(tmp_path):
+    (tmp_path / "config.yaml").write_text(SMALL_STUDY)
+    return tmp_path / "config.yaml"
+
+
+def test_the_command_line_changes_only_what_it_names(path):
+    before = config.read(path)
+    after = config.read(path, {"dataset": "circle", "variants": {"regression": {"steps": 1}}})
+    assert after["dataset"] == "circle"
+    assert after["variants"]["regression"] == before["variants"]["regression"] | {"steps": 1}
+    assert after["variants"]["circle"] == before["variants"]["circle"]
+
+
+def test_known_data_sets_need_no_entry_and_an_entry_changes_only_what_it_names(path):
+    known = yaml.safe_load(config.DATASETS_FILE.read_text())
+    assert config.read(path)["datasets"] == known
+    path.write_text(SMALL_STUDY + "datasets: {mnist: {mirrors: [https://example.org/]}}\n")
+    changed = config.read(path)["datasets"]["mnist"]
+    assert changed == known["mnist"] | {"mirrors": ["https://example.org/"]}
+
+
+def test_a_missing_config_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"config\.yaml: .*No such file"):
+        config.read(tmp_path / "config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("dataset: mnist\nseeds: 1\nseeds: 2\n", ", line 3, column 1: duplicate key 'seeds'"),
+        ("dataset: mnist\n\tseeds: 1\n", ", line 2, column 1: found a tab character that violates indentation"),
+        ("variants: {a: {base: b}, a: {base: c}}\n", ", line 1, column 26: duplicate key 'a'"),
+        ("dataset: !!python/object/apply:os.system ['touch owned']\n", "constructor for the tag"),
+        ("seeds: !!python/name:os.system\n", "constructor for the tag"),
+        ("seeds: *unknown\n", "undefined alias"),
+        ("seeds: [3\n", "expected"),
+        ("seeds: 3 4: 5\n", "mapping values are not allowed"),
+        ("dataset: 2026-13-45\n", "month must be in"),
+        ("- dataset\n", ": found list, expected keys with values"),
+        (" ", ": found NoneType, expected keys with values"),
+    ],
+)
+def test_a_file_that_is_no_config_is_refused_with_line_and_reason(text, message, path, monkeypatch):
+    monkeypatch.chdir(path.parent)
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        config.read(path)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (path.parent / "owned").exists()
+
+
+def test_the_shipped_config_is_right():
+    assert check.load(ROOT / "config.yaml").dataset == "mnist"

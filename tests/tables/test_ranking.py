@@ -1,0 +1,94 @@
+"""Which point of a sweep is best, and the files that say so."""
+
+import json
+
+import pytest
+
+from conftest import specification
+from mnist_hpc.errors import UserError
+from mnist_hpc.files import csv_table
+from mnist_hpc.study.layout import point_columns
+from mnist_hpc.tables import ranking
+
+
+def row(point, seed, loss, status="ok"):
+    return {"point": point, "seed": seed, "status": status, "validation_loss": loss, "validation_accuracy": 0.5}
+
+
+def test_points_rank_by_mean_validation_loss_and_those_with_a_failed_seed_last():
+    rows = [row(0, 0, 0.5), row(0, 1, 0.3), row(1, 0, 0.1), row(1, 1, "", "failed"), row(2, 0, 0.2), row(2, 1, 0.4)]
+    assert [found["point"] for found in ranking.rank(rows)] == [2, 0, 1]
+    assert ranking.rank(rows)[0]["validation_loss_mean"] == pytest.approx(0.3)
+
+
+GRID = {"learning_rate": [0.1, 0.2, 0.3], "steps": [10, 20]}
+
+
+def choose(tmp_path, *parts, grid=None):
+    """Write parts of a sweep, and return its choice and its table of points."""
+    columns = point_columns(list(GRID))
+    keys = {"dataset": "digits", "sweep": "rates", "variant": "regression"}
+    paths = [tmp_path / f"part-{number}.csv" for number in range(len(parts))]
+    for path, rows in zip(paths, parts, strict=True):
+        csv_table.write(path, columns, [keys | one for one in rows])
+    chosen = ranking.choose(paths, tmp_path / "points.csv", tmp_path / "best.json", grid or GRID)
+    return chosen, ranking.read(tmp_path / "points.csv")
+
+
+ROWS = [row(point, seed, loss) for point, loss in enumerate([0.9, 0.8, 0.7, 0.3, 0.6, 0.5]) for seed in (0, 1)]
+
+
+def test_the_choice_is_written_with_the_values_of_the_best_point(tmp_path):
+    chosen, _ = choose(tmp_path, ROWS)
+    assert chosen["values"] == {"learning_rate": 0.2, "steps": 20}
+    assert chosen["at_the_edge"] == []
+    assert (chosen["point"], chosen["points"], chosen["n"]) == (3, 6, 2)
+    resolved = ranking.resolve(specification(), tmp_path / "best.json")
+    assert (resolved["optimizer"], resolved["steps"]) == ({"SGD": {"learning_rate": 0.2}}, 20)
+
+
+def test_parts_make_the_same_table_however_a_sweep_is_shared(tmp_path):
+    tables = []
+    for number, parts in enumerate([[ROWS], [ROWS[::2], ROWS[1::2]], [ROWS[::-1][:5], ROWS[::-1][5:]]]):
+        (tmp_path / str(number)).mkdir()
+        tables.append(choose(tmp_path / str(number), *parts))
+    assert tables[0] == tables[1] == tables[2]
+
+
+def test_a_value_at_the_edge_of_the_grid_is_said(tmp_path):
+    rows = [row(point, 0, loss) for point, loss in enumerate([0.1, 0.8, 0.7, 0.3, 0.6, 0.5])]
+    # Two values have no middle.
+    assert choose(tmp_path, rows)[0]["at_the_edge"] == ["learning_rate"]
+
+
+def test_a_sweep_in_which_every_point_failed_has_no_choice(tmp_path):
+    with pytest.raises(UserError, match="in every point of the sweep a training failed"):
+        choose(tmp_path, [row(point, 0, "", "failed") for point in range(6)])
+    assert not (tmp_path / "best.json").exists()
+
+
+def test_points_of_a_larger_grid_are_refused(tmp_path):
+    with pytest.raises(UserError, match="not the points of this grid"):
+        choose(tmp_path, ROWS, grid={"learning_rate": [0.1], "steps": [10, 20]})
+
+
+def test_an_empty_part_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"part-0\.csv: found no row"):
+        choose(tmp_path, [])
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}"])
+def test_a_damaged_choice_is_named(tmp_path, text):
+    best = tmp_path / "best.json"
+    best.write_text(text)
+    with pytest.raises(UserError, match=r"best\.json: .*; delete the file and run the workflow again"):
+        ranking.resolve(specification(), best)
+
+
+def test_a_choice_that_was_changed_by_hand_is_refused(tmp_path):
+    choose(tmp_path, ROWS)
+    content = json.loads((tmp_path / "best.json").read_text())
+    content["values"]["steps"] = 10
+    (tmp_path / "best.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"best\.json: it was changed after it had been written; delete the file"):
+        ranking.read_best(tmp_path / "best.json")

@@ -1,0 +1,110 @@
+"""Which points of a sweep are trained together as one pack."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mnist_hpc.study.grids import Point, shared
+from mnist_hpc.study.layers import LAYERS, names
+from mnist_hpc.training.models import PREDICTION_BATCH
+
+# Keys in which settings of a pack may differ. Those that differ in their steps are points of one training.
+READ_OFF = ("steps", "epochs")
+PACKABLE = (*READ_OFF, "learning_rate", "l2", "initial_scale")
+# AdamW decays the weights by the one learning rate it knows.
+OPTIMIZERS = {"SGD", "RMSprop", "Adagrad", "Adam"}
+# Arguments of an optimiser that a pack does not support.
+ALONE = ("weight_decay", "use_ema")
+# Weights, gradients and the averages of the optimiser.
+COPIES = 5
+
+
+def packable(specification: Mapping[str, Any]) -> bool:
+    """Return whether a variant's settings can be trained as one pack; otherwise each is trained alone.
+
+    Convolutions are not packed: with filters of its own for each setting, TensorFlow computes one setting after the
+    other. Packs compute in float32.
+    """
+    layers = names(specification["layers"])
+    first = layers.index("Dense")
+    ((optimizer, arguments),) = specification["optimizer"].items()
+    return (
+        all(LAYERS[name].packed for name in layers[:first])
+        and all(LAYERS[name].packed == "anywhere" for name in layers[first:])
+        and optimizer in OPTIMIZERS
+        and not any(arguments.get(key) for key in ALONE)
+        and not scheduled(specification)
+        and not specification.get("augmentation")
+        and specification.get("dtype_policy", "float32") == "float32"
+    )
+
+
+def scheduled(specification: Mapping[str, Any]) -> bool:
+    """Return whether the learning rate follows a schedule."""
+    return any(isinstance(optimizer.get("learning_rate"), Mapping) for optimizer in specification["optimizer"].values())
+
+
+def read_off(specification: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys in which points of one training may differ: none if a schedule spans the training."""
+    return () if scheduled(specification) else READ_OFF
+
+
+def free_keys(specification: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys in which settings of one pack may differ."""
+    if not packable(specification):
+        return read_off(specification)
+    # The other optimisers have one momentum for all weights.
+    return (*PACKABLE, "momentum") if "SGD" in specification["optimizer"] else PACKABLE
+
+
+def bytes_per_setting(specification: Mapping[str, Any], shape: tuple[int, ...]) -> int:
+    """Return roughly how much memory one setting of a pack takes, bytes.
+
+    Args:
+        specification: Specification of the variant.
+        shape: Shape of one example.
+    """
+    widths = [layer["Dense"]["units"] for layer in specification["layers"] if "Dense" in layer]
+    weights = sum((inputs + 1) * units for inputs, units in zip([math.prod(shape), *widths], widths, strict=False))
+    batch = specification["batch_size"] if specification["batch_size"] != "full" else 60_000
+    return 4 * (COPIES * weights + 3 * max(batch, PREDICTION_BATCH) * sum(widths))
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Points that are trained together with one seed.
+
+    Attributes:
+        settings: The points in groups; those of a group differ in their steps alone.
+        seed: Seed of all of them.
+    """
+
+    settings: tuple[tuple[Point, ...], ...]
+    seed: int
+
+
+def packs(points: Sequence[Point], seeds: int, shape: tuple[int, ...], memory: int) -> list[Pack]:
+    """Return the packs of a sweep, always the same and in the same order, whatever the number of jobs.
+
+    Args:
+        points: Points of the grid.
+        seeds: Number of seeds, counted from 0.
+        shape: Shape of one example.
+        memory: Memory that a pack may take, bytes; it holds at least one setting.
+    """
+    groups: dict[str, dict[str, list[Point]]] = {}
+    for point in points:
+        known = point.specification
+        together, same = shared(known, free_keys(known)), shared(known, read_off(known))
+        groups.setdefault(together, {}).setdefault(same, []).append(point)
+    found = []
+    for group in groups.values():
+        settings = [tuple(same) for same in group.values()]
+        size = max(1, memory // bytes_per_setting(settings[0][0].specification, shape))
+        shares = -(-len(settings) // size)
+        size = -(-len(settings) // shares)  # of equal size
+        for begin in range(0, len(settings), size):
+            pack = tuple(settings[begin : begin + size])
+            found += [Pack(pack, seed) for seed in range(seeds)]
+    return found

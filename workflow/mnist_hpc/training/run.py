@@ -1,0 +1,63 @@
+"""The state of a training with one seed."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from mnist_hpc.files.provenance import now
+
+HISTORY_POINTS = 20
+
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Run:
+    """How far the training with one seed has come; together with the variables, all that a resumed run needs.
+
+    Attributes:
+        steps: Steps to do in all.
+        jobs: Number in the batch system of each process that worked on the run; empty outside of one.
+        step: Steps done.
+        seconds: Time spent in them.
+        limits: Loss of each setting above which it has diverged.
+        failed: By setting (as text, for JSON), the step in which it diverged, counted from 1.
+        rows: Learning curve: step, epoch, train_seconds, and lists over the settings of train_loss, train_accuracy
+            (means over the steps since the row before, as the model saw them, with dropout), validation_loss and
+            validation_accuracy (over all validation examples).
+        started: When the first process began, UTC.
+        facts: What is recorded of a finished run; empty before.
+    """
+
+    steps: int
+    jobs: list[str] = field(default_factory=list)
+    step: int = 0
+    seconds: float = 0.0
+    limits: list[float] = field(default_factory=list)
+    failed: dict[str, int] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+    started: str = field(default_factory=now)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def result(self, step: int, setting: int = 0) -> Row:
+        """Return what one setting had reached after a step: ``status``, and the values of that row if it is "ok"."""
+        row = next((row for row in self.rows if row["step"] == step), None)
+        failed = self.failed.get(str(setting), math.inf) <= step
+        if row is None or failed or not math.isfinite(row["validation_loss"][setting]):
+            return {"status": "failed", "steps": step}
+        return {"status": "ok", "steps": step, **of_setting(row, setting)}
+
+    def history(self, setting: int = 0) -> list[Row]:
+        """Return the learning curve of one setting, a row per validation."""
+        return [of_setting(row, setting) for row in self.rows]
+
+
+def of_setting(row: Row, setting: int) -> Row:
+    """Return a row with the values of one setting instead of lists over all."""
+    return {key: value[setting] if isinstance(value, list) else value for key, value in row.items()}
+
+
+def history_steps(steps: int) -> list[int]:
+    """Return the steps after which a run is validated: about 20, evenly spaced, the last step among them."""
+    return sorted({math.ceil(steps * point / HISTORY_POINTS) for point in range(1, HISTORY_POINTS + 1)})
