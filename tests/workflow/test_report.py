@@ -3,15 +3,15 @@
 import os
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from studies import make
 
-from conftest import ROOT, copy_project
+from conftest import copy_project
 from mnist_hpc import figures
 from mnist_hpc.study.specification import Study
+
+pytestmark = pytest.mark.slow
 
 STUDY = """
 dataset: digits
@@ -46,26 +46,10 @@ ensembles: {committee: [regression, cnn]}
 def project(tmp_path_factory):
     """Return a project with a finished study and its report, made as people make it."""
     root = copy_project(tmp_path_factory.mktemp("report") / "study", STUDY)
-    shutil.copy(ROOT / "Makefile", root)
     printed = make(root, "run")
     assert printed.rstrip().endswith("Report: results/digits/report.html")
     assert "of 4 variants have results; the best by test accuracy" in printed
     return root
-
-
-def make(root, target, code=0):
-    """Run a command of the Makefile, in the environment of the tests; return what it says."""
-    done = subprocess.run(
-        ["make", "--no-print-directory", target, "ENV="],
-        cwd=root,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-        check=False,
-    )
-    assert done.returncode == code, done.stdout
-    return done.stdout
 
 
 def test_nothing_is_done_twice(project):
@@ -113,7 +97,7 @@ def categories(page):
 
 
 def test_the_report_holds_every_figure_and_page_of_the_study(page, project):
-    study = Study(project / "config.yaml")
+    study = Study.read(project / "config.yaml")
     expected = {
         file for kind in figures.kinds(study, project / "results") for file in figures.files(study, kind).values()
     }
@@ -144,7 +128,7 @@ def test_every_category_and_figure_is_reached_by_clicks(page, project):
                     read += 1
                 else:
                     assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300
-    assert read == len(figures.page_files(Study(project / "config.yaml")))
+    assert read == len(figures.page_files(Study.read(project / "config.yaml")))
 
 
 @pytest.mark.parametrize("width", [1300, 360])
@@ -180,7 +164,7 @@ def test_an_unfinished_study_has_a_report_of_what_is_there(project, tmp_path):
     for path in (root / "results/digits/figures/digits").iterdir():
         path.unlink()
     printed = make(root, "report")
-    assert "not in the report, for they are not there: digits;" in printed
+    assert "left out of the report because they do not exist: digits;" in printed
     text = (root / "results/digits/report.html").read_text()
     assert "figures/confusions/cnn.svg" in text
     assert "figures/digits/cnn.svg" not in text
