@@ -88,9 +88,7 @@ def starts(study: Study, logs: Path) -> pd.DataFrame:
 def resources(starts: pd.DataFrame, trained: pd.Series) -> pd.DataFrame:
     """Return one row per variant and sweep (``sweep.<name>``) that had jobs; docs/results.md describes the columns.
 
-    Args:
-        starts: All starts of jobs, as the function ``starts`` returns them.
-        trained: Seconds spent in training loops, by variant.
+    ``trained`` are the seconds spent in training loops, by variant.
     """
     groups = starts.assign(completed=starts["state"] == "COMPLETED").groupby(["dataset", "variant"], sort=False)
     table = groups.agg(

@@ -28,13 +28,7 @@ def fetch(dataset: str, entry: Mapping[str, Any], folder: Path, search_path: Seq
     """Put the four verified files of a data set into a folder.
 
     The folder named by an environment variable (MNIST_DIR for mnist) comes first, then the search path, then the
-    mirrors. A file that fails verification counts as missing.
-
-    Args:
-        dataset: Name of the data set.
-        entry: Its entry in the config: ``mirrors``, and ``files`` with name, shape and sha256.
-        folder: Where the files go, under the names of ``RAW_FILES``.
-        search_path: Folders that may have the files; ``~`` is expanded.
+    mirrors. A file that fails verification counts as missing. ``~`` in a folder is expanded.
 
     Raises:
         UserError: a file was not found anywhere; the message says why each place failed.
@@ -79,11 +73,7 @@ def _get(place: str, file: Mapping[str, Any], path: Path) -> None:
 
 
 def download(url: str, target: Path, most: int) -> None:
-    """Write the content of a URL to a file, with a progress bar on standard error.
-
-    Raises:
-        UserError: the server did not send the file, or sent more than ``most`` bytes.
-    """
+    """Write the content of a URL to a file, with a progress bar; raise UserError if it has more than ``most`` bytes."""
     retry = Retry(
         ATTEMPTS - 1,
         backoff_factor=0.5,

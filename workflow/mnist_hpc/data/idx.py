@@ -76,9 +76,7 @@ def decompress(path: Path, shape: tuple[int, ...]) -> bytes:
 def read(path: Path, file: Mapping[str, Any]) -> tuple[np.ndarray, str]:
     """Return the values of a gzipped IDX file, uint8, and the SHA-256 of its payload.
 
-    Args:
-        path: Gzipped IDX file.
-        file: The config's ``shape`` and, if known, ``sha256`` of the payload.
+    ``file`` has the config's ``shape`` and, if known, ``sha256`` of the payload.
 
     Raises:
         UserError: the file is missing, or its size, header or checksum is not what the config says.

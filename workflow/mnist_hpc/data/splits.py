@@ -16,15 +16,10 @@ from mnist_hpc.files import hdf5
 
 @dataclass(frozen=True)
 class Split:
-    """Labelled examples.
+    """Labelled examples."""
 
-    Attributes:
-        inputs: Grey levels 0 to 255, uint8 (N, 28, 28), or features, float32 (N, 2).
-        labels: Classes, counted from 0, uint8 (N,).
-    """
-
-    inputs: np.ndarray
-    labels: np.ndarray
+    inputs: np.ndarray  # grey levels 0 to 255, uint8 (N, 28, 28), or features, float32 (N, 2)
+    labels: np.ndarray  # classes, counted from 0, uint8 (N,)
 
 
 Splits = dict[str, Split]

@@ -23,18 +23,12 @@ MOST = 100
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of figure.
+    """A kind of figure."""
 
-    Attributes:
-        module: Module of this package that draws it.
-        category: Section of the report that shows it.
-        inputs: Returns the files it is drawn from.
-        subjects: Returns the variants or sweeps that have such a figure; None if there is one figure for all.
-    """
-
-    module: str
-    category: str
-    inputs: Callable[[Study], list[str]]
+    module: str  # the module of this package that draws it
+    category: str  # the section of the report that shows it
+    inputs: Callable[[Study], list[str]]  # returns the files it is drawn from
+    # Returns the variants or sweeps that have such a figure; None if there is one figure for all.
     subjects: Callable[[Study], list[str]] | None = None
 
 

@@ -82,12 +82,7 @@ def _draw_rows(axes: Any, group: pd.DataFrame, runs: pd.DataFrame, lecture: dict
 def against(variants: pd.DataFrame, dataset: str, column: str, label: str, path: Path) -> None:
     """Draw the test accuracy of each variant of a data set, with its 95 % interval, against a cost.
 
-    Args:
-        variants: The table variants.csv.
-        dataset: Name of the data set.
-        column: Column of the table with the cost.
-        label: Label of the cost's axis, with its unit.
-        path: SVG file to write.
+    ``column`` of the table variants.csv holds the cost, and ``label`` names it, with its unit.
     """
     shown = variants[(variants["dataset"] == dataset) & (variants["n"] > 0) & (variants[column] > 0)]
     shown = shown.sort_values("test_accuracy_mean", kind="stable").tail(figures.MOST)

@@ -25,23 +25,14 @@ LABEL_ERRORS = {
 
 @dataclass(frozen=True)
 class Hard:
-    """A test image that is hard to classify.
+    """A test image that is hard to classify."""
 
-    Attributes:
-        index: Its position in the test file.
-        image: Its pixels, uint8 (28, 28).
-        label: Its class in the test file.
-        predicted: The class with the highest mean probability over all seeds.
-        confidence: Mean probability of the predicted class.
-        wrong: Number of seeds that misclassify it.
-    """
-
-    index: int
-    image: np.ndarray
-    label: int
-    predicted: int
-    confidence: float
-    wrong: int
+    index: int  # its position in the test file
+    image: np.ndarray  # its pixels, uint8 (28, 28)
+    label: int  # its class in the test file
+    predicted: int  # the class with the highest mean probability over all seeds
+    confidence: float  # mean probability of the predicted class
+    wrong: int  # number of seeds that misclassify it
 
 
 def draw(study: Study, results: Path, kind: str) -> None:

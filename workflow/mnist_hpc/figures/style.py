@@ -45,13 +45,9 @@ STYLE: dict[Any, Any] = {
 
 @contextmanager
 def figure(path: Path, height: float, title: str, layout: str | None = "constrained") -> Iterator[mpl.figure.Figure]:
-    """Yield an empty figure in the common style; write it as SVG when the block succeeds.
+    """Yield an empty figure of this height (inches) in the common style; write it as SVG when the block succeeds.
 
-    Args:
-        path: SVG file to write.
-        height: Height of the figure, inches.
-        title: What the figure shows, of which data set, and the number of seeds.
-        layout: Layout engine of matplotlib.
+    The title says what the figure shows, of which data set, and the number of seeds.
     """
     with mpl.rc_context(STYLE):
         made = plt.figure(figsize=(WIDTH, height), layout=layout)

@@ -21,15 +21,7 @@ MOST_POINTS, MOST_BASES = 100_000, 100
 
 
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
-    """Return the study of a config after checking it.
-
-    Args:
-        path: config.yaml.
-        overrides: Values from the command line; a mapping changes only the keys it names.
-
-    Raises:
-        UserError: with the place, what was found and what was expected.
-    """
+    """Return the study of a config.yaml, with changes from the command line; raise UserError if it is not valid."""
     content = config.read(path, overrides)
     try:
         schema.validate(content)

@@ -30,11 +30,7 @@ StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _co
 
 
 def read_yaml(path: Path) -> Any:
-    """Return the content of a YAML file.
-
-    Raises:
-        UserError: the file is missing or not YAML, or a mapping has the same key twice.
-    """
+    """Return the content of a YAML file; raise UserError if it is not YAML, or a mapping has the same key twice."""
     try:
         return yaml.load(path.read_text(encoding="utf-8"), StrictLoader)  # noqa: S506  derives from SafeLoader
     except yaml.MarkedYAMLError as error:
@@ -47,10 +43,6 @@ def read_yaml(path: Path) -> Any:
 
 def read(path: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the config of a study, unchecked, with the known data sets and the overrides merged in level by level.
-
-    Args:
-        path: config.yaml.
-        overrides: Values from the command line; a mapping changes only the keys it names.
 
     Raises:
         UserError: the file is not YAML, or holds something else than keys with values.

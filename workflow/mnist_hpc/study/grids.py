@@ -18,26 +18,15 @@ RATES = {
 
 @dataclass(frozen=True)
 class Point:
-    """One point of a grid.
+    """One point of a grid."""
 
-    Attributes:
-        place: Its place in the order of the grid, from 0.
-        values: Values of the grid's keys.
-        specification: Specification of a variant with these values.
-    """
-
-    place: int
-    values: Mapping[str, Any]
-    specification: Mapping[str, Any]
+    place: int  # its place in the order of the grid, from 0
+    values: Mapping[str, Any]  # values of the grid's keys
+    specification: Mapping[str, Any]  # specification of a variant with these values
 
 
 def points(specification: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> list[Point]:
-    """Return all points of a grid, the values of its last key changing fastest.
-
-    Args:
-        specification: Specification of the variant that the sweep is about.
-        grid: Values to try, by key; see ``with_value``.
-    """
+    """Return all points of a grid over a variant, the values of its last key changing fastest; see ``with_value``."""
     found = []
     for place, combination in enumerate(itertools.product(*grid.values())):
         values = dict(zip(grid, combination, strict=True))
@@ -54,10 +43,7 @@ def with_values(specification: Mapping[str, Any], values: Mapping[str, Any]) -> 
 
 
 def without_values(specification: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """Return a specification without the values that each point of a grid replaces.
-
-    ``with_values`` makes of the result what it makes of the specification.
-    """
+    """Return a specification without the values that ``with_values`` replaces for each point of a grid."""
     kept = dict(specification)
     for key, values in grid.items():
         if key in ("steps", "epochs"):
@@ -105,10 +91,7 @@ def text(value: Any) -> Any:
 def with_value(specification: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
     """Return a specification with one key changed.
 
-    Args:
-        specification: Specification of a variant.
-        key: One of ``VARIED``; ``width``, the units of each Dense layer but the last; or an argument of the optimiser.
-        value: Its new value.
+    The key is one of ``VARIED``, ``width`` (the units of each Dense layer but the last), or an optimiser's argument.
     """
     changed = dict(specification)
     if key in ("steps", "epochs"):
@@ -133,12 +116,7 @@ def with_value(specification: Mapping[str, Any], key: str, value: Any) -> dict[s
 
 
 def shared(specification: Mapping[str, Any], packable: Sequence[str]) -> str:
-    """Return what points that can be trained together have in common, as JSON.
-
-    Args:
-        specification: Specification of a point.
-        packable: Keys of the specification or its optimiser in which the points may differ.
-    """
+    """Return what points that may differ in the ``packable`` keys have in common, as JSON."""
     ((name, arguments),) = specification["optimizer"].items()
     kept = {key: value for key, value in specification.items() if key not in (*packable, "optimizer")}
     kept["optimizer"] = {name: {key: value for key, value in arguments.items() if key not in packable}}

@@ -71,24 +71,17 @@ def _pair(value: Any) -> Sequence[int]:
 
 @dataclass(frozen=True)
 class Layer:
-    """What the project must know of a layer.
+    """What the project must know of a layer."""
 
-    Attributes:
-        shape: Returns the shape of one example after the layer, from its arguments and the shape before it.
-        image: Whether the layer needs inputs (rows, columns, channels).
-        packed: Whether settings trained together may have it: "before" their first Dense layer, where they share
-            their inputs, "anywhere", or not at all ("").
-        random: Whether it draws random numbers while training, which XLA would draw differently.
-        convolution: Whether its cost is that of a convolution.
-        augmentation: Whether it belongs into ``augmentation`` instead of ``layers``.
-    """
-
+    # Returns the shape of one example after the layer, from its arguments and the shape before it.
     shape: Callable[[Arguments, Shape], Shape] = _same
-    image: bool = False
+    image: bool = False  # whether it needs inputs (rows, columns, channels)
+    # Whether settings trained together may have it: "before" their first Dense layer, where they share their inputs,
+    # "anywhere", or not at all ("").
     packed: str = ""
-    random: bool = False
-    convolution: bool = False
-    augmentation: bool = False
+    random: bool = False  # whether it draws random numbers while training, which XLA would draw differently
+    convolution: bool = False  # whether its cost is that of a convolution
+    augmentation: bool = False  # whether it belongs into ``augmentation`` instead of ``layers``
 
 
 LAYERS: dict[str, Layer] = {
@@ -125,16 +118,7 @@ def names(layers: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def output_shape(layer: str, arguments: Arguments, shape: Shape) -> Shape:
-    """Return the shape of one example after a layer.
-
-    Args:
-        layer: Name of a layer of the table.
-        arguments: Keras' arguments.
-        shape: Shape of one example before it, as (28, 28, 1).
-
-    Raises:
-        UserError: the layer cannot work on this shape.
-    """
+    """Return the shape of one example after a layer; raise UserError if the layer cannot work on ``shape``."""
     if LAYERS[layer].image and len(shape) != 3:
         raise UserError(f"found an input of shape {shape}, expected (rows, columns, channels) for {layer}")
     return LAYERS[layer].shape(arguments, shape)

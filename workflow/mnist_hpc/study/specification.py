@@ -26,18 +26,14 @@ TRAINING_KEYS += ("augmentation", "dtype_policy", "threads")
 
 @dataclass(frozen=True)
 class Variant:
-    """A variant with all its keys, those of its base and the defaults included.
-
-    Attributes:
-        grid: Values that its sweep (``from_sweep``) tries, by key; empty without a sweep.
-    """
+    """A variant with all its keys, those of its base and the defaults included."""
 
     name: str
     dataset: str
     seeds: int
     keys: Mapping[str, Any]
     base: str | None = None
-    grid: Mapping[str, list[Any]] | None = None
+    grid: Mapping[str, list[Any]] | None = None  # the values that its sweep (``from_sweep``) tries, by key
 
     @property
     def from_sweep(self) -> str | None:
@@ -57,25 +53,15 @@ class Variant:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A grid of hyper-parameters over one variant.
-
-    Attributes:
-        name: Name of the sweep.
-        variant: Everything that the grid does not name comes from it; with the sweep's own threads and limits.
-        grid: Values to try, by key.
-        points: Places in the grid that are tried.
-        seeds: Seeds of each point.
-        jobs: Number of jobs that share it.
-        pack_mb: Memory that points trained together may take, MB.
-    """
+    """A grid of hyper-parameters over one variant."""
 
     name: str
-    variant: Variant
-    grid: Mapping[str, list[Any]]
-    points: list[int]
-    seeds: int
-    jobs: int
-    pack_mb: int
+    variant: Variant  # has all that the grid does not name, with the sweep's own threads and limits
+    grid: Mapping[str, list[Any]]  # values to try, by key
+    points: list[int]  # places in the grid that are tried
+    seeds: int  # number of seeds of each point
+    jobs: int  # number of jobs that share it
+    pack_mb: int  # memory that points trained together may take, MB
 
     @property
     def folder(self) -> str:
@@ -106,28 +92,19 @@ class Sweep:
 
 
 class Study:
-    """A whole study: data sets, variants, blocks, sweeps.
-
-    Attributes:
-        dataset: Name of the study's data set.
-        entries: IDX data sets by name.
-        search_path: Folders that may hold their files.
-        variants: Variants by name, in the order of the config.
-        ensembles: By name, the variants whose seeds are its members.
-        overrides: What the command line changed in the config, as JSON.
-    """
+    """A whole study: data sets, and variants and sweeps in the order of the config."""
 
     def __init__(self, content: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> None:
-        """Resolve the content of a config, see ``config.read``."""
+        """Resolve the content of a config, see ``config.read``; ``overrides`` are what the command line changed."""
         self.overrides = json.dumps(overrides or {}, sort_keys=True)
         self.dataset: str = content["dataset"]
-        self.entries: dict[str, Any] = content["datasets"]
-        self.search_path: list[str] = content.get("search_path", [])
+        self.entries: dict[str, Any] = content["datasets"]  # of IDX data sets
+        self.search_path: list[str] = content.get("search_path", [])  # folders that may hold their files
         self._seeds_per_job: int = content.get("seeds_per_job", 5)
         self.variants = {name: self._variant(name, content) for name in content["variants"]}
         self._sweeps: dict[str, Any] = content.get("sweeps", {})
         self._seeds: int = content["seeds"]
-        self.ensembles: dict[str, list[str]] = content.get("ensembles", {})
+        self.ensembles: dict[str, list[str]] = content.get("ensembles", {})  # the variants of each
 
     @classmethod
     def read(cls, path: Path, overrides: Mapping[str, Any] | None = None) -> "Study":

@@ -63,10 +63,7 @@ def resolved(study: Study, variant: str, results: Path) -> dict[str, Any] | None
 def runs(blocks: Iterable[Block], results: Path, identities: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
     """Return one row per variant and seed of the study, whether or not it has run.
 
-    Args:
-        blocks: Blocks of the study.
-        results: The folder ``results``.
-        identities: By variant, the hashes that a current result has; a row with other hashes is stale.
+    A row with other hashes than those of its variant in ``identities`` is stale.
 
     Raises:
         UserError: a metrics file is damaged or belongs to another block.

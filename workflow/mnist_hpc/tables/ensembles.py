@@ -33,9 +33,7 @@ class Pooled:
     def _correct(self, variants: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
         """Return which test images all members classify correctly by their mean probabilities, bool (N,).
 
-        Args:
-            variants: Names of variants of one data set.
-            seeds: Seeds of each variant; those that a variant does not have are left out.
+        The variants have one data set; seeds that a variant does not have are left out.
         """
         total: np.ndarray | float = 0.0
         labels = np.array([])

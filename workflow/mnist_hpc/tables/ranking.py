@@ -66,11 +66,8 @@ def read_best(path: Path) -> Row:
 def choose(parts: Sequence[Path], points: Path, best: Path, grid: dict[str, list[Any]]) -> Row:
     """Write all points of a sweep as one table, and the best point as JSON; return the best point.
 
-    Args:
-        parts: Tables of the sweep's jobs.
-        points: CSV file to write; its rows are sorted by point and seed.
-        best: JSON file to write: the values of the best point, its numbers, and the keys at the edge of the grid.
-        grid: Values to try, by key.
+    ``points`` has the rows of all parts, sorted by point and seed. ``best`` has the values of the best point, its
+    numbers, and the keys at the edge of the grid.
 
     Raises:
         UserError: a training failed in every point, or the parts belong to another grid.

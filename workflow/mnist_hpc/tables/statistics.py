@@ -20,10 +20,6 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
     If two classifiers are equally good, an image that only one of them classifies correctly is equally likely to be
     one of either: a binomial distribution with probability ½. The value is NaN if there is no such image.
-
-    Args:
-        only_first: Number of images that only the first classifies correctly.
-        only_second: Number of images that only the second classifies correctly.
     """
     together = only_first + only_second
     return float(stats.binomtest(only_first, together).pvalue) if together else float("nan")

@@ -16,13 +16,9 @@ STREAM = 0x5EED
 
 
 def augment(images: tf.Tensor, layers: Sequence[Mapping[str, Any]], seed: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-    """Return images that the layers have transformed at random.
+    """Return images, float32 (batch, rows, columns, channels), that layers have transformed at random.
 
-    Args:
-        images: Images, float32 (batch, rows, columns, channels).
-        layers: Keras layer names with their arguments, such as ``[{"RandomRotation": {"factor": 0.03}}]``.
-        seed: Seed of the run, int32.
-        step: Number of the step, int32.
+    The layers are Keras' names with arguments, such as ``[{"RandomRotation": {"factor": 0.03}}]``.
     """
     batch, rows, columns, _ = images.shape
     state = tf.stack([seed + STREAM, step])

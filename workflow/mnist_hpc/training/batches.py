@@ -22,13 +22,6 @@ def batch_indices(seed: int, examples: int, batch: int, first: int, last: int) -
 
     The batches are cut from one endless stream, in which each epoch is a new permutation of the training examples, as
     in the lecture's ``next_batch``. The permutation depends on seed and epoch alone.
-
-    Args:
-        seed: Seed of the run.
-        examples: Number of training examples.
-        batch: Examples per step.
-        first: Number of the first step, from 0.
-        last: Number of the step after the last.
     """
     begin, end = first * batch, last * batch
     epochs = range(begin // examples, -(-end // examples))

@@ -24,15 +24,10 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Checkpoint of one seed.
-
-    Attributes:
-        path: HDF5 file.
-        seconds: Time between two saves.
-    """
+    """Checkpoint of one seed: an HDF5 file."""
 
     path: Path
-    seconds: float = 60.0
+    seconds: float = 60.0  # between two saves
 
     @property
     def _place(self) -> str:

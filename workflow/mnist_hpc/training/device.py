@@ -16,11 +16,7 @@ HIDDEN = ("sklearn", "matplotlib", "pandas", "scipy")
 def prepare(threads: int, *, require_gpu: bool = False) -> str:
     """Import TensorFlow with the job's threads and return its device: "GPU <model>" or "CPU <model>".
 
-    Call it once, before any module that imports TensorFlow.
-
-    Args:
-        threads: CPU threads of the job, 1 or more. Equal threads give bit-identical results.
-        require_gpu: Whether to fail if TensorFlow sees no GPU.
+    Call it once, before any module that imports TensorFlow. Equal threads give bit-identical results.
 
     Raises:
         UserError: a GPU is required and none is visible.

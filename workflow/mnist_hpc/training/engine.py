@@ -23,26 +23,15 @@ from mnist_hpc.training import device
 
 @dataclass(frozen=True)
 class Engine:
-    """How a loop is compiled.
+    """How a loop is compiled."""
 
-    Attributes:
-        whole: Whether the whole loop is one XLA program.
-        update: Whether the optimiser's part of a step is one.
-        dtype_policy: Keras' name of the precision: float32, or mixed_bfloat16 (float32 weights).
-    """
-
-    whole: bool
-    update: bool
-    dtype_policy: str
+    whole: bool  # whether the whole loop is one XLA program
+    update: bool  # whether the optimiser's part of a step is one
+    dtype_policy: str  # Keras' name of the precision: float32, or mixed_bfloat16 (float32 weights)
 
 
 def choose(specification: Mapping[str, Any], threads: int) -> Engine:
-    """Return how to compile the loop of a variant on the device that TensorFlow sees.
-
-    Args:
-        specification: Specification of the variant; its ``dtype_policy`` holds if the device supports it.
-        threads: CPU threads of the job.
-    """
+    """Return how to compile the loop of a variant on the device that TensorFlow sees, with its precision if it can."""
     layers = names(specification["layers"])
     dense = not any(LAYERS[name].convolution for name in layers)
     # XLA draws other random numbers, so results would depend on the engine by more than rounding.

@@ -21,15 +21,8 @@ def evaluate(
 ) -> dict[int, dict[str, Any]]:
     """Return the results of each seed on the test set; failed seeds are left out.
 
-    Args:
-        specification: Specification of the models, as read from their file.
-        trained: Models by seed.
-        test: All test examples.
-        classes: Number of classes.
-
-    Returns:
-        By seed: ``test_accuracy`` (fraction), ``test_loss`` (mean per example), ``probabilities`` float32 (N, classes)
-        and ``confusion`` int64 (classes, classes). For SquaredError the probabilities are independent sigmoid outputs.
+    These are ``test_accuracy`` (fraction), ``test_loss`` (mean per example), ``probabilities`` float32 (N, classes)
+    and ``confusion`` int64 (classes, classes). For SquaredError the probabilities are independent sigmoid outputs.
     """
     model = models.build(specification["layers"], specification["input_shape"], seed=0)
     (name,) = specification["loss"]

@@ -24,26 +24,10 @@ CAPACITY = 200_000
 
 
 class Loop:
-    """A model with its optimiser, and the compiled functions that train and validate it.
-
-    Attributes:
-        engine: How it is compiled.
-        settings: Number of settings that are trained, 1.
-        steps: Steps of a run.
-        batch: Examples per step.
-        examples: Number of training examples.
-        model: The Keras model.
-        parameters: Number of trainable weights of the model.
-    """
+    """A model with its optimiser, and the compiled functions that train and validate it."""
 
     def __init__(self, specification: Mapping[str, Any], train: Split, engine: Engine) -> None:
-        """Build; the first calls compile the functions.
-
-        Args:
-            specification: Specification of the variant.
-            train: Training examples.
-            engine: How to compile.
-        """
+        """Build; the first calls compile the functions."""
         self.engine = engine
         self.settings = 1
         self.examples = len(train.labels)

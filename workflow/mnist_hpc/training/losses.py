@@ -36,10 +36,8 @@ LOSSES: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
 def smoothed(name: str, arguments: Mapping[str, Any]) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Return the loss that a training minimises.
 
-    Args:
-        name: Name of the loss.
-        arguments: ``label_smoothing`` s turns the labels T into (1 - s) T + s / classes, as in Keras (C. Szegedy et
-            al., arXiv 1512.00567).
+    ``label_smoothing`` s turns the labels T into (1 - s) T + s / classes, as in Keras (C. Szegedy et al., arXiv
+    1512.00567).
     """
     smoothing = arguments.get("label_smoothing", 0.0)
     if not smoothing:

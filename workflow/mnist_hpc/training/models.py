@@ -136,9 +136,7 @@ def set_weights(model: keras.Model, values: dict[str, np.ndarray]) -> None:
 def load(path: Path | str, seed: int | None = None) -> keras.Model:
     """Return a trained model: images float32 (N, 28, 28, 1) from 0 to 1 in, logits float32 (N, classes) out.
 
-    Args:
-        path: A ``models.h5`` of this project.
-        seed: One of its seeds; the first if None.
+    ``path`` is a ``models.h5`` of this project; the seed is its first if None.
 
     Raises:
         UserError: no such file or seed, the training of that seed failed, or the weights do not fit the layers.

@@ -17,15 +17,10 @@ from mnist_hpc.files import hdf5
 
 @dataclass(frozen=True)
 class Model:
-    """One trained seed.
+    """One trained seed."""
 
-    Attributes:
-        facts: Status, steps, seconds and other facts of the run, as a JSON object.
-        weights: Weights by Keras variable path; empty if the training failed.
-    """
-
-    facts: dict[str, Any]
-    weights: dict[str, np.ndarray]
+    facts: dict[str, Any]  # status, steps, seconds and other facts of the run, as a JSON object
+    weights: dict[str, np.ndarray]  # by Keras variable path; empty if the training failed
 
 
 def write_models(path: Path, specification: Mapping[str, Any], models: Mapping[int, Model]) -> None:

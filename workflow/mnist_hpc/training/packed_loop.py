@@ -26,12 +26,7 @@ class PackedLoop:
     most_steps = 2**31 - 1
 
     def __init__(self, specifications: Sequence[Mapping[str, Any]], train: Split) -> None:
-        """Build.
-
-        Args:
-            specifications: Specifications of K settings that differ in ``packing.free_keys`` alone.
-            train: Training examples.
-        """
+        """Build the training of K settings that differ in ``packing.free_keys`` alone."""
         first = specifications[0]
         self._layers, self._shape = first["layers"], models.input_shape(train)
         self.settings = len(specifications)

@@ -59,12 +59,7 @@ def free_keys(specification: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def bytes_per_setting(specification: Mapping[str, Any], shape: tuple[int, ...]) -> int:
-    """Return roughly how much memory one setting of a pack takes, bytes.
-
-    Args:
-        specification: Specification of the variant.
-        shape: Shape of one example.
-    """
+    """Return roughly how much memory one setting of a pack takes, bytes, for examples of this shape."""
     widths = [layer["Dense"]["units"] for layer in specification["layers"] if "Dense" in layer]
     weights = sum((inputs + 1) * units for inputs, units in zip([math.prod(shape), *widths], widths, strict=False))
     batch = specification["batch_size"] if specification["batch_size"] != "full" else 60_000
@@ -73,25 +68,16 @@ def bytes_per_setting(specification: Mapping[str, Any], shape: tuple[int, ...]) 
 
 @dataclass(frozen=True)
 class Pack:
-    """Points that are trained together with one seed.
+    """Points that are trained together with one seed."""
 
-    Attributes:
-        settings: The points in groups; those of a group differ in their steps alone.
-        seed: Seed of all of them.
-    """
-
-    settings: tuple[tuple[Point, ...], ...]
+    settings: tuple[tuple[Point, ...], ...]  # groups of points that differ in their steps alone
     seed: int
 
 
 def packs(points: Sequence[Point], seeds: int, shape: tuple[int, ...], memory: int) -> list[Pack]:
     """Return the packs of a sweep, always the same and in the same order, whatever the number of jobs.
 
-    Args:
-        points: Points of the grid.
-        seeds: Number of seeds, counted from 0.
-        shape: Shape of one example.
-        memory: Memory that a pack may take, bytes; it holds at least one setting.
+    A pack may take so much memory (bytes) for examples of this shape; it holds at least one setting.
     """
     groups: dict[str, dict[str, list[Point]]] = {}
     for point in points:

@@ -16,29 +16,20 @@ Row = dict[str, Any]
 class Run:
     """How far the training with one seed has come; together with the variables, all that a resumed run needs.
 
-    Attributes:
-        steps: Steps to do in all.
-        jobs: Number in the batch system of each process that worked on the run; empty outside of one.
-        step: Steps done.
-        seconds: Time spent in them.
-        limits: Loss of each setting above which it has diverged.
-        failed: By setting (as text, for JSON), the step in which it diverged, counted from 1.
-        rows: Learning curve: step, epoch, train_seconds, and lists over the settings of train_loss, train_accuracy
-            (means over the steps since the row before, as the model saw them, with dropout), validation_loss and
-            validation_accuracy (over all validation examples).
-        started: When the first process began, UTC.
-        facts: What is recorded of a finished run; empty before.
+    The rows are the learning curve: step, epoch, train_seconds, and lists over the settings of train_loss,
+    train_accuracy (means over the steps since the row before, as the model saw them, with dropout), validation_loss and
+    validation_accuracy (over all validation examples).
     """
 
-    steps: int
-    jobs: list[str] = field(default_factory=list)
-    step: int = 0
-    seconds: float = 0.0
-    limits: list[float] = field(default_factory=list)
-    failed: dict[str, int] = field(default_factory=dict)
+    steps: int  # to do in all
+    jobs: list[str] = field(default_factory=list)  # of the batch system that worked on the run
+    step: int = 0  # steps done
+    seconds: float = 0.0  # spent in them
+    limits: list[float] = field(default_factory=list)  # loss of each setting above which it has diverged
+    failed: dict[str, int] = field(default_factory=dict)  # by setting, as text, the step in which it diverged, from 1
     rows: list[Row] = field(default_factory=list)
-    started: str = field(default_factory=now)
-    facts: dict[str, Any] = field(default_factory=dict)
+    started: str = field(default_factory=now)  # when the first process began, UTC
+    facts: dict[str, Any] = field(default_factory=dict)  # what is recorded of a finished run; empty before
 
     def result(self, step: int, setting: int = 0) -> Row:
         """Return what one setting had reached after a step: ``status``, and the values of that row if it is "ok"."""

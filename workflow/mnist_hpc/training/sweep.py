@@ -30,15 +30,7 @@ def train(
 ) -> list[dict[str, Any]]:
     """Train packs, and return a row for each point and seed with its values, steps, status and validation.
 
-    Args:
-        packs: What to train, in this order.
-        train: Training examples.
-        validation: Validation examples.
-        folder: Folder for checkpoints of this sweep, data and code alone.
-        report: Receives lines of progress.
-        stop: Asked about every second; True ends the training.
-        threads: CPU threads of the job.
-        checkpoint_seconds: Seconds between two checkpoints.
+    ``folder`` holds checkpoints of this sweep, data and code alone; ``report`` and ``stop`` are those of ``Trainer``.
 
     Raises:
         Interrupted: ``stop`` returned True; what was done is saved.

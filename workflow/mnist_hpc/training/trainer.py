@@ -27,12 +27,7 @@ FIRST_CALL = 10
 
 
 class Trainer:
-    """Trains a compiled loop, of one model or of K settings of a model, with one seed after the other.
-
-    Attributes:
-        loop: The compiled loop.
-        compile_seconds: Tracing and first call, paid once.
-    """
+    """Trains a compiled loop, of one model or of K settings of a model, with one seed after the other."""
 
     def __init__(
         self,
@@ -44,11 +39,10 @@ class Trainer:
         """Compile.
 
         Args:
-            loop: What to train.
+            loop: Compiled loop.
             validation: Validation examples.
             validated: Steps after which to validate; those of ``history_steps`` if None.
-            origin: Facts that all runs of this process share, as device and versions; "job" is its number in the
-                batch system.
+            origin: Facts that all runs of this process share, as device, versions and "job", its batch job's number.
         """
         self.loop = loop
         self._validation = validation
@@ -60,7 +54,7 @@ class Trainer:
         begin = time.perf_counter()
         loop.run(0, 0, 1)
         loop.validate(validation)
-        self.compile_seconds = time.perf_counter() - begin
+        self.compile_seconds = time.perf_counter() - begin  # tracing and first call, paid once
 
     def _nothing(self) -> tuple[np.ndarray, np.ndarray]:
         empty = np.empty((0, self.loop.settings), np.float32)

@@ -13,10 +13,6 @@ from mnist_hpc.study.layout import RAW_FILES
 def load(entry: Mapping[str, Any], folder: Path) -> tuple[Splits, dict[str, str]]:
     """Return the splits of an IDX data set; validation is the first part of the training file.
 
-    Args:
-        entry: Entry of the config's ``datasets``: ``files`` with shape and sha256, ``classes``, ``validation``.
-        folder: Folder of the raw files, under the names of ``RAW_FILES``.
-
     Raises:
         UserError: a file is damaged, or a label is not one of the classes.
     """
