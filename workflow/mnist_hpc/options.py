@@ -24,6 +24,24 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of all results")
 
 
+def add_paths(parser: argparse.ArgumentParser, **meanings: str) -> None:
+    """Add required options that name a file or folder each."""
+    for name, meaning in meanings.items():
+        parser.add_argument(f"--{name}", type=Path, required=True, help=meaning)
+
+
+def add_names(parser: argparse.ArgumentParser, **meanings: str) -> None:
+    """Add required options that are text each."""
+    for name, meaning in meanings.items():
+        parser.add_argument(f"--{name}", required=True, help=meaning)
+
+
+def add_json(parser: argparse.ArgumentParser, **meanings: str) -> None:
+    """Add required options that are JSON each."""
+    for name, meaning in meanings.items():
+        parser.add_argument(f"--{name}", type=json_value, required=True, metavar="JSON", help=meaning)
+
+
 def add_job(parser: argparse.ArgumentParser) -> None:
     """Add the options of a stage that runs as a job of its own."""
     parser.add_argument("--threads", type=count, default=1, help="CPU threads")

@@ -64,11 +64,7 @@ def _row(number: str, values: dict[str, str]) -> dict[str, Any]:
 
 
 def starts(study: Study, logs: Path) -> pd.DataFrame:
-    """Return one row, with ``JOB_COLUMNS``, for each time that a job of the study ran, in the study's order.
-
-    Raises:
-        UserError: no log is of a job of the study, or accounting does not know the jobs.
-    """
+    """Return one row, with ``JOB_COLUMNS``, for each time that a job of the study ran, in the study's order."""
     datasets = {name: variant.dataset for name, variant in study.variants.items()}
     datasets |= {f"sweep.{name}": sweep.variant.dataset for name, sweep in study.sweeps.items()}
     works = {number: work for number, work in numbers(logs).items() if work.name in datasets}

@@ -11,11 +11,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def image() -> Path | None:
-    """Return the image that the environment variable names, or None if there is none.
-
-    Raises:
-        UserError: the image does not exist.
-    """
+    """Return the image that the environment variable names, if any; raise UserError if it does not exist."""
     name = os.environ.get(VARIABLE)
     if name and not Path(name).is_file():
         raise UserError(f"{VARIABLE}: {name} does not exist; correct the variable, or unset it")

@@ -12,7 +12,7 @@ from mnist_hpc.training import device
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     options.add_gpu(parser)
-    parser.add_argument("--answer", type=Path, required=True, help="JSON file to write, on the shared file system")
+    options.add_paths(parser, answer="JSON file to write, on the shared file system")
 
 
 def run(require_gpu: int, answer: Path) -> None:

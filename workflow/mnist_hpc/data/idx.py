@@ -35,11 +35,7 @@ def encode(array: np.ndarray) -> bytes:
 
 
 def decode(payload: bytes, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the payload's values, uint8 of exactly the expected shape.
-
-    Raises:
-        UserError: the header or the length does not match a uint8 array of this shape.
-    """
+    """Return the payload's values, uint8; raise UserError if header or length do not match this shape."""
     dimensions = payload[3] if len(payload) > 3 else 0
     start = 4 + 4 * dimensions
     if payload[:3] != bytes([0, 0, UNSIGNED_BYTE]) or len(payload) < start:
@@ -53,11 +49,7 @@ def decode(payload: bytes, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def decompress(path: Path, shape: tuple[int, ...]) -> bytes:
-    """Return the payload of a gzipped IDX file, reading at most one byte more than this shape needs.
-
-    Raises:
-        UserError: the file is not gzip, is damaged or cut short, or is larger than the shape allows.
-    """
+    """Return the payload of a gzipped IDX file; raise UserError if it is damaged or larger than the shape allows."""
     limit = size(shape)
     try:
         with gzip.open(path) as stream:
@@ -76,10 +68,7 @@ def decompress(path: Path, shape: tuple[int, ...]) -> bytes:
 def read(path: Path, file: Mapping[str, Any]) -> tuple[np.ndarray, str]:
     """Return the values of a gzipped IDX file, uint8, and the SHA-256 of its payload.
 
-    ``file`` has the config's ``shape`` and, if known, ``sha256`` of the payload.
-
-    Raises:
-        UserError: the file is missing, or its size, header or checksum is not what the config says.
+    ``file`` has the config's ``shape`` and, if known, ``sha256`` of the payload; raise UserError if they do not match.
     """
     shape = tuple(file["shape"])
     payload = decompress(path, shape)

@@ -13,10 +13,7 @@ def read_digit(path: Path) -> np.ndarray:
 
     The picture is converted to grey, inverted if its border is bright, cropped to what stands out from the background
     (more than a quarter of the brightest value), scaled to fit a 20×20 box and shifted so that its centre of mass is in
-    the middle, as http://yann.lecun.com/exdb/mnist/ describes.
-
-    Raises:
-        UserError: the file is not a picture, or the picture is empty.
+    the middle, as http://yann.lecun.com/exdb/mnist/ describes. Raise UserError if it is not a picture, or is empty.
     """
     try:
         with Image.open(path) as picture:

@@ -33,11 +33,7 @@ def write_split(group: h5py.Group, split: Split) -> None:
 
 
 def read_split(group: h5py.Group) -> Split:
-    """Read into memory what ``write_split`` wrote.
-
-    Raises:
-        UserError: the shapes or types are not those of ``Split``, there is no example, or a value is not finite.
-    """
+    """Return what ``write_split`` wrote; raise UserError if it is not a ``Split``, is empty, or is not finite."""
     kind, dtype = ("images", np.uint8) if "images" in group else ("features", np.float32)
     inputs, labels = group[kind], group["labels"]
     valid = inputs.dtype == dtype and inputs.shape[1:] == ((28, 28) if kind == "images" else (2,))
@@ -53,17 +49,13 @@ def read_split(group: h5py.Group) -> Split:
 
 
 def read_training(path: Path) -> tuple[dict[str, Any], Split, Split]:
-    """Return the attributes of ``train.h5``, and its training and validation examples.
-
-    Raises:
-        UserError: the file is missing or damaged, or a label is not one of the classes.
-    """
+    """Return the attributes of ``train.h5``, and its training and validation examples; raise UserError if damaged."""
     attributes, (train, validation) = _read(path, "train", "validation")
     return attributes, train, validation
 
 
 def read_test(path: Path) -> tuple[dict[str, Any], Split]:
-    """Return the attributes of ``test.h5`` and its examples; raise as ``read_training`` does."""
+    """Return the attributes of ``test.h5`` and its examples; raise UserError if damaged."""
     attributes, (test,) = _read(path, "/")
     return attributes, test
 

@@ -27,11 +27,7 @@ def write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]])
 
 
 def read(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a table as text, by column.
-
-    Raises:
-        UserError: the file is not a table that ``write`` wrote, or was changed since.
-    """
+    """Return the rows of a table as text, by column; raise UserError if it is not as ``write`` wrote it."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             columns, *lines = [*csv.reader(file, strict=True)] or [[]]

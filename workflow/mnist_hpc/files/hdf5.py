@@ -37,10 +37,7 @@ def writing(path: Path, attributes: Mapping[str, Any]) -> Iterator[h5py.File]:
 def reading(path: Path, **expected: str) -> Iterator[h5py.File]:
     """Yield an HDF5 file for reading, whether or not it is locked. The block must do nothing but read.
 
-    ``expected`` are root attributes that the file must have.
-
-    Raises:
-        UserError: the file is missing, damaged, or belongs to something else, or the block fails.
+    Raise UserError if the file is missing or damaged, has not the expected root attributes, or the block fails.
     """
     try:
         content = path.read_bytes()

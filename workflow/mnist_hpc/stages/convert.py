@@ -19,22 +19,14 @@ from mnist_hpc.files import hdf5
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this stage."""
-    parser.add_argument("--dataset", required=True, help="name of the data set")
-    parser.add_argument("--source", required=True, help="module of mnist_hpc.data.sources that loads it")
-    parser.add_argument(
-        "--entry", type=options.json_value, required=True, metavar="JSON", help="its entry in the config"
-    )
-    parser.add_argument(
-        "--folder", type=Path, required=True, help="folder of the raw files; the HDF5 files go there too"
-    )
+    source = "module of mnist_hpc.data.sources that loads it"
+    options.add_names(parser, dataset="name of the data set", source=source)
+    options.add_json(parser, entry="its entry in the config")
+    options.add_paths(parser, folder="folder of the raw files; the HDF5 files go there too")
 
 
 def run(dataset: str, source: str, entry: dict[str, Any], folder: Path) -> None:
-    """Load a data set from its source and write both files.
-
-    Raises:
-        UserError: a raw file is damaged, or a label is not one of the classes.
-    """
+    """Load a data set from its source and write both files; raise UserError if a raw file is damaged."""
     # By name, so that the code hash of a data set covers its own source only.
     splits, facts = import_module(f"mnist_hpc.data.sources.{source}").load(entry, folder)
     attributes = {"dataset": dataset, "classes": entry["classes"], "data_hash": _hash(splits), **facts}

@@ -17,11 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(config: Path, overrides: dict[str, Any], results: Path, figure: str) -> None:
-    """Draw every figure of a kind that the study has.
-
-    Raises:
-        UserError: there is no such kind, or what it is drawn from cannot be read.
-    """
+    """Draw every figure of a kind; raise UserError if there is no such kind, or its inputs cannot be read."""
     if figure not in figures.KINDS:
         raise UserError(f"--figure: found {figure!r}, expected one of {', '.join(figures.KINDS)}")
     kind = figures.KINDS[figure]

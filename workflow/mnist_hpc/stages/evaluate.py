@@ -15,19 +15,13 @@ from mnist_hpc.training.models_file import read_models
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this stage."""
-    parser.add_argument("--models", type=Path, required=True, help="models.h5")
-    parser.add_argument("--data", type=Path, required=True, help="test.h5")
-    parser.add_argument("--metrics", type=Path, required=True, help="metrics.csv to write")
-    parser.add_argument("--predictions", type=Path, required=True, help="predictions.h5 to write")
+    options.add_paths(parser, models="models.h5", data="test.h5")
+    options.add_paths(parser, metrics="metrics.csv to write", predictions="predictions.h5 to write")
     options.add_job(parser)
 
 
 def run(models: Path, data: Path, metrics: Path, predictions: Path, threads: int, code_hash: str) -> None:
-    """Write the predictions of every seed, and one row of metrics per seed.
-
-    Raises:
-        UserError: a file cannot be read, or the models were trained on other data.
-    """
+    """Write predictions, and one row of metrics per seed; raise UserError if the models belong to other data."""
     header, trained = read_models(models)
     attributes, test = read_test(data)
     if attributes["data_hash"] != header["data_hash"]:

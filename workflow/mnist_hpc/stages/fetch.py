@@ -10,14 +10,11 @@ from mnist_hpc.data import download
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this stage."""
-    parser.add_argument("--dataset", required=True, help="name of the data set")
-    parser.add_argument(
-        "--entry", type=options.json_value, required=True, metavar="JSON", help="its entry in the config"
-    )
-    parser.add_argument(
-        "--search-path", nargs="*", default=[], metavar="FOLDER", help="folders that may have the files"
-    )
-    parser.add_argument("--folder", type=Path, required=True, help="folder to write the files to")
+    options.add_names(parser, dataset="name of the data set")
+    options.add_json(parser, entry="its entry in the config")
+    options.add_paths(parser, folder="folder to write the files to")
+    text = "folders that may have the files"
+    parser.add_argument("--search-path", nargs="*", default=[], metavar="FOLDER", help=text)
 
 
 def run(dataset: str, entry: dict[str, Any], search_path: list[str], folder: Path) -> None:

@@ -14,20 +14,13 @@ from mnist_hpc.tables import ranking
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this stage."""
     parser.add_argument("--parts", type=Path, nargs="+", required=True, help="CSV files of the sweep's jobs")
-    parser.add_argument(
-        "--sweep", type=options.json_value, required=True, metavar="JSON", help="specification, grid, seeds, ..."
-    )
-    parser.add_argument("--points", type=Path, required=True, help="points.csv to write")
-    parser.add_argument("--best", type=Path, required=True, help="best.json to write")
+    options.add_json(parser, sweep="specification, grid, seeds, ...")
+    options.add_paths(parser, points="points.csv to write", best="best.json to write")
     parser.add_argument("--remove-state", type=Path, required=True, metavar="STATE", help="checkpoints to remove")
 
 
 def run(parts: list[Path], sweep: dict[str, Any], points: Path, best: Path, remove_state: Path) -> None:
-    """Write points.csv and best.json, then remove the checkpoints of the sweep.
-
-    Raises:
-        UserError: a part is damaged or belongs to another grid, or every point has a failed training.
-    """
+    """Write points.csv and best.json, then remove the checkpoints of the sweep; raise UserError as ``choose``."""
     chosen = ranking.choose(parts, points, best, dict(sweep["grid"]))
     shutil.rmtree(remove_state, ignore_errors=True)
     remove_empty(remove_state.parent, levels=2)

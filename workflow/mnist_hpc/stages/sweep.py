@@ -15,15 +15,10 @@ from mnist_hpc.training import device, signals
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this stage."""
-    parser.add_argument("--data", type=Path, required=True, help="train.h5")
-    parser.add_argument("--name", required=True, help="name of the sweep")
-    parser.add_argument("--variant", required=True, help="name of the variant it is about")
-    parser.add_argument(
-        "--sweep", type=options.json_value, required=True, metavar="JSON", help="specification, grid, seeds, ..."
-    )
+    options.add_paths(parser, data="train.h5", points="CSV file to write", state="folder for checkpoints")
+    options.add_names(parser, name="name of the sweep", variant="name of the variant it is about")
+    options.add_json(parser, sweep="specification, grid, seeds, ...")
     parser.add_argument("--part", type=options.part, default=(1, 1), metavar="K/N", help="train part K of N")
-    parser.add_argument("--points", type=Path, required=True, help="CSV file to write")
-    parser.add_argument("--state", type=Path, required=True, help="folder for checkpoints")
     options.add_training(parser)
 
 

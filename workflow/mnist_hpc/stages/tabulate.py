@@ -19,11 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(config: Path, overrides: dict[str, Any], results: Path, train_hash: str, evaluate_hash: str) -> None:
-    """Write all tables, print a summary, and remove the checkpoints of the runs that the tables hold.
-
-    Raises:
-        UserError: the config or a result cannot be read.
-    """
+    """Write all tables, print a summary, and remove the checkpoints of the runs that the tables hold."""
     begin = provenance.now()
     study = Study.read(config, overrides)
     identities = collect.identities(study, results, train_hash, evaluate_hash)

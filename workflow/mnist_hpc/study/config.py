@@ -42,11 +42,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def read(path: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the config of a study, unchecked, with the known data sets and the overrides merged in level by level.
-
-    Raises:
-        UserError: the file is not YAML, or holds something else than keys with values.
-    """
+    """Return the config of a study, unchecked, with the known data sets and the overrides merged in level by level."""
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: found {type(content).__name__}, expected keys with values, as 'dataset: mnist'")

@@ -63,10 +63,8 @@ def resolved(study: Study, variant: str, results: Path) -> dict[str, Any] | None
 def runs(blocks: Iterable[Block], results: Path, identities: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
     """Return one row per variant and seed of the study, whether or not it has run.
 
-    A row with other hashes than those of its variant in ``identities`` is stale.
-
-    Raises:
-        UserError: a metrics file is damaged or belongs to another block.
+    A row with other hashes than those of its variant in ``identities`` is stale. Raise UserError if a metrics file is
+    damaged or belongs to another block.
     """
     rows = []
     for block in blocks:

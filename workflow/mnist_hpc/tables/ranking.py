@@ -67,10 +67,8 @@ def choose(parts: Sequence[Path], points: Path, best: Path, grid: dict[str, list
     """Write all points of a sweep as one table, and the best point as JSON; return the best point.
 
     ``points`` has the rows of all parts, sorted by point and seed. ``best`` has the values of the best point, its
-    numbers, and the keys at the edge of the grid.
-
-    Raises:
-        UserError: a training failed in every point, or the parts belong to another grid.
+    numbers, and the keys at the edge of the grid. Raise UserError if a training failed in every point, or the parts
+    belong to another grid.
     """
     rows = sorted((row for part in parts for row in read(part)), key=lambda row: (int(row["point"]), int(row["seed"])))
     ranked, combinations = rank(rows), list(itertools.product(*grid.values()))

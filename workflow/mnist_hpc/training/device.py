@@ -16,10 +16,8 @@ HIDDEN = ("sklearn", "matplotlib", "pandas", "scipy")
 def prepare(threads: int, *, require_gpu: bool = False) -> str:
     """Import TensorFlow with the job's threads and return its device: "GPU <model>" or "CPU <model>".
 
-    Call it once, before any module that imports TensorFlow. Equal threads give bit-identical results.
-
-    Raises:
-        UserError: a GPU is required and none is visible.
+    Call it once, before any module that imports TensorFlow. Equal threads give bit-identical results. Raise
+    UserError if a GPU is required and none is visible.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")

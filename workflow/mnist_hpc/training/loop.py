@@ -71,11 +71,7 @@ class Loop:
     @property
     def facts(self) -> dict[str, Any]:
         """What is recorded of every run."""
-        return {
-            "parameters": self.parameters,
-            "batch_size": self.batch,
-            "dtype_policy": self.engine.dtype_policy,
-        }
+        return {"parameters": self.parameters, "batch_size": self.batch, "dtype_policy": self.engine.dtype_policy}
 
     def start(self, seed: int) -> None:
         """Set model and optimiser to the state in which a run of this seed begins."""

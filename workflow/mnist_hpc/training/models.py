@@ -136,10 +136,8 @@ def set_weights(model: keras.Model, values: dict[str, np.ndarray]) -> None:
 def load(path: Path | str, seed: int | None = None) -> keras.Model:
     """Return a trained model: images float32 (N, 28, 28, 1) from 0 to 1 in, logits float32 (N, classes) out.
 
-    ``path`` is a ``models.h5`` of this project; the seed is its first if None.
-
-    Raises:
-        UserError: no such file or seed, the training of that seed failed, or the weights do not fit the layers.
+    ``path`` is a ``models.h5`` of this project; the seed is its first if None. Raise UserError if there is no such file
+    or seed, the training of that seed failed, or the weights do not fit the layers.
     """
     specification, trained = read_models(Path(path))
     seed = min(trained) if seed is None else seed

@@ -34,11 +34,7 @@ def write_models(path: Path, specification: Mapping[str, Any], models: Mapping[i
 
 
 def read_models(path: Path) -> tuple[dict[str, Any], dict[int, Model]]:
-    """Return the specification of the models in a file, and the models by seed.
-
-    Raises:
-        UserError: the file is missing or damaged, or a weight is not finite.
-    """
+    """Return the models in a file by seed, and their specification; raise UserError if it is missing or damaged."""
     with hdf5.reading(path) as file:
         models = {
             int(name.removeprefix("seed-")): Model(

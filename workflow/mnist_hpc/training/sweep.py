@@ -30,10 +30,8 @@ def train(
 ) -> list[dict[str, Any]]:
     """Train packs, and return a row for each point and seed with its values, steps, status and validation.
 
-    ``folder`` holds checkpoints of this sweep, data and code alone; ``report`` and ``stop`` are those of ``Trainer``.
-
-    Raises:
-        Interrupted: ``stop`` returned True; what was done is saved.
+    ``folder`` holds checkpoints of this sweep, data and code alone; ``report`` and ``stop`` are those of ``Trainer``,
+    which raises Interrupted.
     """
     trainer: Trainer | None = None
     rows = []

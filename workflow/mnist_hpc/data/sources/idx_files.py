@@ -11,11 +11,7 @@ from mnist_hpc.study.layout import RAW_FILES
 
 
 def load(entry: Mapping[str, Any], folder: Path) -> tuple[Splits, dict[str, str]]:
-    """Return the splits of an IDX data set; validation is the first part of the training file.
-
-    Raises:
-        UserError: a file is damaged, or a label is not one of the classes.
-    """
+    """Return the splits of an IDX data set; validation is the first part of the training file."""
     arrays, hashes = {}, {}
     for key, file in entry["files"].items():
         path = folder / RAW_FILES[key]
