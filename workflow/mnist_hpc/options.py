@@ -11,16 +11,11 @@ import yaml
 from mnist_hpc.errors import UserError
 
 
-def add_study(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name a study's config and change keys of it."""
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a command that reads the results of a study: its config, changed keys of it, the folder."""
     parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="the study's config.yaml")
     text = "config keys to change, like Snakemake's --config"
     parser.add_argument("--set", dest="overrides", type=_pair, nargs="*", default=[], metavar="KEY=VALUE", help=text)
-
-
-def add_results(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a command that reads the results of a study."""
-    add_study(parser)
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of all results")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_hpc.errors import Interrupted, UserError, reason
-from mnist_hpc.files.atomic import atomic
+from mnist_hpc.files.atomic import write_text
 from mnist_hpc.files.provenance import now
 
 Entry = dict[str, Any]
@@ -101,5 +101,4 @@ def memory(record: Path, mem_mb: int) -> int:
 
 
 def _write(record: Path, entries: list[Entry]) -> None:
-    with atomic(record) as temporary:
-        temporary.write_text(json.dumps(entries, indent=1) + "\n")
+    write_text(record, json.dumps(entries, indent=1) + "\n")

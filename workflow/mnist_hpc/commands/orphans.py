@@ -10,9 +10,8 @@ from mnist_hpc.errors import UserError
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument("--then", choices=("wait", "cancel", "adopt"), help="what to do with them")
-    parser.add_argument(
-        "--files", action="store_true", help="print only the files that they will write, for --omit-from"
-    )
+    text = "print only the files that they will write, for --omit-from"
+    parser.add_argument("--files", action="store_true", help=text)
 
 
 def run(then: str | None, *, files: bool) -> None:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from mnist_hpc import options
-from mnist_hpc.files.atomic import atomic
+from mnist_hpc.files.atomic import write_text
 from mnist_hpc.training import device
 
 
@@ -18,5 +18,4 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(require_gpu: int, answer: Path) -> None:
     """Write the device and the versions; raise UserError if a GPU is required and none is visible."""
     found = {"device": device.prepare(threads=1, require_gpu=bool(require_gpu)), **device.versions()}
-    with atomic(answer) as temporary:
-        temporary.write_text(json.dumps(found))
+    write_text(answer, json.dumps(found))

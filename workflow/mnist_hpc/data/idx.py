@@ -66,10 +66,7 @@ def decompress(path: Path, shape: tuple[int, ...]) -> bytes:
 
 
 def read(path: Path, file: Mapping[str, Any]) -> tuple[np.ndarray, str]:
-    """Return the values of a gzipped IDX file, uint8, and the SHA-256 of its payload.
-
-    ``file`` has the config's ``shape`` and, if known, ``sha256`` of the payload; raise UserError if they do not match.
-    """
+    """Return the values of a gzipped IDX file, uint8, and their SHA-256; raise UserError if the config has others."""
     shape = tuple(file["shape"])
     payload = decompress(path, shape)
     found, expected = hashlib.sha256(payload).hexdigest(), file.get("sha256")

@@ -93,22 +93,19 @@ def of_images(study: Study) -> list[str]:
 
 def linear(study: Study) -> list[str]:
     """Return the variants whose weights are one template image per class."""
-    found = []
-    for name in of_images(study):
-        layers = layer_names(study.variants[name].keys["layers"])
-        if layers.count("Dense") == 1 and all(LAYERS[layer].packed for layer in layers):
-            found.append(name)
-    return found
+    layers = {name: layer_names(study.variants[name].keys["layers"]) for name in of_images(study)}
+    return [
+        name for name, own in layers.items() if own.count("Dense") == 1 and all(LAYERS[layer].packed for layer in own)
+    ]
 
 
 def convolutional(study: Study) -> list[str]:
     """Return the variants whose first layer with a kernel is a convolution."""
-    found = []
-    for name in of_images(study):
-        layers = layer_names(study.variants[name].keys["layers"])
-        if next((layer for layer in layers if layer == "Dense" or LAYERS[layer].convolution), "") == "Conv2D":
-            found.append(name)
-    return found
+    layers = {name: layer_names(study.variants[name].keys["layers"]) for name in of_images(study)}
+    kernels = {
+        name: [layer for layer in own if layer == "Dense" or LAYERS[layer].convolution] for name, own in layers.items()
+    }
+    return [name for name, own in kernels.items() if own[0] == "Conv2D"]
 
 
 def of_the_plane(study: Study) -> list[str]:

@@ -72,10 +72,7 @@ def hardest(files: Iterable[Path]) -> tuple[list[Hard], int, int, int]:
 
 
 def gallery(hard: list[Hard], title: str, seeds: int, path: Path, *, errors_known: bool) -> None:
-    """Draw images with their predicted classes, correct ones in blue.
-
-    With ``errors_known``, images with a known label error have a frame.
-    """
+    """Draw images with their predicted classes, correct ones in blue, and frames where a label error is known."""
     rows = max(1, -(-len(hard) // COLUMNS))
     known = {image.index for image in hard if errors_known and LABEL_ERRORS.get(image.index) == image.label}
     with style.figure(path, 0.6 + 1.2 * rows + 0.25 * bool(known), title) as made:

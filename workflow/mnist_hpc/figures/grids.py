@@ -26,10 +26,7 @@ def draw(study: Study, results: Path, kind: str) -> None:
 
 
 def losses(points: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
-    """Return one row per point: the place of its value in each key of the grid, and its mean validation loss.
-
-    ``loss`` is empty for a point with a failed seed.
-    """
+    """Return for each point the places of its values in the grid, and its mean loss, empty if a seed failed."""
     grouped = points.groupby("point")
     loss = grouped["validation_loss"].mean().where(grouped["status"].agg(lambda status: (status == "ok").all()))
     places = np.unravel_index(loss.index.to_numpy(), [len(values) for values in sweep.grid.values()])

@@ -13,7 +13,7 @@ import yaml
 from docutils.core import publish_parts
 
 from mnist_hpc import figures
-from mnist_hpc.files.atomic import atomic
+from mnist_hpc.files.atomic import write_text
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables.text import BEST
 from mnist_hpc.tables.text import accuracy as accuracy_text
@@ -45,9 +45,9 @@ def write(study: Study, results: Path) -> None:
         "tables": tables(study, results),
         "study": made_of(study, results),
     }
-    _write_text(results / figures.home_file(study), home(study, results))
+    write_text(results / figures.home_file(study), home(study, results))
     for name, file in figures.page_files(study).items():
-        _write_text(results / file, page(f"{name} · {study.dataset}", texts[name]))
+        write_text(results / file, page(f"{name} · {study.dataset}", texts[name]))
 
 
 def home(study: Study, results: Path) -> str:
@@ -72,10 +72,10 @@ def write_lecture(study: Study, results: Path, folder: Path) -> None:
     def copied(path: Path) -> str:
         kind = path.parent.name if path.parent.name != "figures" else ""
         name = "-".join(filter(None, [kind, path.name]))
-        _write_text(folder / name, path.read_text())
+        write_text(folder / name, path.read_text())
         return name
 
-    _write_text(folder / "lecture.rst", lecture(study, results, copied))
+    write_text(folder / "lecture.rst", lecture(study, results, copied))
 
 
 def lecture(study: Study, results: Path, place: Callable[[Path], str]) -> str:
@@ -196,8 +196,3 @@ def _values(text: str) -> str:
 
 def _embedded(path: Path) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
-
-
-def _write_text(path: Path, text: str) -> None:
-    with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

@@ -18,6 +18,12 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file that appears complete or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def remove_empty(folder: Path, levels: int) -> None:
     """Remove a folder and its parents, ``levels`` in all, up to the first that is missing or not empty."""
     for level in [folder, *folder.parents][:levels]:

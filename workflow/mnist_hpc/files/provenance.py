@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_hpc import __version__
-from mnist_hpc.files.atomic import atomic
+from mnist_hpc.files.atomic import write_text
 
 HASH_DIGITS = 12
 
@@ -41,8 +41,7 @@ def write(path: Path, facts: Mapping[str, Any]) -> None:
         "python": platform.python_version(),
         "version": __version__,
     }
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps({**facts, **own}, indent=2, sort_keys=True) + "\n")
+    write_text(path, json.dumps({**facts, **own}, indent=2, sort_keys=True) + "\n")
 
 
 def file_hash(path: Path) -> str | None:

@@ -15,14 +15,6 @@ Shape = tuple[int, ...]
 Arguments = Mapping[str, Any]
 
 
-def _same(_arguments: Arguments, shape: Shape) -> Shape:
-    return shape
-
-
-def _flat(_arguments: Arguments, shape: Shape) -> Shape:
-    return (math.prod(shape),)
-
-
 def _reshaped(arguments: Arguments, shape: Shape) -> Shape:
     target = tuple(arguments["target_shape"])
     if math.prod(target) != math.prod(shape):
@@ -30,26 +22,14 @@ def _reshaped(arguments: Arguments, shape: Shape) -> Shape:
     return target
 
 
-def _dense(arguments: Arguments, shape: Shape) -> Shape:
-    return (*shape[:-1], arguments["units"])
-
-
 def _convolved(arguments: Arguments, shape: Shape) -> Shape:
-    return (*_window(arguments, shape, arguments["kernel_size"], 1), arguments["filters"])
-
-
-def _convolved_by_channel(arguments: Arguments, shape: Shape) -> Shape:
-    window = _window(arguments, shape, arguments["kernel_size"], 1)
-    return (*window, shape[2] * arguments.get("depth_multiplier", 1))
+    filters = arguments.get("filters") or shape[2] * arguments.get("depth_multiplier", 1)
+    return (*_window(arguments, shape, arguments["kernel_size"], 1), filters)
 
 
 def _pooled(arguments: Arguments, shape: Shape) -> Shape:
     size = arguments.get("pool_size", 2)
     return (*_window(arguments, shape, size, size), shape[2])
-
-
-def _pooled_globally(_arguments: Arguments, shape: Shape) -> Shape:
-    return shape[-1:]
 
 
 def _window(arguments: Arguments, shape: Shape, size: Any, strides: Any) -> Shape:
@@ -74,7 +54,7 @@ class Layer:
     """What the project must know of a layer."""
 
     # Returns the shape of one example after the layer, from its arguments and the shape before it.
-    shape: Callable[[Arguments, Shape], Shape] = _same
+    shape: Callable[[Arguments, Shape], Shape] = lambda _, shape: shape
     image: bool = False  # whether it needs inputs (rows, columns, channels)
     # Whether settings trained together may have it: "before" their first Dense layer, where they share their inputs,
     # "anywhere", or not at all ("").
@@ -86,16 +66,16 @@ class Layer:
 
 LAYERS: dict[str, Layer] = {
     "Normalization": Layer(packed="before"),
-    "Flatten": Layer(_flat, packed="before"),
+    "Flatten": Layer(lambda _, shape: (math.prod(shape),), packed="before"),
     "Reshape": Layer(_reshaped, packed="before"),
-    "Dense": Layer(_dense, packed="anywhere"),
+    "Dense": Layer(lambda arguments, shape: (*shape[:-1], arguments["units"]), packed="anywhere"),
     "Conv2D": Layer(_convolved, image=True, convolution=True),
     "SeparableConv2D": Layer(_convolved, image=True, convolution=True),
-    "DepthwiseConv2D": Layer(_convolved_by_channel, image=True, convolution=True),
+    "DepthwiseConv2D": Layer(_convolved, image=True, convolution=True),
     "MaxPooling2D": Layer(_pooled, image=True),
     "AveragePooling2D": Layer(_pooled, image=True),
-    "GlobalAveragePooling2D": Layer(_pooled_globally, image=True),
-    "GlobalMaxPooling2D": Layer(_pooled_globally, image=True),
+    "GlobalAveragePooling2D": Layer(lambda _, shape: shape[-1:], image=True),
+    "GlobalMaxPooling2D": Layer(lambda _, shape: shape[-1:], image=True),
     "Dropout": Layer(packed="anywhere", random=True),
     "SpatialDropout2D": Layer(image=True, random=True),
     "GaussianNoise": Layer(packed="anywhere", random=True),

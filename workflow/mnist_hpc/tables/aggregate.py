@@ -100,10 +100,7 @@ def confusions(runs: pd.DataFrame, blocks: Iterable[Block], results: Path) -> pd
 
 
 def classes(confusions: pd.DataFrame) -> pd.DataFrame:
-    """Return precision, recall and number of test images of each class in each run.
-
-    Precision is empty for a class that was never predicted.
-    """
+    """Return precision (empty if never predicted), recall and number of test images of each class in each run."""
     table = confusions.rename(columns={"label": "class"})
     keys = ["dataset", "variant", "seed", "class"]
     correct = table[table["class"] == table["predicted"]].set_index(keys)["images"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from mnist_hpc.errors import UserError, reason
 from mnist_hpc.files import csv_table
-from mnist_hpc.files.atomic import atomic
+from mnist_hpc.files.atomic import write_text
 from mnist_hpc.study.grids import with_values
 from mnist_hpc.study.layout import HASHES, POINT_KEYS, point_columns
 
@@ -85,8 +85,7 @@ def choose(parts: Sequence[Path], points: Path, best: Path, grid: dict[str, list
     edges = [key for key, value in values.items() if _at_the_edge(value, grid[key])]
     content |= {"points": len(ranked), "at_the_edge": edges, "criterion": "lowest mean validation loss"}
     csv_table.write(points, point_columns(list(grid)), rows)
-    with atomic(best) as temporary:
-        temporary.write_text(json.dumps(content | {csv_table.CHECKSUM: csv_table.checksum(content)}, indent=2) + "\n")
+    write_text(best, json.dumps(content | {csv_table.CHECKSUM: csv_table.checksum(content)}, indent=2) + "\n")
     return content
 
 

@@ -83,10 +83,7 @@ class Loop:
             variable.assign(value)
 
     def run(self, seed: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-        """Train the steps ``first`` to ``last`` - 1, at most ``most_steps``; return losses and accuracies.
-
-        Both are float32 (steps, 1).
-        """
+        """Train steps ``first`` to ``last`` - 1, at most ``most_steps``; return losses and accuracies (steps, 1)."""
         indices = batch_indices(seed, self.examples, self.batch, first, last)
         count = len(indices)
         if self.engine.whole:

@@ -17,6 +17,8 @@ from mnist_hpc.training.models_file import read_models
 # Predictions are made in batches of this size, so that their bits do not depend on the number of images.
 PREDICTION_BATCH = 1000
 
+Layers = list[dict[str, dict[str, Any]]]
+
 
 def inputs(values: np.ndarray | tf.Tensor) -> tf.Tensor:
     """Return images uint8 (N, 28, 28) as float32 (N, 28, 28, 1) from 0 to 1; features pass unchanged."""
@@ -45,26 +47,15 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
 
 def build(
-    layers: list[dict[str, dict[str, Any]]],
-    input_shape: tuple[int, ...],
-    seed: int,
-    dtype_policy: str = "float32",
-    *,
-    training: bool = False,
+    layers: Layers, input_shape: tuple[int, ...], seed: int, dtype_policy: str = "float32", *, training: bool = False
 ) -> keras.Sequential:
     """Return a Keras model with fresh weights; arguments as for ``fresh_layers``."""
-    return keras.Sequential(
-        [keras.Input(input_shape), *fresh_layers(layers, input_shape, seed, dtype_policy, training=training)]
-    )
+    fresh = fresh_layers(layers, input_shape, seed, dtype_policy, training=training)
+    return keras.Sequential([keras.Input(input_shape), *fresh])
 
 
 def fresh_layers(
-    layers: list[dict[str, dict[str, Any]]],
-    input_shape: tuple[int, ...],
-    seed: int,
-    dtype_policy: str = "float32",
-    *,
-    training: bool = False,
+    layers: Layers, input_shape: tuple[int, ...], seed: int, dtype_policy: str = "float32", *, training: bool = False
 ) -> list[keras.Layer]:
     """Return Keras layers with fresh weights, in half the time that a model takes.
 
@@ -100,7 +91,7 @@ def fresh_layers(
     return made
 
 
-def adapted(layers: list[dict[str, dict[str, Any]]], train: Split) -> list[dict[str, dict[str, Any]]]:
+def adapted(layers: Layers, train: Split) -> Layers:
     """Return layers whose first, if it is ``Normalization``, has mean and variance of the training data.
 
     Like Keras' ``adapt``: over all examples and pixels of a channel, or over all examples of a feature.

@@ -5,7 +5,7 @@ all of them is one matrix [inputs, K × units], so a step costs two large produc
 layers behind it are batched products [K, inputs, units]. Each setting ends where it would alone, to rounding.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -32,6 +32,7 @@ class PackedLoop:
         self.settings = len(specifications)
         self.examples = len(train.labels)
         self.batch = batch_of(first, self.examples)
+        self.facts = {"batch_size": self.batch, "dtype_policy": "float32"}  # recorded of every run
         self.steps = max(steps_of(specification, self.examples) for specification in specifications)
         self._inputs, self._labels = tf.constant(train.inputs), tf.constant(train.labels)
         ((loss, arguments),) = first["loss"].items()
@@ -41,6 +42,8 @@ class PackedLoop:
         rates = [float(optimizer.learning_rate.numpy()) for optimizer in optimizers]
         momenta = [getattr(optimizer, "momentum", 0.0) for optimizer in optimizers]
         self._model = models.build(self._layers, self._shape, seed=0)
+        dense = next(layer for layer in self._model.layers if isinstance(layer, keras.layers.Dense))
+        self._first_weights = len(dense.trainable_weights)  # kernel, and perhaps bias
         self._scales = [specification.get("initial_scale", 1.0) for specification in specifications]
         self._weights = [
             keras.Variable(self._stacked(variable.numpy(), first=index < self._first_weights))
@@ -56,18 +59,8 @@ class PackedLoop:
         self._velocities = [keras.Variable(tf.zeros_like(weight)) for weight in self._weights] if self._sgd else []
         self._optimizer.build(self._weights)
         self._fresh = [variable.numpy() for variable in self._optimizer.variables]
-        self._run, self._validate_batch = self._compile()
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What is recorded of every run."""
-        return {"batch_size": self.batch, "dtype_policy": "float32"}
-
-    @property
-    def _first_weights(self) -> int:
-        """How many weights the first Dense layer has: kernel, and perhaps bias."""
-        layer = next(layer for layer in self._model.layers if isinstance(layer, keras.layers.Dense))
-        return len(layer.trainable_weights)
+        self._run = tf.function(self._steps, input_signature=[tf.TensorSpec([None, self.batch], tf.int32)])
+        self._validate = tf.function(self._validate_batch, reduce_retracing=True)
 
     def _stacked(self, value: np.ndarray, *, first: bool) -> np.ndarray:
         """Return a weight for all settings: [inputs, K × units] of the first layer, else [K, ...]."""
@@ -108,39 +101,31 @@ class PackedLoop:
         """Return one-hot labels for all settings, float32 (K, batch, classes)."""
         return tf.broadcast_to(one_hot(labels, logits.shape[-1]), tf.shape(logits))
 
-    def _compile(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
-        """Return functions for steps, losses (steps, K), and for sums over validation examples, two of (K,)."""
+    def _steps(self, indices: tf.Tensor) -> tf.Tensor:
+        """Train one step for each row of indices; return the losses (steps, K)."""
+        steps = tf.shape(indices)[0]
+        losses = tf.TensorArray(tf.float32, steps, element_shape=[self.settings])
+        for step in tf.range(steps):
+            values = models.inputs(tf.gather(self._inputs, indices[step]))
+            labels = tf.gather(self._labels, indices[step])
+            with tf.GradientTape() as tape:
+                logits = self._logits(values, learning=True)
+                loss = tf.reduce_mean(self._training_loss(self._targets(labels, logits), logits), axis=1)
+                total = tf.reduce_sum(loss)
+            self._apply(tape.gradient(total, [weight.value for weight in self._weights]))
+            losses = losses.write(step, loss)
+        return losses.stack()
 
-        @tf.function(input_signature=[tf.TensorSpec([None, self.batch], tf.int32)])
-        def run(indices: tf.Tensor) -> tf.Tensor:
-            steps = tf.shape(indices)[0]
-            losses = tf.TensorArray(tf.float32, steps, element_shape=[self.settings])
-            for step in tf.range(steps):
-                values = models.inputs(tf.gather(self._inputs, indices[step]))
-                labels = tf.gather(self._labels, indices[step])
-                with tf.GradientTape() as tape:
-                    logits = self._logits(values, learning=True)
-                    loss = tf.reduce_mean(self._training_loss(self._targets(labels, logits), logits), axis=1)
-                    total = tf.reduce_sum(loss)
-                self._apply(tape.gradient(total, [weight.value for weight in self._weights]))
-                losses = losses.write(step, loss)
-            return losses.stack()
-
-        @tf.function(reduce_retracing=True)
-        def validate(values: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            logits = self._logits(models.inputs(values), learning=False)
-            losses = self._loss(self._targets(labels, logits), logits)
-            return tf.reduce_sum(losses, axis=1), tf.reduce_sum(hits(labels, logits), axis=1)
-
-        return run, validate
+    def _validate_batch(self, values: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        logits = self._logits(models.inputs(values), learning=False)
+        losses = self._loss(self._targets(labels, logits), logits)
+        return tf.reduce_sum(losses, axis=1), tf.reduce_sum(hits(labels, logits), axis=1)
 
     def _apply(self, gradients: list[tf.Tensor]) -> None:
         """Change the weights as the optimiser would change those of each setting alone."""
         for index, (weight, gradient) in enumerate(zip(self._weights, gradients, strict=True)):
-            if self._decaying and len(self._model.trainable_variables[index].shape) == 2:
-                slope = gradient + 2 * self._decays[index] * weight
-            else:
-                slope = gradient
+            kernel = len(self._model.trainable_variables[index].shape) == 2
+            slope = gradient + 2 * self._decays[index] * weight if self._decaying and kernel else gradient
             if not self._sgd:
                 self._optimizer.update_step(slope, weight, self._rates[index])
                 continue
@@ -172,7 +157,7 @@ class PackedLoop:
 
     def validate(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
         """Return loss and accuracy of each setting over all examples of a split, float64 (K,)."""
-        return summed(self._validate_batch, split, self.settings)
+        return summed(self._validate, split, self.settings)
 
     def variables(self) -> Iterator[tuple[str, keras.Variable]]:
         """Yield everything that changes while training, by a name of its own."""
