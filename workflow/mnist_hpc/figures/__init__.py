@@ -4,18 +4,13 @@ The module of a kind of figure has a function ``draw`` that draws it for all its
 module imports nothing heavy. All paths are relative to the folder ``results``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mnist_hpc.study.layers import LAYERS
 from mnist_hpc.study.layers import names as layer_names
-
-if TYPE_CHECKING:
-    from mnist_hpc.study.specification import Study
+from mnist_hpc.study.specification import Study
 
 # A study of thousands of variants gets figures of the first ones; a figure of all variants shows the best.
 MOST = 100
@@ -124,10 +119,6 @@ def _of_the_plane_with_data(study: Study) -> list[str]:
     return [*_runs("models.h5", of_the_plane, first=True)(study), *(f"{name}/data/train.h5" for name in data)]
 
 
-def _of_sweeps(study: Study) -> list[str]:
-    return [file for sweep in study.sweeps.values() for file in sweep.files]
-
-
 LECTURE, ACCURACY, TRAINING, SWEEPS = ("1 Lecture and tables", "2 Accuracy", "3 Training", "4 Hyper-parameters")
 MISTAKES, INSIDE, COST = "5 Mistakes", "6 Inside the nets", "7 Cost"
 
@@ -136,7 +127,7 @@ KINDS = {
     "accuracy-time": Kind("accuracy", ACCURACY, _tables("variants")),
     "accuracy-parameters": Kind("accuracy", ACCURACY, _tables("variants")),
     "learning-curves": Kind("curves", TRAINING, _runs("history.csv", variants), variants),
-    "sweeps": Kind("grids", SWEEPS, _of_sweeps, lambda study: list(study.sweeps)),
+    "sweeps": Kind("grids", SWEEPS, lambda study: study.sweep_files, lambda study: list(study.sweeps)),
     "confusions": Kind("confusions", MISTAKES, _tables("confusions"), variants),
     "digits": Kind("digits", MISTAKES, _runs("predictions.h5", of_images), of_images),
     "activations": Kind("activations", LECTURE, lambda _: []),

@@ -10,12 +10,7 @@ from mnist_hpc.figures import style
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables.text import duration
 
-PARTS = {
-    "start-up": style.PURPLE,
-    "compiling": style.ORANGE,
-    "training": style.BLUE,
-    "validation, saving": style.GREEN,
-}
+PARTS = {"start-up": style.PURPLE, "compiling": style.ORANGE, "training": style.BLUE, "validation, saving": style.GREEN}
 
 
 def draw(study: Study, results: Path, kind: str) -> None:

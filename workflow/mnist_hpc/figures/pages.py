@@ -1,7 +1,6 @@
 """The report's own pages, one HTML file each: the lecture retold, the tables, and what the study is made of."""
 
 import base64
-import html
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,20 +21,10 @@ TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parents[2] / "report"),
     undefined=jinja2.StrictUndefined,
     keep_trailing_newline=True,
-    autoescape=False,  # noqa: S701  the templates are reStructuredText
+    autoescape=False,  # noqa: S701  most of what fills the templates is reStructuredText or HTML itself
 )
 # Number of points of each sweep in the page of tables.
 POINTS = 10
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62em; margin: 1em auto; padding: 0 1em }
-body { color: #222; background: #fff }
-h1, h2 { line-height: 1.2 } h2 { margin-top: 2em }
-img { max-width: 100%; width: 33em; display: block; margin: .5em 0 }
-table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums }
-th, td { padding: .15em .6em; text-align: left; vertical-align: bottom; border-bottom: 1px solid #ddd }
-td { white-space: nowrap } td p, th p { margin: 0 } table.text td { white-space: normal }
-.wide, pre { overflow-x: auto } pre { font-size: 13px; background: #f6f6f6; padding: .6em }
-"""
 
 
 def write(study: Study, results: Path) -> None:
@@ -47,7 +36,7 @@ def write(study: Study, results: Path) -> None:
     }
     write_text(results / figures.home_file(study), home(study, results))
     for name, file in figures.page_files(study).items():
-        write_text(results / file, page(f"{name} · {study.dataset}", texts[name]))
+        write_text(results / file, rendered("page.html", title=f"{name} · {study.dataset}", body=texts[name]))
 
 
 def home(study: Study, results: Path) -> str:
@@ -56,7 +45,8 @@ def home(study: Study, results: Path) -> str:
     own = variants[variants["dataset"] == study.dataset]
     done = own[own["n"] > 0].sort_values("test_accuracy_mean", ascending=False, kind="stable")
     seeds = figures.counted(done["n"]) if len(done) else "no"
-    return TEMPLATES.get_template("home.rst.jinja").render(
+    return rendered(
+        "home.rst",
         dataset=study.dataset,
         done=len(done),
         count=len(own),
@@ -94,8 +84,7 @@ def lecture(study: Study, results: Path, place: Callable[[Path], str]) -> str:
         path = results / figures.files(study, kind).get(subject, "none")
         return f".. image:: {place(path)}\n   :alt: {text}\n   :width: 500" if path.is_file() else ""
 
-    template = TEMPLATES.get_template("lecture.rst.jinja")
-    return template.render(accuracy=accuracy, picture=picture, dataset=study.dataset)
+    return rendered("lecture.rst", accuracy=accuracy, picture=picture, dataset=study.dataset)
 
 
 def tables(study: Study, results: Path) -> str:
@@ -105,30 +94,21 @@ def tables(study: Study, results: Path) -> str:
     sweeps = _read(study, results, "sweeps")
     best = sweeps[sweeps["rank"] <= POINTS]
     best = best.assign(values=[_values(text) for text in best["values"]])
-    folder = html.escape(str(results / study.dataset / "tables"))
-    intro = (
-        "<h1>Tables</h1><p>Accuracies are fractions of the test images, cross entropies are nats per image, times are "
-        f"seconds. The same tables with all digits, and a table of all runs, are in {folder}.</p>"
+    return rendered(
+        "tables.html",
+        folder=results / study.dataset / "tables",
+        variants=_cells(variants),
+        comparisons=_cells(_read(study, results, "comparisons")),
+        ensembles=_cells(_read(study, results, "ensembles")),
+        sweeps=_cells(best),
+        points=POINTS,
     )
-    comparisons = (
-        "Test accuracy of a variant minus that of its base, or of the best variant by validation accuracy, paired by "
-        "seed. McNemar's exact test considers the images that only one of the two classifies correctly: could chance "
-        "alone share them so unevenly?"
-    )
-    ensembles = "The predicted class has the highest mean probability over all members. Intervals are Wilson's."
-    sections = [
-        _section("Variants", "Mean over n seeds, standard deviation, 95 % interval (Student).", variants),
-        _section("Comparisons", comparisons, _read(study, results, "comparisons")),
-        _section("Ensembles", ensembles, _read(study, results, "ensembles")),
-        _section("Sweeps", f"The {POINTS} best points of each sweep, by validation loss.", best),
-    ]
-    return "\n".join([intro, *sections])
 
 
 def made_of(study: Study, results: Path) -> str:
     """Return what the study is made of as HTML: its provenance, and its variants with all their keys."""
     facts = json.loads((results / study.dataset / "tables" / "provenance.json").read_text())
-    rows = {
+    shown = {
         "runs": ", ".join(f"{count} {status}" for status, count in facts["runs"].items()),
         "first start, last end": f"{facts['runs_started']}, {facts['runs_finished']}",
         **{f"data: {name}": f"{about['source']}, hash {about['data_hash']}" for name, about in facts["data"].items()},
@@ -147,20 +127,12 @@ def made_of(study: Study, results: Path) -> str:
         },
         "ensembles": study.ensembles,
     }
-    cells = "".join(f"<tr><td>{html.escape(key)}</td><td>{html.escape(str(rows[key]))}</td></tr>" for key in rows)
-    return (
-        "<h1>What the study is made of</h1><p>“+changes” marks a commit with uncommitted changes.</p>"
-        f"<div class=wide><table class=text>{cells}</table></div>"
-        "<h2>Configuration</h2><p>Each variant with all keys, including those from its base, from a sweep and by "
-        "default. The project's config.yaml gives the reasons.</p>"
-        f"<pre>{html.escape(yaml.safe_dump(config, sort_keys=False))}</pre>"
-    )
+    return rendered("study.html", facts=shown, config=yaml.safe_dump(config, sort_keys=False))
 
 
-def page(title: str, body: str) -> str:
-    """Return a self-contained HTML page."""
-    head = f"<meta charset=utf-8><meta name=viewport content='width=device-width'><title>{html.escape(title)}</title>"
-    return f"<!doctype html>\n<html lang=en><head>{head}<style>{STYLE}</style></head><body>{body}</body></html>\n"
+def rendered(template: str, **values: Any) -> str:
+    """Return a template of the report with these values."""
+    return TEMPLATES.get_template(f"{template}.jinja").render(values)
 
 
 def publish(text: str) -> str:
@@ -177,8 +149,8 @@ def _accuracy(row: Mapping[str, Any]) -> str:
     return f"{accuracy_text(row)} (n = {row['n']})"
 
 
-def _section(title: str, text: str, table: pd.DataFrame) -> str:
-    """Return a table with its title and its meaning as HTML, or nothing if the table is empty."""
+def _cells(table: pd.DataFrame) -> str:
+    """Return a table as HTML, rounded, or nothing if it is empty."""
     if table.empty:
         return ""
     table = table.rename(columns=lambda name: name.replace("_", " "))
@@ -186,8 +158,7 @@ def _section(title: str, text: str, table: pd.DataFrame) -> str:
         name: ("{:.4f}" if "accuracy" in name or "difference" in name else "{:.4g}").format
         for name in table.select_dtypes(float)
     }
-    cells = table.to_html(index=False, na_rep="", formatters=formatters, border=0)
-    return f"<h2>{title}</h2><p>{text}</p><div class=wide>{cells}</div>"
+    return table.to_html(index=False, na_rep="", formatters=formatters, border=0)
 
 
 def _values(text: str) -> str:

@@ -27,11 +27,8 @@ class Point:
 
 def points(specification: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> list[Point]:
     """Return all points of a grid over a variant, the values of its last key changing fastest; see ``with_value``."""
-    found = []
-    for place, combination in enumerate(itertools.product(*grid.values())):
-        values = dict(zip(grid, combination, strict=True))
-        found.append(Point(place, values, with_values(specification, values)))
-    return found
+    combinations = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    return [Point(place, values, with_values(specification, values)) for place, values in enumerate(combinations)]
 
 
 def with_values(specification: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

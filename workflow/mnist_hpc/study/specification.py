@@ -137,8 +137,12 @@ class Study:
     @property
     def files(self) -> list[str]:
         """Results that a user may look at or delete, relative to ``results``."""
-        runs = [file for block in self.blocks for file in block.files]
-        return [*runs, *(file for sweep in self.sweeps.values() for file in sweep.files), *self.tables]
+        return [*(file for block in self.blocks for file in block.files), *self.sweep_files, *self.tables]
+
+    @property
+    def sweep_files(self) -> list[str]:
+        """Results of all sweeps, relative to ``results``."""
+        return [file for sweep in self.sweeps.values() for file in sweep.files]
 
     @property
     def tables(self) -> list[str]:

@@ -72,10 +72,10 @@ def _zoom(arguments: Mapping[str, Any], draws: tf.Tensor, _size: tuple[int, int]
 
 def _shear(arguments: Mapping[str, Any], draws: tf.Tensor, _size: tuple[int, int]) -> tf.Tensor:
     """One number means 0 to that number; half of the images are sheared the other way, as in Keras."""
-    x, y = ([0.0, value] if not isinstance(value, list) else value for value in map(arguments.get, FACTORS, (0.0, 0.0)))
+    factors = [arguments.get(name, 0.0) for name in ("x_factor", "y_factor")]
+    x, y = (factor if isinstance(factor, list) else [0.0, factor] for factor in factors)
     sign = tf.sign(draws[2] - 0.5)
     return _affine(1.0, sign * _between(x, draws[0]), 0.0, sign * _between(y, draws[1]), 1.0, 0.0, draws.shape[1])
 
 
-FACTORS = ("x_factor", "y_factor")
 MAPS = {"RandomTranslation": _translation, "RandomRotation": _rotation, "RandomZoom": _zoom, "RandomShear": _shear}
