@@ -89,11 +89,7 @@ def percent(fraction: float, digits: int = 2) -> str:
 def error_axis(axes: mpl.axes.Axes, which: str, errors: Sequence[float], whole: float | None = None) -> None:
     """Give an axis a logarithmic scale of errors, the smallest at its far end, labelled with accuracies.
 
-    Args:
-        axes: Axes to scale.
-        which: "x" or "y".
-        errors: Errors above zero that must be visible.
-        whole: Position at which errors of zero are drawn, if there are any.
+    The axis is "x" or "y". All ``errors``, which are above zero, are visible; errors of zero are drawn at ``whole``.
     """
     low, high = (min(errors) / 1.3, min(max(errors) * 1.3, 1)) if len(errors) else (0.01, 0.1)
     axis = axes.xaxis if which == "x" else axes.yaxis

@@ -25,7 +25,6 @@ class LogHandler(LogHandlerBase):
     writes_to_file = has_filter = has_formatter = needs_rulegraph = False
 
     def __post_init__(self) -> None:
-        """Start without jobs."""
         self._started: dict[int, tuple[str, float]] = {}
         self._total = self._done = 0
         self._verb = "started"

@@ -37,9 +37,7 @@ def run(
 ) -> None:
     """Train and validate the points, and write one row per point and seed.
 
-    Raises:
-        UserError: a file cannot be read, or a GPU is required and none is visible.
-        Interrupted: a signal asked to stop; what was done is saved under ``state``.
+    On a signal, save what was done under ``state`` and raise Interrupted.
     """
     attributes, train, validation = read_training(data)
     hashes = provenance.identity(sweep, attributes["data_hash"], code_hash)

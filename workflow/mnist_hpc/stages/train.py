@@ -45,9 +45,7 @@ def run(
 ) -> None:
     """Train the seeds one after the other and write their models and learning curves.
 
-    Raises:
-        UserError: a file cannot be read, or a GPU is required and none is visible.
-        Interrupted: a signal asked to stop; what was done is saved under ``state``.
+    On a signal, save what was done under ``state`` and raise Interrupted.
     """
     attributes, train, validation = read_training(data)
     if choice:

@@ -17,6 +17,7 @@ from mnist_hpc.training.models_file import read_models
 # Predictions are made in batches of this size, so that their bits do not depend on the number of images.
 PREDICTION_BATCH = 1000
 
+# Names of Keras layers with Keras' arguments, as [{"Flatten": {}}, {"Dense": {"units": 10}}].
 Layers = list[dict[str, dict[str, Any]]]
 
 
@@ -59,15 +60,9 @@ def fresh_layers(
 ) -> list[keras.Layer]:
     """Return Keras layers with fresh weights, in half the time that a model takes.
 
-    Args:
-        layers: Names of Keras layers with Keras' arguments, as ``[{"Flatten": {}}, {"Dense": {"units": 10}}]``.
-        input_shape: Shape of one example, as (28, 28, 1).
-        seed: Decides the initial weights and the random numbers of dropout and noise.
-        dtype_policy: Keras' name of the precision of all layers but the last; weights and logits are always float32.
-        training: Whether to use layers that train faster, and that a .keras file could not hold.
-
-    Raises:
-        UserError: a layer is not in the table of layers, or has an argument that is a mapping.
+    The seed decides the initial weights and the random numbers of dropout and noise. ``dtype_policy`` is Keras' name of
+    the precision of all layers but the last; weights and logits are always float32. ``training`` uses layers that train
+    faster, and that a .keras file could not hold. Raise UserError if a layer is not in the table of layers.
     """
     # Keras draws the seeds of initialisers, dropout and noise from here. keras.utils.set_random_seed would also seed
     # TensorFlow's generator, which nothing uses, and thereby make it optimise every graph again, 40 ms per run.

@@ -36,18 +36,11 @@ def write_models(path: Path, specification: Mapping[str, Any], models: Mapping[i
 def read_models(path: Path) -> tuple[dict[str, Any], dict[int, Model]]:
     """Return the models in a file by seed, and their specification; raise UserError if it is missing or damaged."""
     with hdf5.reading(path) as file:
-        models = {
-            int(name.removeprefix("seed-")): Model(
-                json.loads(group.attrs["facts"]),
-                {
-                    f"{layer}/{weight}": values[()]
-                    for layer, weights in group.get("weights", {}).items()
-                    for weight, values in weights.items()
-                },
-            )
-            for name, group in file.items()
-        }
-        for seed, model in models.items():
-            if bad := [name for name, values in model.weights.items() if not np.isfinite(values).all()]:
+        models = {}
+        for group_name, group in file.items():
+            seed, layers = int(group_name.removeprefix("seed-")), group.get("weights", {}).items()
+            weights = {f"{layer}/{name}": values[()] for layer, own in layers for name, values in own.items()}
+            if bad := [name for name, values in weights.items() if not np.isfinite(values).all()]:
                 raise UserError(f"seed {seed}: {bad[0]} is not finite; delete the file and train again")
+            models[seed] = Model(json.loads(group.attrs["facts"]), weights)
         return json.loads(file.attrs["specification"]), dict(sorted(models.items()))

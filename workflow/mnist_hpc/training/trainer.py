@@ -38,11 +38,8 @@ class Trainer:
     ) -> None:
         """Compile.
 
-        Args:
-            loop: Compiled loop.
-            validation: Validation examples.
-            validated: Steps after which to validate; those of ``history_steps`` if None.
-            origin: Facts that all runs of this process share, as device, versions and "job", its batch job's number.
+        Runs are validated after the steps ``validated``, or those of ``history_steps`` if None. ``origin`` holds the
+        facts that all runs of this process share, such as device, versions, and "job", its number in the batch system.
         """
         self.loop = loop
         self._validation = validation
@@ -69,17 +66,9 @@ class Trainer:
     ) -> tuple[Run, dict[str, np.ndarray]]:
         """Train with one seed from where it was interrupted, or from its initial weights, to the last step.
 
-        Args:
-            seed: Decides initial weights, batch order and dropout.
-            report: Receives lines of progress.
-            checkpoint: Where to look for an interrupted run of this seed, and to save this one.
-            stop: Asked about every second; True ends the training.
-
-        Returns:
-            The finished run and the trained weights; no weights if all settings diverged, which ends a run early.
-
-        Raises:
-            Interrupted: ``stop`` returned True; what was done is saved if there is a checkpoint.
+        Return the finished run and the trained weights; no weights if all settings diverged, which ends a run early.
+        ``report`` receives lines of progress. ``stop`` is asked about every second; when it returns True, the run is
+        saved if there is a checkpoint, and Interrupted is raised.
         """
         run = self._resumed(seed, report, checkpoint)
         pauses = sorted(step for step in self._validated | {*history_steps(run.steps)} if step > run.step)
