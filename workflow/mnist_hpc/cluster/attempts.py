@@ -68,8 +68,8 @@ def interrupted(records: Iterable[Path], since: str) -> int:
 def hopeless(record: Path, attempts: int, since: str, state: Callable[[str], str]) -> str | None:
     """Return why a further attempt would fail like the last one, or None if it may succeed.
 
-    Attempts count from ``since``, when this run of the workflow began (UTC); so many of them have ended. ``state``
-    returns the state of a job that was killed, given its Slurm number.
+    ``attempts`` have ended in this run of the workflow, which began at ``since`` (UTC). ``state`` returns the state of
+    a job that was killed, given its Slurm number.
     """
     entries = read(record)
     for entry in entries:

@@ -77,7 +77,8 @@ def overview(study: Study, results: Path, identities: Mapping[str, Mapping[str, 
         absent = set(group.loc[group["status"] == "missing", "seed"])
         files = [results / block.folder / "models.h5" for block in study.blocks_of(name) if absent & set(block.seeds)]
         trained = absent & {seed for path in files for seed in _trained(path, identities[name])}
-        progress = _progress(study.variants[name].dataset, name, results, identities[name], absent - trained)
+        folder = checkpoint.folder(results, study.variants[name].dataset, name)
+        progress = _progress(folder, identities[name], absent - trained)
         todo = len(absent) - len(trained) - sum(progress.values()) + counts.get("stale", 0)
         row = {"dataset": study.variants[name].dataset, "variant": name}
         row |= {"status": aggregate.variant_status(group["status"])}
@@ -98,16 +99,14 @@ def _trained(path: Path, identity: Mapping[str, str]) -> set[int]:
     return set(models) if current else set()
 
 
-def _progress(
-    dataset: str, variant: str, results: Path, identity: Mapping[str, str], seeds: set[int]
-) -> dict[int, float]:
+def _progress(folder: Path, identity: Mapping[str, str], seeds: set[int]) -> dict[int, float]:
     """Return the fraction of the steps done, for each of these seeds that has a current checkpoint."""
     if "data_hash" not in identity:
         return {}
     hashed = specification_hash({key: identity[key] for key in HASHES})
     found = {}
     for seed in seeds:
-        place = checkpoint.Checkpoint(checkpoint.folder(results, dataset, variant) / hashed / f"seed-{seed}.h5")
+        place = checkpoint.Checkpoint(folder / hashed / f"seed-{seed}.h5")
         if saved := place.found(report=lambda _: None):
             found[seed] = saved[0]["step"] / saved[0]["steps"]
     return found

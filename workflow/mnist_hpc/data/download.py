@@ -28,8 +28,8 @@ def fetch(dataset: str, entry: Mapping[str, Any], folder: Path, search_path: Seq
     """Put the four verified files of a data set into a folder.
 
     The folder named by an environment variable (MNIST_DIR for mnist) comes first, then the search path, then the
-    mirrors. A file that fails verification counts as missing. ``~`` in a folder is expanded.
-    Raise UserError if a file was not found anywhere; the message says why each place failed.
+    mirrors. A file that fails verification counts as missing. ``~`` in a folder is expanded. Raise
+    UserError if a file was not found anywhere; the message says why each place failed.
     """
     variable = f"{dataset.upper().replace('-', '_')}_DIR"
     named = os.environ.get(variable)

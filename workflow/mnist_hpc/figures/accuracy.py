@@ -97,8 +97,7 @@ def against(variants: pd.DataFrame, dataset: str, column: str, label: str, path:
             style.note(made)
             return
         axes = made.subplots()
-        axes.set_xscale("log")
-        axes.set_xlim(costs.min() / 2, costs.max() * 2)
+        axes.set(xscale="log", xlim=(costs.min() / 2, costs.max() * 2), xlabel=label, ylabel="test accuracy, %")
         lecture = [1 - value for value in LECTURE.values()] if dataset == "mnist" else []
         style.error_axis(axes, "y", [*errors, *lecture], whole)
         axes.errorbar(costs, errors, yerr=[np.minimum(half, errors / 2), half], fmt="o", linewidth=1, color=style.BLUE)
@@ -107,8 +106,6 @@ def against(variants: pd.DataFrame, dataset: str, column: str, label: str, path:
             axes.axhline(error, color=style.VERMILION, linewidth=1, linestyle="--")
             place = {"xycoords": ("axes fraction", "data"), "xytext": (0, 3), "ha": "right"}
             _annotate_lecture(axes, error, (0.98, error), **place)
-        axes.set_xlabel(label)
-        axes.set_ylabel("test accuracy, %")
 
 
 def _annotate_lecture(axes: Any, error: float, place: tuple[float, float], **options: Any) -> None:

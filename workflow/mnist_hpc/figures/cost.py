@@ -79,8 +79,7 @@ def slurm_jobs(jobs: pd.DataFrame, path: Path) -> None:
             seconds, rows = shown[column].clip(lower=0.5), where + shift
             axes.plot(seconds[ended], rows[ended], marker, color=colour, label=label)
             axes.plot(seconds[~ended], rows[~ended], marker, color=colour, fillstyle="none")
-        axes.set_xscale("log")
-        axes.set_xlabel("seconds (hollow: interrupted, failed or still running)")
+        axes.set(xscale="log", xlabel="seconds (hollow: interrupted, failed or still running)")
         axes.grid(axis="x", **style.GRID)
         axes.set(yticks=range(len(cost)), yticklabels=cost.index, ylim=(len(cost) - 0.4, -0.6))
         style.right_labels(axes, [f"{hours:.3g} GPU-h" for hours in cost])

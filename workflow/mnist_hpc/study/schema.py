@@ -98,12 +98,10 @@ def _explain(error: jsonschema.ValidationError) -> str:
 
 
 def _expected_type(value: Any, expected: Any) -> str:
-    names = [expected] if isinstance(expected, str) else expected
+    names, hint = [expected] if isinstance(expected, str) else expected, ""
     if isinstance(value, str) and re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", value.lower()):
         names = [name for name in names if name in ("integer", "number")] or names
         hint = "; write it without quotes, and 1.0e-3 instead of 1e-3, which is text in YAML"
-    else:
-        hint = ""
     return " or ".join(EXPECTED_TYPES[name] for name in names) + hint
 
 

@@ -220,7 +220,9 @@ def inherited(name: str, content: Mapping[str, Any]) -> dict[str, Any]:
     """
     own = dict(content["variants"][name])
     if "layers" in own:
-        own["layers"] = [layer for item in own["layers"] for layer in _expanded(item, content)]
+        groups = content.get("layer_groups", {})
+        parts = [groups.get(item, [item]) if isinstance(item, str) else [item] for item in own["layers"]]
+        own["layers"] = [layer for part in parts for layer in part]
     if "base" not in own:
         return own
     keys = inherited(own.pop("base"), content)
@@ -229,9 +231,3 @@ def inherited(name: str, content: Mapping[str, Any]) -> dict[str, Any]:
     if "steps" in own or "epochs" in own:
         keys = {key: value for key, value in keys.items() if key not in ("steps", "epochs")}
     return keys | own
-
-
-def _expanded(item: Any, content: Mapping[str, Any]) -> list[Any]:
-    """Return the layers that an item of ``layers`` stands for: itself, or those of a group."""
-    groups = content.get("layer_groups", {})
-    return groups[item] if isinstance(item, str) and item in groups else [item]
