@@ -113,7 +113,7 @@ def categories(page):
 
 
 def test_the_report_holds_every_figure_and_page_of_the_study(page, project):
-    study = Study(project / "config.yaml")
+    study = Study.read(project / "config.yaml")
     expected = {
         file for kind in figures.kinds(study, project / "results") for file in figures.files(study, kind).values()
     }
@@ -144,7 +144,7 @@ def test_every_category_and_figure_is_reached_by_clicks(page, project):
                     read += 1
                 else:
                     assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300
-    assert read == len(figures.page_files(Study(project / "config.yaml")))
+    assert read == len(figures.page_files(Study.read(project / "config.yaml")))
 
 
 @pytest.mark.parametrize("width", [1300, 360])
@@ -180,7 +180,7 @@ def test_an_unfinished_study_has_a_report_of_what_is_there(project, tmp_path):
     for path in (root / "results/digits/figures/digits").iterdir():
         path.unlink()
     printed = make(root, "report")
-    assert "not in the report, for they are not there: digits;" in printed
+    assert "left out of the report because they do not exist: digits;" in printed
     text = (root / "results/digits/report.html").read_text()
     assert "figures/confusions/cnn.svg" in text
     assert "figures/digits/cnn.svg" not in text
