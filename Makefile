@@ -8,7 +8,7 @@ PROFILE := profiles/slurm
 ON_CLUSTER = snakemake --profile $(PROFILE) $(if $(CONFIG),--config $(CONFIG))
 SET = $(if $(strip $(CONFIG)),--set $(CONFIG))
 
-.PHONY: FORCE env env-gpu demo run report status clean doctor resume resources bench test trust coverage audit slurm-playground lint lock
+.PHONY: FORCE env env-gpu demo run report status clean doctor resume resources bench test test-all trust coverage audit slurm-playground lint lock
 .DEFAULT_GOAL := demo
 
 demo:
@@ -58,7 +58,12 @@ env: .venv/.cpu
 
 env-gpu: .venv/.gpu
 
+# The fast tests.
 test: $(ENV)
+	pytest -n 2 --dist worksteal -m "not slow" $(TESTS)
+
+# All tests. With REQUIRE_SLURM=1 and REQUIRE_CHROMIUM=1 they fail instead of being skipped where these are not installed.
+test-all: $(ENV)
 	pytest -n 3 --dist worksteal $(TESTS)
 
 slurm-playground: $(ENV)
@@ -66,10 +71,10 @@ slurm-playground: $(ENV)
 
 # The long campaigns: damaged files, kills, small jobs.
 trust: $(ENV)
-	FUZZ=100000 pytest -n 2 tests/test_fuzz.py
-	KILLS=300 LOAD=2000 pytest -s tests/test_faults.py -k "killed or many_small_jobs"
+	FUZZ=100000 pytest -n 2 tests/workflow/test_fuzz.py
+	KILLS=300 LOAD=2000 pytest -s tests/workflow/test_faults.py -k "killed or many_small_jobs"
 	SLURM_LOAD=100 pytest tests/slurm -k many_small_jobs
-	KILLS=20 pytest -n 2 tests/test_checkpoint.py -k killed
+	KILLS=20 pytest -n 2 tests/training/test_checkpoint.py -k killed
 
 coverage: $(ENV)
 	pytest -n 3 --dist worksteal --cov --cov-report=term $(TESTS)

@@ -25,6 +25,13 @@ from mnist_hpc.training import device
 ROOT = Path(__file__).parents[1]
 # TensorFlow takes its threads once per process; every test of numbers runs with one.
 THREADS = 1
+# What legitimately differs between two runs of one study.
+DIFFER = [
+    *("train_seconds", "images_per_second", "startup_seconds", "compile_seconds", "windows", "jobs", "started"),
+    *("finished", "host", "commit"),
+]
+# Arguments for Snakemake to end a run with the tables, without figures and pages.
+UNTIL_TABLES = ("--until", "tabulate")
 
 
 @pytest.fixture(scope="session")

@@ -18,18 +18,18 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-import data
 import engines
 import gpu
 import job
 import scale
 import startup
 import sweeps
-import training
 
+import data
+import training
+from mnist_hpc.errors import UserError
 from mnist_hpc.files import provenance
 from mnist_hpc.training import device
-from mnist_hpc.errors import UserError
 
 PARTS = {
     "data": data,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from contenders.protocol import WORKLOADS
+
 from training import Contender, arrays
 
 # Forward and backward through the lecture's CNN, FLOP an image.

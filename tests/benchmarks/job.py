@@ -35,12 +35,12 @@ def measure(data: Path, _peers: Path, threads: int) -> list[dict[str, Any]]:
 
 def main(variant: str, data: Path, threads: int) -> None:
     """Do what the two stages of a job do, and print how long each piece took."""
-    from mnist_hpc.files import hdf5
     from mnist_hpc.data.splits import Split, read_split
-    from mnist_hpc.training import device
+    from mnist_hpc.files import hdf5
     from mnist_hpc.study.specification import Study
+    from mnist_hpc.training import device
 
-    specification = Study(ROOT / "config.yaml").variants[variant].specification
+    specification = Study.read(ROOT / "config.yaml").variants[variant].specification
     threads = min(threads, specification["threads"])
     pieces: dict[str, float] = {}
 
@@ -56,22 +56,28 @@ def main(variant: str, data: Path, threads: int) -> None:
 
     train, validation = timed("data", read)
     timed("import", lambda: device.prepare(threads))
-    from mnist_hpc.training import evaluation, models, trainer
+    from mnist_hpc.training import evaluation, models
+    from mnist_hpc.training.loop import Loop, choose
+    from mnist_hpc.training.models_file import Model
+    from mnist_hpc.training.trainer import Trainer
 
-    trainer = timed("first call", lambda: trainer.Trainer(specification, train, validation, threads))
-    model, _ = timed("training and validation", lambda: trainer.train(0, lambda _: None))
-    pieces["training"] = model.facts["train_seconds"]
+    engine = choose(specification, threads)
+    trainer = timed("first call", lambda: Trainer(Loop(specification, train, engine), validation))
+    trained, weights = timed("training and validation", lambda: trainer.train(0, lambda _: None))
+    pieces["training"] = trained.facts["train_seconds"]
     pieces["validation"] = pieces.pop("training and validation") - pieces["training"]
     with hdf5.reading(data / "test.h5") as file:
         test = read_split(file)
     header = {**specification, "input_shape": models.input_shape(train)}
-    timed("evaluation", lambda: evaluation.evaluate(header, {0: model}, test, classes=10))
-    images = trainer.steps * trainer.loop.batch
-    half = trainer.loop.engine.dtype_policy != "float32"
+    timed("evaluation", lambda: evaluation.evaluate(header, {0: Model(trained.facts, weights)}, test, classes=10))
+    images = trainer.loop.steps * trainer.loop.batch
+    half = engine.dtype_policy != "float32"
     pieces["floor: arithmetic"] = images * flop(trainer.loop.model) / products(half=half)
     # Weights, gradients and averages of each step, and its images, once through memory.
     copies = 7 if "Adam" in specification["optimizer"] else 3
-    pieces["floor: memory"] = (trainer.steps * trainer.loop.parameters * 4 * copies + images * 784) / bandwidth()
+    pieces["floor: memory"] = (
+        trainer.loop.steps * trainer.loop.facts["parameters"] * 4 * copies + images * 784
+    ) / bandwidth()
     print(json.dumps(pieces))
 
 

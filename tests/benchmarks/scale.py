@@ -10,13 +10,17 @@ import numpy as np
 import yaml
 from processes import run
 
-from mnist_hpc.data import datasets
 from mnist_hpc.files import csv_table, hdf5
-from mnist_hpc.tables import aggregate
+from mnist_hpc.stages import convert
+from mnist_hpc.study.datasets import BUILT_IN
+from mnist_hpc.study.layout import RUN_COLUMNS
 from mnist_hpc.study.specification import Study
+from mnist_hpc.tables import collect
 
 JOBS = (100, 1_000, 10_000)
 VARIANTS = 50
+# Hashes of the code that the generated results are said to come from.
+TRAIN, EVALUATE = "0123456789ab", "ba9876543210"
 ROOT = Path(__file__).parents[2]
 
 
@@ -28,7 +32,7 @@ def measure(_data: Path, _peers: Path, _threads: int) -> list[dict[str, Any]]:
         for name in ("workflow", "profiles"):
             shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "Snakefile", root)
-        datasets.convert("digits", None, root / "results/digits/data")
+        convert.run("digits", "digits", BUILT_IN["digits"], root / "results/digits/data")
         for jobs in JOBS:
             variant = yaml.safe_load((ROOT / "config.yaml").read_text())["variants"]["regression"]
             study = {"dataset": "digits", "seeds": jobs // 2 // VARIANTS, "seeds_per_job": 1}
@@ -37,11 +41,14 @@ def measure(_data: Path, _peers: Path, _threads: int) -> list[dict[str, Any]]:
             snakemake = [str(Path(sys.executable).parent / "snakemake"), "--profile", "profiles/local"]
             commands = {
                 "dry run": [*snakemake, "-n", "--quiet", "all"],
-                "tables": [sys.executable, "-m", "mnist_hpc", "tabulate"],
+                "tables": [
+                    *(sys.executable, "-m", "mnist_hpc", "tabulate"),
+                    *("--train-hash", TRAIN, "--evaluate-hash", EVALUATE),
+                ],
             }
             for name, command in commands.items():
                 if name == "tables":
-                    generate(Study(root / "config.yaml"), root / "results")
+                    generate(Study.read(root / "config.yaml"), root / "results")
                 usage = run(command, cwd=root)
                 row = {"work": name, "jobs": jobs, "seconds": usage.seconds, "megabytes": usage.megabytes}
                 rows.append(row)
@@ -52,14 +59,14 @@ def measure(_data: Path, _peers: Path, _threads: int) -> list[dict[str, Any]]:
 
 def generate(study: Study, results: Path) -> None:
     """Write what the tables are made of, for every block of a study."""
-    identities = aggregate.identities(study, results)
+    identities = collect.identities(study, results, TRAIN, EVALUATE)
     probabilities = np.random.default_rng(0).dirichlet(np.ones(10), 10_000).astype(np.float32)  # as many as MNIST has
     for block in study.blocks:
         keys = {"dataset": block.dataset, "variant": block.variant, **identities[block.variant]}
         facts = {"status": "ok", "test_accuracy": 0.9, "test_loss": 0.3, "train_seconds": 1.0, "steps": 1000}
         facts |= {"validation_accuracy": 0.9, "validation_loss": 0.3}
         seeds = [keys | facts | {"seed": seed} for seed in block.seeds]
-        csv_table.write(results / block.folder / "metrics.csv", csv_table.RUN_COLUMNS, seeds)
+        csv_table.write(results / block.folder / "metrics.csv", RUN_COLUMNS, seeds)
         with hdf5.writing(results / block.folder / "predictions.h5", keys) as file:
             for seed in block.seeds:
                 file.create_dataset(f"seed-{seed}/confusion", data=np.full((10, 10), 3))

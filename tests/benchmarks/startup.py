@@ -20,7 +20,7 @@ def measure(data: Path, _peers: Path, threads: int) -> list[dict[str, Any]]:
     Trainings of "one step" take as long as others do to get to it, and to end; that of ``cnn-fast`` is a whole seed.
     """
     package = [sys.executable, "-m", "mnist_hpc"]
-    variants = Study(ROOT / "config.yaml").variants
+    variants = Study.read(ROOT / "config.yaml").variants
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
 

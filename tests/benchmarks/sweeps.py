@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from processes import run
-from training import CONTENDERS, Contender, arrays
 
 from mnist_hpc.study.specification import Study
+from training import CONTENDERS, Contender, arrays
 
 ROUNDS = 3
 ROOT = Path(__file__).parents[2]
@@ -45,8 +45,9 @@ def measure(data: Path, peers: Path, threads: int) -> list[dict[str, Any]]:
 
 def command(data: Path, folder: Path, threads: int, round_: int) -> list[str]:
     """Return the command of a sweep's job."""
-    specification = Study(ROOT / "config.yaml").variants["regression"].specification | {"threads": threads}
-    sweep = {"specification": specification, "grid": [["learning_rate", RATES]], "seeds": SEEDS, "pack_mb": 1000}
+    specification = Study.read(ROOT / "config.yaml").variants["regression"].specification | {"threads": threads}
+    sweep = {"specification": specification, "grid": [["learning_rate", RATES]], "points": [*range(len(RATES))]}
+    sweep |= {"seeds": SEEDS, "pack_mb": 1000}
     words = [sys.executable, "-m", "mnist_hpc", "sweep", "--data", str(data / "train.h5"), "--name", "rates"]
     words += ["--variant", "regression", "--sweep", json.dumps(sweep), "--points", str(folder / "points.csv")]
     return [*words, "--state", str(folder / f"state-{round_}"), "--threads", str(threads)]

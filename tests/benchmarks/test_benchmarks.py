@@ -9,11 +9,16 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import summary
-import training
 from contenders.protocol import WORKLOADS, order
 
+import training
 
-@pytest.mark.parametrize("name", [name for name, (_, where) in training.FILES.items() if where == "own"])
+OWN = [name for name, (_, where) in training.FILES.items() if where == "own"]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name == summary.OURS else pytest.mark.slow) for name in OWN]
+)
 def test_a_contender_trains_when_told_to_and_learns(digits, name):
     with training.arrays(digits) as path:
         contender = training.Contender(name, "regression", path, Path("peers"), threads=1)

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from mnist_hpc.files import hdf5
 from mnist_hpc.data.splits import read_split
+from mnist_hpc.files import hdf5
 
 CONTENDERS = Path(__file__).parent / "contenders"
 # Of which file, in whose environment: "own" or "peers".

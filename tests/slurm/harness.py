@@ -3,20 +3,16 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
-from cluster import Cluster
 
-# What legitimately differs between two runs of one study.
-DIFFER = [
-    *("train_seconds", "images_per_second", "startup_seconds", "compile_seconds", "windows", "jobs", "started"),
-    *("finished", "host", "commit"),
-]
-TABLES = ("--until", "tabulate")
+from cluster import Cluster
+from conftest import UNTIL_TABLES
 
 
 def edit(project: Path, old: str, new: str) -> None:
@@ -43,7 +39,12 @@ class Workflow:
         self.output = project / "output.txt"
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [Path(sys.executable).parent / "snakemake", "--profile", "profiles/slurm", *(arguments or TABLES)],
+                [
+                    Path(sys.executable).parent / "snakemake",
+                    "--profile",
+                    "profiles/slurm",
+                    *(arguments or UNTIL_TABLES),
+                ],
                 cwd=project,
                 env={**os.environ, **cluster.environment},
                 stdin=subprocess.DEVNULL,
@@ -60,21 +61,27 @@ class Workflow:
         path = self.project / "logs/digits/slow/seeds-0-1/train.log"
         return path.read_text() if path.exists() else ""
 
-    @property
-    def tries(self) -> list[dict[str, object]]:
-        """The record of the slow block."""
-        path = self.project / "results/state/digits/slow/seeds-0-1.json"
+    def attempts(self, seeds: str = "0-1") -> list[dict[str, object]]:
+        """Return the record of a block."""
+        path = self.project / f"results/state/digits/slow/seeds-{seeds}.json"
         return json.loads(path.read_text()) if path.exists() else []
 
     def training(self) -> str:
-        """Wait until seed 0 is done and seed 1 under way, and return the job."""
+        """Wait until seed 0 is done and seed 1 under way, stop the processes of the job there, and return the job."""
         self.cluster.wait_for(lambda: "seed 1: step" in self.log or self.process.poll() is not None, 120)
+        job = str(self.attempts()[-1]["job"])
+        self.cluster.run("scancel", "--full", "--signal=STOP", job)
         assert self.process.poll() is None, self.output.read_text()
-        return str(self.tries[-1]["job"])
+        assert not re.search(r"seed 1: step (\d+) of \1,", self.log), "the training was over before it was stopped"
+        return job
+
+    def go_on(self, job: str) -> None:
+        """Let a stopped job go on."""
+        self.cluster.run("scancel", "--full", "--signal=CONT", job)
 
     def ended(self, code: int = 0) -> str:
         """Wait for the end, expect an exit code, and return what was printed."""
-        self.process.wait(1800)
+        self.process.wait(600)
         text = self.output.read_text()
         assert self.process.returncode == code, text
         return text

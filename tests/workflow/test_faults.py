@@ -17,14 +17,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from planner import dry_run
+from studies import finished
 
-from conftest import SMALL_STUDY, copy_project, run, snakemake
+from conftest import DIFFER, SMALL_STUDY, UNTIL_TABLES, copy_project, run, snakemake
 
 KILLS = int(os.environ.get("KILLS", "2"))
 LOAD = int(os.environ.get("LOAD", "20"))
-TABLES = ("--until", "tabulate")
-# What legitimately differs between two runs of one study.
-DIFFER = ["train_seconds", "images_per_second", "startup_seconds", "compile_seconds", "windows", "started", "finished"]
 
 
 def runs(project):
@@ -35,11 +34,14 @@ def runs(project):
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    """Return the small study with nothing going wrong."""
-    project = copy_project(tmp_path_factory.mktemp("reference") / "study", SMALL_STUDY)
-    result = snakemake(project, *TABLES)
-    assert result.returncode == 0, result.stdout
-    return project
+    """Return the small study with nothing having gone wrong."""
+    return finished(tmp_path_factory, "small", tmp_path_factory.mktemp("reference") / "study")
+
+
+@pytest.fixture
+def done(tmp_path_factory, tmp_path):
+    """Return a copy of it that a test may change."""
+    return finished(tmp_path_factory, "small", tmp_path / "study")
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +52,9 @@ def undisturbed(reference):
 
 @pytest.fixture(scope="module")
 def room(reference):
-    """Return the room that its results take, kilobytes in pages of four."""
-    return sum(4 * -(-path.stat().st_size // 4096) + 4 for path in (reference / "results").rglob("*"))
+    """Return the room that its results up to the tables take, kilobytes in pages of four."""
+    paths = [path for path in (reference / "results").rglob("*") if not {"figures", "pages"} & set(path.parts)]
+    return sum(4 * -(-path.stat().st_size // 4096) + 4 for path in paths)
 
 
 def whole(project, undisturbed):
@@ -84,6 +87,7 @@ TROUBLES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_results_that_cannot_be_written_end_with_the_reason_and_lose_nothing(trouble, project, undisturbed, room):
     options, worse, better, said = TROUBLES[trouble]
@@ -91,27 +95,27 @@ def test_results_that_cannot_be_written_end_with_the_reason_and_lose_nothing(tro
     with mounted(project / "results", options) as remount:
         if worse:
             remount(worse)
-        result = snakemake(project, *TABLES)
+        result = snakemake(project, *UNTIL_TABLES)
         assert result.returncode == 1, result.stdout
         assert said in result.stdout
         assert "Traceback" not in result.stdout
         remount(better)
-        again = snakemake(project, *TABLES)
+        again = snakemake(project, *UNTIL_TABLES)
         assert again.returncode == 0, again.stdout
         whole(project, undisturbed)
 
 
 def idle(project):
     """Return whether a run has nothing to do."""
-    result = snakemake(project, *TABLES)
+    result = dry_run(project, *UNTIL_TABLES)
     assert result.returncode == 0, result.stdout
-    return "started: " not in result.stdout
+    return not re.search(r"^(local)?rule \w+:", result.stdout, re.MULTILINE)
 
 
 def start(project):
     """Start the workflow in a process group of its own; what it says goes into a file."""
     return subprocess.Popen(
-        [Path(sys.executable).parent / "snakemake", "--profile", "profiles/local", *TABLES],
+        [Path(sys.executable).parent / "snakemake", "--profile", "profiles/local", *UNTIL_TABLES],
         cwd=project,
         stdout=(project / "output.txt").open("ab"),
         stderr=subprocess.STDOUT,
@@ -119,6 +123,7 @@ def start(project):
     )
 
 
+@pytest.mark.slow
 def test_a_study_killed_at_random_moments_ends_as_if_nothing_had_been(project, undisturbed):
     moment = random.Random(0)
     kills = 0
@@ -134,32 +139,34 @@ def test_a_study_killed_at_random_moments_ends_as_if_nothing_had_been(project, u
             process.wait()
             kills += 1
             assert snakemake(project, "--unlock").returncode == 0
-    result = snakemake(project, *TABLES)
+    result = snakemake(project, *UNTIL_TABLES)
     assert result.returncode == 0, result.stdout
     whole(project, undisturbed)
     assert idle(project)
 
 
+@pytest.mark.slow
 def test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on(project, undisturbed):
     first = start(project)
     output = project / "output.txt"
     while "started: " not in output.read_text():
         with pytest.raises(subprocess.TimeoutExpired):  # it has not ended
             first.wait(timeout=0.1)
-    second = snakemake(project, *TABLES)
+    second = snakemake(project, *UNTIL_TABLES)
     assert second.returncode != 0
     assert "Directory cannot be locked" in second.stdout
     assert first.wait(120) == 0, output.read_text()
     whole(project, undisturbed)
 
 
+@pytest.mark.slow
 def test_files_that_another_process_has_locked_are_read_all_the_same(project, undisturbed):
     assert snakemake(project, "results/digits/data/train.h5", "results/circle/data/train.h5").returncode == 0
     with contextlib.ExitStack() as stack:
         for path in project.glob("results/*/data/*.h5"):
             file = stack.enter_context(path.open("r+b"))
             fcntl.flock(file, fcntl.LOCK_EX)
-        result = snakemake(project, *TABLES)
+        result = snakemake(project, *UNTIL_TABLES)
         assert result.returncode == 0, result.stdout
     whole(project, undisturbed)
 
@@ -170,31 +177,30 @@ def test_results_copied_to_another_place_are_taken_as_they_are(reference, undist
     assert idle(project)
     assert "Everything is there" in run("status", cwd=project).stdout
     (project / "results/digits/runs/regression/seeds-0-1/metrics.csv").unlink()
-    result = snakemake(project, *TABLES)
+    result = snakemake(project, *UNTIL_TABLES)
     assert result.returncode == 0, result.stdout
     assert "train" not in re.findall(r"started: (\w+)", result.stdout)
     whole(project, undisturbed)
 
 
 @pytest.mark.parametrize("jump", [-(10**8), 10**8], ids=["back", "ahead"])
-def test_a_clock_that_jumps_reruns_nothing(project, jump):
-    assert snakemake(project, *TABLES).returncode == 0
-    for number, path in enumerate(sorted(project.glob("results/**/*.*"))):
+def test_a_clock_that_jumps_reruns_nothing(done, jump):
+    for number, path in enumerate(sorted(done.glob("results/**/*.*"))):
         os.utime(path, (time.time() + jump * (number % 2),) * 2)
-    assert idle(project)
+    assert idle(done)
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", bytes(100)], ids=["empty", "cut", "zeros"])
-def test_a_damaged_snakemake_folder_loses_no_result(project, undisturbed, damage):
-    assert snakemake(project, *TABLES).returncode == 0
-    for path in (project / ".snakemake").rglob("*"):
+def test_a_damaged_snakemake_folder_loses_no_result(done, undisturbed, damage):
+    for path in (done / ".snakemake").rglob("*"):
         if path.is_file() and "log" not in path.parts:
             path.write_bytes(damage)
-    result = snakemake(project, *TABLES)
+    result = snakemake(done, *UNTIL_TABLES)
     assert result.returncode == 0, result.stdout
-    whole(project, undisturbed)
+    whole(done, undisturbed)
 
 
+@pytest.mark.slow
 def test_many_small_jobs_lose_and_double_no_row(tmp_path):
     """Each seed is a job of its own; the memory of the main process stays small."""
     study = SMALL_STUDY.replace("seeds: 2\nseeds_per_job: 2", f"seeds: {LOAD // 2}\nseeds_per_job: 1")

@@ -14,16 +14,16 @@ import pytest
 
 from conftest import SMALL_STUDY, specification
 from mnist_hpc.cluster import attempts
-from mnist_hpc.data import datasets, idx
-from mnist_hpc.files import csv_table, hdf5
+from mnist_hpc.data import idx
 from mnist_hpc.data.splits import Split, read_split, write_split
-from mnist_hpc.training.models_file import Model, read_models, write_models
-from mnist_hpc.study import config
-from mnist_hpc.tables import ranking, aggregate
-from mnist_hpc.training import checkpoint, evaluation
 from mnist_hpc.errors import UserError
 from mnist_hpc.figures import digits
-from mnist_hpc.study.layout import Block
+from mnist_hpc.files import csv_table, hdf5
+from mnist_hpc.study import check
+from mnist_hpc.study.layout import RUN_COLUMNS, Block, point_columns
+from mnist_hpc.tables import collect, ranking
+from mnist_hpc.training import checkpoint, evaluation
+from mnist_hpc.training.models_file import Model, read_models, write_models
 
 CASES = int(os.environ.get("FUZZ", "200"))
 # Files that one child process reads: a crash loses no more than these.
@@ -89,7 +89,7 @@ def damaged(content: bytes, random: np.random.Generator) -> bytes:  # noqa: C901
 
 def raw(path):
     path.write_bytes(gzip.compress(idx.encode(RANDOM.integers(0, 256, (20, 28, 28), dtype=np.uint8))))
-    return lambda: datasets.read_raw(path, {"shape": [20, 28, 28]})
+    return lambda: idx.read_verified(path, {"shape": [20, 28, 28]})
 
 
 def payload(path):
@@ -149,14 +149,14 @@ def saved(path):
 def block_metrics(path):
     identity = {"spec_hash": "0123", "data_hash": "1", "code_hash": "2"}
     row = {"dataset": "x", "variant": "y", "status": "ok", "test_accuracy": 0.9, **identity}
-    csv_table.write(path, csv_table.RUN_COLUMNS, [row | {"seed": seed} for seed in (0, 1)])
+    csv_table.write(path, RUN_COLUMNS, [row | {"seed": seed} for seed in (0, 1)])
     block = Block("x", "y", 0, 1)
     place = path.parent / block.folder / "metrics.csv"
     place.parent.mkdir(parents=True)
     place.symlink_to(path)
 
     def read():
-        table = aggregate.runs([block], path.parent, {"y": identity})
+        table = collect.runs([block], path.parent, {"y": identity})
         if set(table["status"]) == {"stale"}:  # not in any table
             raise UserError("stale")
         return table.to_csv()
@@ -165,7 +165,7 @@ def block_metrics(path):
 
 
 def points(path):
-    columns = ranking.columns(["learning_rate"])
+    columns = point_columns(["learning_rate"])
     row = {"dataset": "x", "sweep": "s", "status": "ok", "validation_loss": 0.5, "validation_accuracy": 0.5}
     csv_table.write(path, columns, [row | {"point": point, "seed": 0, "steps": 1} for point in (0, 1)])
     return lambda: ranking.read(path)
@@ -191,7 +191,7 @@ def record(path):
 
 def study(path):
     path.write_text(SMALL_STUDY)
-    return lambda: config.load(path) and None
+    return lambda: check.load(path) and None
 
 
 READERS = [raw, payload, data, models, predictions, saved, block_metrics, points, choice, record, study]

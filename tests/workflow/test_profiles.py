@@ -5,8 +5,8 @@ import itertools
 import pytest
 
 from conftest import ROOT
-from mnist_hpc.study.config import read_yaml
 from mnist_hpc.cluster.doctor import Profile
+from mnist_hpc.study.config import read_yaml
 from mnist_hpc.study.specification import Study
 
 SITES = ["slurm", "bridges2", "delta", "perlmutter", "vista", "anvil"]
@@ -14,7 +14,7 @@ SITES = ["slurm", "bridges2", "delta", "perlmutter", "vista", "anvil"]
 
 @pytest.fixture(scope="module")
 def study():
-    return Study(ROOT / "config.yaml")
+    return Study.read(ROOT / "config.yaml")
 
 
 @pytest.mark.parametrize("site", SITES)

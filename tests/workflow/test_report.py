@@ -3,15 +3,15 @@
 import os
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from studies import make
 
-from conftest import ROOT, copy_project
+from conftest import copy_project
 from mnist_hpc import figures
 from mnist_hpc.study.specification import Study
+
+pytestmark = pytest.mark.slow
 
 STUDY = """
 dataset: digits
@@ -46,26 +46,10 @@ ensembles: {committee: [regression, cnn]}
 def project(tmp_path_factory):
     """Return a project with a finished study and its report, made as people make it."""
     root = copy_project(tmp_path_factory.mktemp("report") / "study", STUDY)
-    shutil.copy(ROOT / "Makefile", root)
     printed = make(root, "run")
     assert printed.rstrip().endswith("Report: results/digits/report.html")
     assert "of 4 variants have results; the best by test accuracy" in printed
     return root
-
-
-def make(root, target, code=0):
-    """Run a command of the Makefile, in the environment of the tests; return what it says."""
-    done = subprocess.run(
-        ["make", "--no-print-directory", target, "ENV="],
-        cwd=root,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-        check=False,
-    )
-    assert done.returncode == code, done.stdout
-    return done.stdout
 
 
 def test_nothing_is_done_twice(project):

@@ -12,86 +12,62 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from planner import dry_run
+from studies import finished
 
-from conftest import ROOT, make_tiny, run, snakemake, tiny_entry
+from conftest import DIFFER, UNTIL_TABLES, run, snakemake
 
 DRAW = {"draw"}
 TABULATE = {"tabulate"} | DRAW
 REGRESSION = {"train regression 0-1", "evaluate regression 0-1"}
 CHILD = {"train child 0-1", "evaluate child 0-1"}
+SWEEP = {"sweep tiny rates 1 1", "rank tiny rates"}
+TUNED = {"train tuned 0-1", "evaluate tuned 0-1"}
 CIRCLE = {"train circle 0-1", "evaluate circle 0-1"}
-ALL = REGRESSION | CHILD | CIRCLE | TABULATE
-EVALUATIONS = {job for job in ALL if job.startswith("evaluate")}
-
-CONFIG = """
-# A study.
-dataset: tiny
-seeds: 2
-seeds_per_job: 2
-search_path: []
-datasets: {}
-variants:
-  regression:
-    layers: [Flatten, {Dense: {units: 10}}]
-    optimizer: {SGD: {learning_rate: 0.5, momentum: 0.25}}
-    batch_size: 10
-    steps: 20
-  child:
-    base: regression
-    steps: 15
-  circle:
-    dataset: circle
-    layers: [{Dense: {units: 3, activation: tanh}}, {Dense: {units: 2}}]
-    optimizer: {Adam: {learning_rate: 0.03}}
-    batch_size: 100
-    steps: 20
-"""
+SPIRAL = {"train spiral 0-1", "evaluate spiral 0-1"}
+TINY = REGRESSION | CHILD | SWEEP | TUNED
+RUNS = REGRESSION | CHILD | TUNED | CIRCLE | SPIRAL
+EVALUATIONS = {job for job in RUNS if job.startswith("evaluate")}
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """Return a finished study with a copy of the package of its own, under git."""
-    base = tmp_path_factory.mktemp("reruns")
-    root, source = base / "study", base / "source"
-    for name in ("workflow", "profiles"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "Snakefile", root)
-    (root / ".gitignore").write_text("results\nlogs\n.snakemake\n__pycache__\n")
-    (root / "config.yaml").write_text(CONFIG.replace("datasets: {}", f"datasets: {{tiny: {tiny_entry()!r}}}"))
-    make_tiny(source)
-    with in_study(root):
-        result = snakemake(root, TINY_DIR=str(source))
-        assert result.returncode == 0, result.stdout
-        git(root, "init", "-q", "-b", "main")
-        git(root, "add", "-A")
-        git(root, "commit", "-q", "-m", "study")
-        yield root
+    root = finished(tmp_path_factory, "wide", tmp_path_factory.mktemp("reruns") / "study")
+    (root / ".gitignore").write_text("results\nlogs\n.snakemake\n__pycache__\noutput.txt\n")
+    git(root, "init", "-q", "-b", "main")
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "study")
+    yield root
+    assert jobs(root) == set()
 
 
-@contextlib.contextmanager
-def in_study(root):
-    """Use the study's own copy of the package."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(root / "workflow")
+@pytest.fixture(autouse=True)
+def restored(study, monkeypatch):
+    """Use the study's own copy of the package, and check that a test leaves the study as it was."""
+    monkeypatch.setenv("PYTHONPATH", str(study / "workflow"))
     yield
-    os.environ.pop("PYTHONPATH")
-    if before is not None:
-        os.environ["PYTHONPATH"] = before
+    left = git(study, "status", "--porcelain")
+    git(study, "checkout", "-qf", "main")
+    git(study, "clean", "-qfd")
+    assert not left, "the test left the study changed"
 
 
 def git(root, *arguments):
     identity = ("-c", "user.name=t", "-c", "user.email=t@localhost")
-    subprocess.run(["git", "-C", root, *identity, *arguments], check=True, capture_output=True)
+    done = subprocess.run(["git", "-C", root, *identity, *arguments], check=True, capture_output=True, text=True)
+    return done.stdout
 
 
-def jobs(root, *arguments, **environment):
+def jobs(root, *arguments, command=dry_run, **environment):
     """Return what a dry run would run: ``train <variant> <first>-<last>``, the name of the rule, or draw."""
-    return {"draw" if job.startswith(("draw", "report")) else job for job in every_job(root, *arguments, **environment)}
+    found = every_job(root, *arguments, command=command, **environment)
+    return {"draw" if job.startswith(("draw", "report")) else job for job in found}
 
 
-def every_job(root, *arguments, **environment):
+def every_job(root, *arguments, command=dry_run, **environment):
     """Return the same with the name of each rule that draws, and of the one that writes the report's pages."""
-    result = snakemake(root, "-n", *arguments, **environment)
+    result = command(root, *arguments, **environment)
     assert result.returncode == 0, result.stdout
     found = set()
     for rule, body in re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", result.stdout, re.MULTILINE):
@@ -104,17 +80,33 @@ def every_job(root, *arguments, **environment):
     return found
 
 
+def real_dry_run(root, *arguments, **environment):
+    """Return what the command prints that people type."""
+    return snakemake(root, "-n", *arguments, **environment)
+
+
 @contextlib.contextmanager
 def edited(path, change):
-    """Change a text file for a while."""
-    before = path.read_text()
+    """Change a text file for a while; its time stamp too is what it was afterwards."""
+    before, times = path.read_text(), path.stat()
     after = change(before)
     assert after != before
-    path.write_text(after)
     try:
+        path.write_text(after)
         yield
     finally:
         path.write_text(before)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@contextlib.contextmanager
+def renamed(path, other):
+    """Give a file or folder another name for a while."""
+    path.rename(other)
+    try:
+        yield
+    finally:
+        other.rename(path)
 
 
 def config(**changes):
@@ -137,7 +129,11 @@ def config(**changes):
 
 
 def replaced(old, new):
-    return lambda text: text.replace(old, new)
+    def change(text):
+        assert text.count(old) == 1
+        return text.replace(old, new)
+
+    return change
 
 
 def reordered(text):
@@ -149,8 +145,13 @@ def reordered(text):
     return yaml.safe_dump(turn(yaml.safe_load(text)), sort_keys=False)
 
 
+def blocks(jobs, *others):
+    """Return jobs of the blocks of seeds 0 to 1 as jobs of other blocks."""
+    return {f"{job.rsplit(' ', 1)[0]} {block}" for job in jobs for block in others}
+
+
 def test_a_finished_study_has_nothing_to_do(study):
-    assert jobs(study) == set()
+    assert jobs(study, command=real_dry_run) == set()
 
 
 @pytest.mark.parametrize("arguments", [("--cores", "1"), ("--cores", "16")])
@@ -159,9 +160,11 @@ def test_another_number_of_cores_reruns_nothing(study, arguments):
 
 
 def test_another_profile_reruns_nothing(study):
-    shutil.copytree(study / "profiles/local", study / "profiles/other", dirs_exist_ok=True)
-    assert jobs(study, profile="other") == set()
-    shutil.rmtree(study / "profiles/other")
+    try:
+        shutil.copytree(study / "profiles/local", study / "profiles/other")
+        assert jobs(study, profile="other") == set()
+    finally:
+        shutil.rmtree(study / "profiles/other")
 
 
 def test_touching_any_file_reruns_nothing(study):
@@ -173,40 +176,36 @@ def test_touching_any_file_reruns_nothing(study):
 
 def test_a_moved_tree_reruns_nothing(study):
     moved = study.with_name("moved")
-    study.rename(moved)
-    try:
-        assert jobs(moved, PYTHONPATH=str(moved / "workflow")) == set()
-    finally:
-        moved.rename(study)
+    with renamed(study, moved):
+        assert jobs(moved) == set()
 
 
 CONFIG_EDITS = {
     "a comment": (replaced("# A study.", "# The study.\n# Another line."), set()),
     "another order of keys": (reordered, set()),
     "limits of a job": (config(variants__regression__runtime=7, variants__regression__mem_mb=9000), set()),
-    "a learning rate": (config(variants__circle__optimizer__Adam__learning_rate=0.02), CIRCLE | TABULATE),
-    "a key of a base that its heir overrides": (config(variants__regression__steps=21), REGRESSION | TABULATE),
-    "a key of a base": (config(variants__regression__batch_size=11), REGRESSION | CHILD | TABULATE),
+    "a learning rate": (config(variants__spiral__optimizer={"Adam": {"learning_rate": 0.02}}), SPIRAL | TABULATE),
+    "a learning rate that a sweep replaces": (
+        config(variants__regression__optimizer__SGD__learning_rate=0.4),
+        REGRESSION | CHILD | TABULATE,
+    ),
+    "a key of a base that one heir overrides": (
+        config(variants__regression__steps=21),
+        REGRESSION | SWEEP | TUNED | TABULATE,
+    ),
+    "a key of a base": (config(variants__regression__batch_size=11), TINY | TABULATE),
     "two values swapped": (
         config(variants__regression__optimizer={"SGD": {"learning_rate": 0.25, "momentum": 0.5}}),
-        REGRESSION | CHILD | TABULATE,
+        TINY | TABULATE,
     ),
     "batch size and steps swapped": (
         config(variants__regression__batch_size=20, variants__regression__steps=10),
-        REGRESSION | CHILD | TABULATE,
+        TINY | TABULATE,
     ),
-    "more seeds": (
-        config(seeds=4),
-        {f"{job.rsplit(' ', 1)[0]} 2-3" for job in ALL - TABULATE} | TABULATE,
-    ),
-    "more seeds of one variant": (
-        config(variants__circle__seeds=3),
-        {"train circle 2-2", "evaluate circle 2-2"} | TABULATE,
-    ),
-    "fewer seeds per job": (
-        config(seeds_per_job=1),
-        {f"{job.rsplit(' ', 1)[0]} {seed}-{seed}" for job in ALL - TABULATE for seed in (0, 1)} | TABULATE,
-    ),
+    "another grid": (config(sweeps__rates__grid__learning_rate=[0.1, 0.4]), SWEEP | TUNED | TABULATE),
+    "more seeds": (config(seeds=4), blocks(RUNS, "2-3") | TABULATE),
+    "more seeds of one variant": (config(variants__spiral__seeds=3), blocks(SPIRAL, "2-2") | TABULATE),
+    "fewer seeds per job": (config(seeds_per_job=1), blocks(RUNS, "0-0", "1-1") | TABULATE),
     "a new variant": (
         config(variants__new={"base": "circle", "steps": 5}),
         {"train new 0-1", "evaluate new 0-1"} | TABULATE,
@@ -215,7 +214,7 @@ CONFIG_EDITS = {
     "another search path": (config(search_path=["/data"]), set()),
     "another validation part": (
         config(datasets__tiny__validation=12),
-        {"fetch tiny", "convert tiny"} | REGRESSION | CHILD | TABULATE,
+        {"fetch tiny", "convert tiny"} | TINY | TABULATE,
     ),
 }
 
@@ -225,37 +224,68 @@ def test_an_edit_of_the_config_reruns_what_depends_on_it(case, study):
     change, expected = CONFIG_EDITS[case]
     with edited(study / "config.yaml", change):
         assert jobs(study) == expected
-    assert jobs(study) == set()
+
+
+def word(module, old, new):
+    """Return an edit of one word of a message."""
+    return (module, old, new), set()
 
 
 CODE_EDITS = {
-    "a comment in every module": (None, set()),
-    "a docstring": (("evaluation", '"""Return what each seed', '"""Return all that each seed'), set()),
-    "evaluation": (("evaluation", "HARDEST = 200", "HARDEST = 100"), EVALUATIONS | TABULATE),
-    "tables": (("comparisons", "0.975", "0.95"), TABULATE),
-    "figures": (("figures/style", "WIDTH = 5.2", "WIDTH = 5.3"), DRAW),
-    "training": (("training", "HISTORY_POINTS = 20", "HISTORY_POINTS = 10"), ALL),
-    "models": (("models", "PREDICTION_BATCH = 1000", "PREDICTION_BATCH = 500"), ALL),
-    "download": (
-        ("download", "PATIENCE = 30", "PATIENCE = 31"),
-        {"fetch tiny", "convert tiny"} | REGRESSION | CHILD | TABULATE,
+    "a docstring": (("training/evaluation", '"""Return what each seed', '"""Return all that each seed'), set()),
+    "the stage of training": (
+        ("stages/train", 'specification = specification | {"layers": adapted(specification["layers"], train)}', "pass"),
+        RUNS | TABULATE,
     ),
+    "the check of labels": (
+        ("data/splits", "if largest >= classes:", "if largest > classes:"),
+        RUNS | SWEEP | TABULATE,
+    ),
+    "a column of learning curves": (
+        ("study/layout", '"validation_accuracy", "train_seconds"),\n]\n', '"validation_accuracy", "x"),\n]\n'),
+        RUNS | TABULATE,
+    ),
+    "a column of runs": (("study/layout", '"dtype_policy", "startup', '"x", "startup'), EVALUATIONS | TABULATE),
+    "a built-in data set": (
+        ("data/sources/spirals", "0.03, len", "0.04, len"),
+        {"convert spirals"} | SPIRAL | TABULATE,
+    ),
+    "evaluation": (("training/evaluation", "HARDEST = 200", "HARDEST = 100"), EVALUATIONS | TABULATE),
+    "tables": (("tables/statistics", "t.ppf(0.975", "t.ppf(0.95"), TABULATE),
+    "figures": (("figures/style", "WIDTH = 5.2", "WIDTH = 5.3"), DRAW),
+    "training": (("training/trainer", "HISTORY_POINTS = 20", "HISTORY_POINTS = 10"), RUNS | SWEEP | TABULATE),
+    "models": (("training/models", "PREDICTION_BATCH = 1000", "PREDICTION_BATCH = 500"), RUNS | SWEEP | TABULATE),
+    "download": (
+        ("data/download", "PATIENCE = 30", "PATIENCE = 31"),
+        {"fetch tiny", "convert tiny"} | TINY | TABULATE,
+    ),
+    "a message of files": word("files/hdf5", "the file is damaged, or", "the file is broken, or"),
+    "a message of the device": word("training/device", "a GPU is required and", "a GPU is needed and"),
+    "a message of IDX": word("data/idx", "cut short or damaged", "cut short or broken"),
+    "a message of training": word("training/trainer", "saved; run again", "saved; start again"),
+    "a message of checkpoints": word("training/checkpoint", "damaged checkpoint", "broken checkpoint"),
 }
 
 
 @pytest.mark.parametrize("case", CODE_EDITS)
 def test_an_edit_of_the_code_reruns_the_stages_that_use_it(case, study):
-    edit, expected = CODE_EDITS[case]
-    package = study / "workflow/mnist_hpc"
-    with contextlib.ExitStack() as stack:
-        if edit is None:
-            for path in package.glob("*.py"):
-                stack.enter_context(edited(path, lambda text: f"# A comment.\n{text}\n# Another.\n"))
-        else:
-            module, old, new = edit
-            stack.enter_context(edited(package / f"{module}.py", replaced(old, new)))
+    (module, old, new), expected = CODE_EDITS[case]
+    with edited(study / f"workflow/mnist_hpc/{module}.py", replaced(old, new)):
         assert jobs(study) == expected
-    assert jobs(study) == set()
+
+
+def test_a_comment_in_every_module_reruns_nothing(study):
+    with contextlib.ExitStack() as stack:
+        for path in (study / "workflow/mnist_hpc").rglob("*.py"):
+            stack.enter_context(edited(path, lambda text: f"# A comment.\n{text}\n# Another.\n"))
+        assert jobs(study) == set()
+
+
+@pytest.mark.parametrize("case", ["training", "a column of learning curves", "a message of files"])
+def test_the_command_plans_the_same(case, study):
+    (module, old, new), expected = CODE_EDITS[case]
+    with edited(study / f"workflow/mnist_hpc/{module}.py", replaced(old, new)):
+        assert jobs(study, command=real_dry_run) == expected
 
 
 @pytest.mark.parametrize(
@@ -268,8 +298,9 @@ def test_an_edit_of_the_code_reruns_the_stages_that_use_it(case, study):
 )
 def test_an_edit_of_one_figures_code_draws_that_one_and_the_pages_that_show_it(study, module, old, new, expected):
     with edited(study / f"workflow/mnist_hpc/figures/{module}.py", replaced(old, new)):
-        assert every_job(study) - {"report_pages"} == expected
-        assert ("report_pages" in every_job(study)) == (module != "digits")
+        found = every_job(study)
+    assert found - {"report_pages"} == expected
+    assert ("report_pages" in found) == (module != "digits")
 
 
 @pytest.mark.parametrize(
@@ -286,11 +317,8 @@ def test_an_edit_of_one_figures_code_draws_that_one_and_the_pages_that_show_it(s
 )
 def test_a_deleted_result_is_made_again(study, name, expected):
     path = study / "results" / name
-    aside = path.with_suffix(".aside")
-    path.rename(aside)
-    assert jobs(study) == expected
-    aside.rename(path)
-    assert jobs(study) == set()
+    with renamed(path, path.with_suffix(".aside")):
+        assert jobs(study) == expected
 
 
 def test_another_payload_reruns_the_conversion_and_what_follows(study):
@@ -298,25 +326,27 @@ def test_another_payload_reruns_the_conversion_and_what_follows(study):
     before = raw.read_bytes()
     payload = bytearray(gzip.decompress(before))
     payload[-1] = (payload[-1] + 1) % 10
-    raw.write_bytes(gzip.compress(bytes(payload)))
-    assert jobs(study) == {"convert tiny"} | REGRESSION | CHILD | TABULATE
-    raw.write_bytes(before)
-    assert jobs(study) == set()
+    try:
+        raw.write_bytes(gzip.compress(bytes(payload)))
+        assert jobs(study) == {"convert tiny"} | TINY | TABULATE
+    finally:
+        raw.write_bytes(before)
 
 
 def test_there_and_back_with_git_reruns_nothing(study):
-    config_file = study / "config.yaml"
-    config_file.write_text(config_file.read_text().replace("steps: 20", "steps: 30"))
+    change = config(variants__regression__steps=30)
+    (study / "config.yaml").write_text(change((study / "config.yaml").read_text()))
     git(study, "stash")
     assert jobs(study) == set()
     git(study, "stash", "drop")
     git(study, "checkout", "-q", "-b", "other")
-    code = study / "workflow/mnist_hpc/training.py"
+    code = study / "workflow/mnist_hpc/training/trainer.py"
     code.write_text(code.read_text().replace("HISTORY_POINTS = 20", "HISTORY_POINTS = 5"))
-    git(study, "commit", "-qam", "other")
-    assert jobs(study) == ALL
-    git(study, "checkout", "-q", "main")
-    assert jobs(study) == set()
+    try:
+        git(study, "commit", "-qam", "other")
+        assert jobs(study) == RUNS | SWEEP | TABULATE
+    finally:
+        git(study, "checkout", "-qf", "main")
 
 
 def status(root):
@@ -327,57 +357,56 @@ def status(root):
     return {variant: state for _, variant, state, *_ in rows}, result.stdout
 
 
-def test_what_reran_is_new_and_status_says_what_is_stale_until_then(study):
-    before = pd.read_csv(study / "results/tiny/tables/runs.csv").set_index(["variant", "seed"])
-    untouched = (study / "results/tiny/runs/regression/seeds-0-1/models.h5").stat().st_mtime_ns
-    assert status(study)[0] == {"regression": "ok", "child": "ok", "circle": "ok"}
-    with edited(study / "config.yaml", config(variants__child__steps=16)):
-        found, text = status(study)
-        assert found == {"regression": "ok", "child": "stale", "circle": "ok"}
-        assert "2 of 6 runs are left to do." in text
-        result = snakemake(study)
+@pytest.fixture
+def copy(study, tmp_path):
+    """Return a copy of the finished study whose results a test may change."""
+    return shutil.copytree(study, tmp_path / "study", symlinks=True, ignore=shutil.ignore_patterns(".git"))
+
+
+def runs(root):
+    return pd.read_csv(root / "results/tiny/tables/runs.csv").set_index(["variant", "seed"])
+
+
+def test_what_reran_is_new_and_status_says_what_is_stale_until_then(copy):
+    before = runs(copy)
+    untouched = copy / "results/tiny/runs/regression/seeds-0-1/models.h5"
+    written = untouched.stat().st_mtime_ns
+    ok = dict.fromkeys(("regression", "child", "tuned", "circle", "spiral"), "ok")
+    assert status(copy)[0] == ok
+    with edited(copy / "config.yaml", config(variants__child__steps=16)):
+        found, text = status(copy)
+        assert found == ok | {"child": "stale"}
+        assert "2 of 10 runs are left to do." in text
+        result = snakemake(copy, *UNTIL_TABLES)
         assert result.returncode == 0, result.stdout
-        after = pd.read_csv(study / "results/tiny/tables/runs.csv").set_index(["variant", "seed"])
+        after = runs(copy)
         assert after.loc["child", "steps"].tolist() == [16, 16]
         assert (after.loc["child", "spec_hash"] != before.loc["child", "spec_hash"]).all()
         pd.testing.assert_frame_equal(after.loc["regression"], before.loc["regression"], check_dtype=False)
-        assert (study / "results/tiny/runs/regression/seeds-0-1/models.h5").stat().st_mtime_ns == untouched
-        assert status(study)[0] == {"regression": "ok", "child": "ok", "circle": "ok"}
-    assert snakemake(study).returncode == 0
-    again = pd.read_csv(study / "results/tiny/tables/runs.csv").set_index(["variant", "seed"])
-    same = ["test_accuracy", "test_loss", "validation_loss", "spec_hash", "code_hash"]
-    pd.testing.assert_frame_equal(again.loc["child", same], before.loc["child", same])
+        assert untouched.stat().st_mtime_ns == written
+        assert status(copy)[0] == ok
+    assert snakemake(copy, *UNTIL_TABLES).returncode == 0
+    pd.testing.assert_frame_equal(runs(copy).drop(columns=DIFFER), before.drop(columns=DIFFER))
 
 
-def test_data_and_models_that_cannot_be_read_are_stale_or_missing_and_status_says_so(study, tmp_path):
-    root = tmp_path / "study"
-    shutil.copytree(study, root, ignore=shutil.ignore_patterns(".git"))
-    data, block = root / "results/tiny/data/train.h5", root / "results/tiny/runs/child/seeds-0-1"
+def test_data_and_models_that_cannot_be_read_are_stale_or_missing_and_status_says_so(copy):
+    data, block = copy / "results/tiny/data/train.h5", copy / "results/tiny/runs/child/seeds-0-1"
     data.write_bytes(data.read_bytes()[:-1])
-    assert status(root)[0] == {"regression": "stale", "child": "stale", "circle": "ok"}
+    stale = dict.fromkeys(("regression", "child", "tuned"), "stale")
+    assert status(copy)[0] == stale | {"circle": "ok", "spiral": "ok"}
     (block / "models.h5").write_bytes(b"")
     (block / "metrics.csv").unlink()
-    assert status(root)[0]["child"] == "missing"
+    assert status(copy)[0]["child"] == "missing"
 
 
+@pytest.mark.slow
 def test_blocks_of_another_size_and_another_directory_give_the_same_bits(study, tmp_path):
     with edited(study / "config.yaml", config(seeds_per_job=1)):
-        result = snakemake(study, "--directory", tmp_path, "--cores", "1", TINY_DIR=str(study.with_name("source")))
+        source = str(study.with_name("source"))
+        result = snakemake(study, "--directory", tmp_path, "--cores", "1", *UNTIL_TABLES, TINY_DIR=source)
         assert result.returncode == 0, result.stdout
-    ours, theirs = (
-        pd.read_csv(root / "results/tiny/tables/runs.csv").sort_values(["variant", "seed"], ignore_index=True)
-        for root in (study, tmp_path)
-    )
-    differ = [
-        "train_seconds",
-        "images_per_second",
-        "startup_seconds",
-        "compile_seconds",
-        "started",
-        "finished",
-        "commit",
-    ]
-    pd.testing.assert_frame_equal(ours.drop(columns=differ), theirs.drop(columns=differ))
+    ours, theirs = (runs(root).sort_index().drop(columns=DIFFER) for root in (study, tmp_path))
+    pd.testing.assert_frame_equal(ours, theirs)
     for seed in (0, 1):
         name = f"results/tiny/runs/regression/seeds-{seed}-{seed}/predictions.h5"
         with (
@@ -388,28 +417,26 @@ def test_blocks_of_another_size_and_another_directory_give_the_same_bits(study, 
             assert np.array_equal(a[key], b[key])
 
 
-def test_clean_shows_and_removes_what_no_variant_claims(study, tmp_path):
-    root = tmp_path / "study"
-    shutil.copytree(study, root, ignore=shutil.ignore_patterns(".git", "workflow"))
-    assert run("clean", cwd=root).stdout.startswith("Nothing to remove")
-    (root / "config.yaml").write_text(
-        config(variants__child=None, variants__circle__seeds=1)((root / "config.yaml").read_text())
+def test_clean_shows_and_removes_what_no_variant_claims(copy, tmp_path):
+    assert run("clean", cwd=copy).stdout.startswith("Nothing to remove")
+    (copy / "config.yaml").write_text(
+        config(variants__child=None, variants__circle__seeds=1)((copy / "config.yaml").read_text())
     )
-    shown = run("clean", cwd=root)
+    shown = run("clean", cwd=copy)
     assert "results/tiny/runs/child" in shown.stdout
     assert "results/circle/runs/circle" in shown.stdout
     assert "regression" not in shown.stdout
     assert "Nothing was removed" in shown.stdout
-    assert (root / "results/tiny/runs/child").exists()
+    assert (copy / "results/tiny/runs/child").exists()
     # What links lead to is another study's.
     precious = tmp_path / "precious/runs/any/seeds-0-1/models.h5"
     precious.parent.mkdir(parents=True)
     precious.touch()
-    (root / "results/old").symlink_to(tmp_path / "precious")
-    (root / "results/tiny/runs/link").symlink_to(precious.parent)
-    assert "Removed." in run("clean", "--yes", cwd=root).stdout
-    assert not (root / "results/tiny/runs/child").exists()
-    assert not (root / "results/circle/runs/circle").exists()
-    assert not (root / "results/tiny/runs/link").exists()
+    (copy / "results/old").symlink_to(tmp_path / "precious")
+    (copy / "results/tiny/runs/link").symlink_to(precious.parent)
+    assert "Removed." in run("clean", "--yes", cwd=copy).stdout
+    assert not (copy / "results/tiny/runs/child").exists()
+    assert not (copy / "results/circle/runs/circle").exists()
+    assert not (copy / "results/tiny/runs/link").exists()
     assert precious.exists()
-    assert (root / "results/tiny/runs/regression/seeds-0-1/models.h5").exists()
+    assert (copy / "results/tiny/runs/regression/seeds-0-1/models.h5").exists()

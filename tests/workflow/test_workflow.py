@@ -1,5 +1,6 @@
 """The workflow as people run it: real Snakemake, real training, a small study."""
 
+import json
 import os
 import re
 import subprocess
@@ -9,9 +10,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from planner import dry_run
+from studies import finished, make
 
-from conftest import SMALL_STUDY, copy_project, error_line, run, snakemake, tiny_entry
+from conftest import SMALL_STUDY, UNTIL_TABLES, copy_project, error_line, run, snakemake, tiny_entry
 from mnist_hpc import figures
+from mnist_hpc.study.datasets import BUILT_IN
 from mnist_hpc.study.specification import Study
 
 TABLES = ("runs", "variants", "comparisons", "ensembles", "sweeps", "classes", "confusions")
@@ -32,11 +36,14 @@ def table(project, name):
     return pd.read_csv(project / f"results/digits/tables/{name}.csv")
 
 
-def test_a_study_ends_in_tables_and_running_it_again_does_nothing(project):
-    before = files(project)
-    first = snakemake(project, "-p")
-    assert first.returncode == 0, first.stdout
+@pytest.fixture
+def done(tmp_path_factory, tmp_path):
+    """Return a copy of the finished small study."""
+    return finished(tmp_path_factory, "small", tmp_path / "a user's study")
 
+
+def test_a_study_ends_in_tables_and_running_it_again_does_nothing(done):
+    project = done
     runs = table(project, "runs")
     keys = ["dataset", "variant", "seed", "status"]
     assert runs[keys].to_numpy().tolist() == [
@@ -60,47 +67,60 @@ def test_a_study_ends_in_tables_and_running_it_again_does_nothing(project):
     assert table(project, "confusions").groupby(["variant", "seed"])["images"].sum().tolist() == [1000, 1000, 360, 360]
     assert len(table(project, "classes")) == 2 * 2 + 2 * 10
 
+    assert {f"results/{file}" for file in files(project / "results")} == results(project)
+    assert "Nothing to be done" in snakemake(project).stdout
+    assert "Nothing to be done" in dry_run(project).stdout
+
+
+def results(project):
+    """Return the files that the small study ends in."""
     made = {f"results/{block}/{name}" for block in BLOCKS for name in ("models.h5", "history.csv")}
     made |= {f"results/{block}/{name}" for block in BLOCKS for name in ("metrics.csv", "predictions.h5")}
     made |= {f"results/digits/tables/{name}.csv" for name in TABLES}
-    study = Study(project / "config.yaml")
-    kinds = figures.kinds(study, project / "results")
-    made |= {f"results/{file}" for kind in kinds for file in figures.files(study, kind).values()}
+    study = Study.read(project / "config.yaml")
+    made |= {f"results/{file}" for kind in kinds(project) for file in figures.files(study, kind).values()}
     made |= {f"results/{file}" for file in (figures.home_file(study), *figures.page_files(study).values())}
     made |= {"results/digits/tables/provenance.json"}
-    made |= {f"results/{name}/data/{part}.h5" for name in ("digits", "circle") for part in ("train", "test")}
-    left = {path for path in files(project) - before if not path.startswith((".snakemake/", "logs/"))}
-    assert left == made
-
-    assert "Nothing to be done" in snakemake(project).stdout
-    assert "Nothing to be done" in snakemake(project, "-n").stdout
-
-    paste_every_command(project, first.stdout, made, drawn=len(kinds))
+    return made | {f"results/{name}/data/{part}.h5" for name in ("digits", "circle") for part in ("train", "test")}
 
 
-def paste_every_command(project, printed, made, drawn):
-    """Run every printed command by itself, from nothing, in an activated shell."""
-    commands = re.findall(r"^Shell command: (python .+)$", printed, re.MULTILINE)
+def kinds(project):
+    return figures.kinds(Study.read(project / "config.yaml"), project / "results")
+
+
+@pytest.mark.slow
+def test_every_printed_command_runs_by_itself(done):
+    """From nothing, in an activated shell."""
+    made, drawn = results(done), len(kinds(done))
+    commands = re.findall(r"^Shell command: (python .+)$", (done / "output.txt").read_text(), re.MULTILINE)
     assert len(commands) == 2 + 2 + 2 + 1 + drawn + 1
-    order = ["convert", "train", "evaluate", "tabulate", "draw", "pages"]
+    order = ["convert", "train", "evaluate", "tabulate", "draw", "report"]
     commands.sort(key=lambda command: order.index(command.split()[3]))
     for path in made:
-        (project / path).unlink()
+        (done / path).unlink()
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     for command in commands:
-        result = subprocess.run(["bash", "-c", command], cwd=project, env=environment, check=False)
+        result = subprocess.run(["bash", "-c", command], cwd=done, env=environment, check=False)
         assert result.returncode == 0, command
-    assert all((project / path).exists() for path in made)
-    assert set(table(project, "runs")["status"]) == {"ok"}
+    assert all((done / path).exists() for path in made)
+    assert set(table(done, "runs")["status"]) == {"ok"}
 
 
+def test_the_report_is_made_once(done):
+    assert make(done, "report").rstrip().endswith("Report: results/digits/report.html")
+    before = (done / "results/digits/report.html").stat().st_mtime_ns
+    assert "Report: " in make(done, "report")
+    assert (done / "results/digits/report.html").stat().st_mtime_ns == before
+
+
+@pytest.mark.slow
 def test_a_variant_that_explodes_is_failed_and_the_study_ends_well(project):
     content = yaml.safe_load(SMALL_STUDY)
     layers = ["Flatten", {"Dense": {"units": 8, "activation": "relu"}}, {"Dense": {"units": 10}}]
     content["variants"]["wild"] = {"base": "regression", "layers": layers, "optimizer": {"SGD": {"learning_rate": 1e9}}}
     del content["variants"]["circle"]
     (project / "config.yaml").write_text(yaml.safe_dump(content))
-    result = snakemake(project)
+    result = snakemake(project, *UNTIL_TABLES)
     assert result.returncode == 0, result.stdout
     runs = table(project, "runs").set_index(["variant", "seed"])
     assert runs.loc["wild", "status"].tolist() == ["failed", "failed"]
@@ -109,7 +129,7 @@ def test_a_variant_that_explodes_is_failed_and_the_study_ends_well(project):
 
 
 def test_a_missing_run_is_named_by_tabulate(project):
-    result = run("tabulate", cwd=project)
+    result = run("tabulate", "--train-hash", "0", "--evaluate-hash", "0", cwd=project)
     assert result.returncode == 0, result.stderr
     assert set(table(project, "runs")["status"]) == {"missing"}
     assert table(project, "variants")["status"].tolist() == ["missing", "missing"]
@@ -128,7 +148,8 @@ def test_a_wrong_config_ends_before_any_job_with_one_line_and_code_2(project):
 def test_a_wrong_value_on_the_command_line_is_refused(project):
     result = snakemake(project, "--config", "dataset=digit")
     assert result.returncode == 2
-    assert "dataset: found 'digit', expected one of digits, circle, spirals (did you mean 'digits'?)" in result.stdout
+    expected = "expected one of mnist, digits, circle, spirals (did you mean 'digits'?)"
+    assert f"dataset: found 'digit', {expected}" in result.stdout
 
 
 def test_data_that_cannot_be_had_ends_the_workflow_with_the_line(project, tiny):
@@ -136,7 +157,7 @@ def test_data_that_cannot_be_had_ends_the_workflow_with_the_line(project, tiny):
     content["variants"]["circle"] = yaml.safe_load(SMALL_STUDY)["variants"]["circle"]
     (project / "config.yaml").write_text(yaml.safe_dump(content))
     (tiny / "train-images.gz").write_text("<html>Please log in</html>")
-    result = snakemake(project, TINY_DIR="")
+    result = snakemake(project, *UNTIL_TABLES, TINY_DIR="")
     assert result.returncode == 1
     assert "expected a gzip file, found one that starts with b'<html>" in result.stdout
     assert "Ways out: (1) set TINY_DIR" in result.stdout
@@ -152,25 +173,18 @@ def tiny_study():
     return content | {"dataset": "tiny", "datasets": {"tiny": tiny_entry()}, "seeds": 1, "variants": variants}
 
 
-def test_an_idx_data_set_needs_an_entry_in_the_config_and_no_code(project, tiny):
-    (project / "config.yaml").write_text(yaml.safe_dump(tiny_study()))
-    result = snakemake(project, TINY_DIR=str(tiny))
-    assert result.returncode == 0, result.stdout
-    runs = pd.read_csv(project / "results/tiny/tables/runs.csv")
-    assert runs[["dataset", "status"]].to_numpy().tolist() == [["tiny", "ok"]]
-
-
 @pytest.mark.parametrize("folder", ["results", "results/digits"])
 def test_results_that_cannot_be_written_are_an_error_of_one_line(project, folder):
     path = project / folder
     path.parent.mkdir(exist_ok=True)
     path.write_text("a file where a folder should be")
-    line = error_line(run("convert", "--dataset", "digits", "--folder", "results/digits/data", cwd=project))
-    assert folder in line
-    assert snakemake(project).returncode == 1
+    arguments = ("--dataset", "digits", "--source", "digits", "--entry", json.dumps(BUILT_IN["digits"]))
+    assert folder in error_line(run("convert", *arguments, "--folder", "results/digits/data", cwd=project))
+    assert snakemake(project, "results/digits/data/train.h5").returncode == 1
     assert path.read_text() == "a file where a folder should be"
 
 
+@pytest.mark.slow
 def test_a_folder_may_have_any_name_and_reaches_no_shell(tmp_path):
     odd = tmp_path / """a;touch owned; "b" 'c' $(touch owned) `touch owned` {input} %s \\\n-n"""
     project = copy_project(odd / "study", SMALL_STUDY)
