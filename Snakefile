@@ -1,4 +1,4 @@
-# The whole study. Config: config.yaml; what a job runs: workflow/rules; all logic: workflow/mnist_hpc.
+# The whole study. config.yaml is its config, workflow/rules has its jobs, and workflow/mnist_hpc has the logic.
 import json
 import sys
 from pathlib import Path
@@ -10,22 +10,22 @@ from mnist_hpc.errors import UserError
 from mnist_hpc.files.code_hash import code_hash
 from mnist_hpc.study import check, layout
 
-# No `configfile:` directive: it silently keeps the last of duplicate keys. `config` holds what the command line says
-# (--config, --configfile), which overrides config.yaml.
+# No `configfile:` directive, as it silently keeps the last of duplicate keys. `config` has the keys of the command line
+# (--config, --configfile), which override config.yaml.
 CONFIG_FILE = Path(workflow.basedir) / "config.yaml"
 try:
     study = check.load(CONFIG_FILE, config)
-    # Python of training and evaluation: that of this environment, or of a site's container.
+    # Python of training and evaluation: from this environment, or from a site's container.
     PYTHON = " ".join(map(quote, container.python("python")))
 except UserError as error:
     print(f"mnist_hpc: error: {error}", file=sys.stderr)
     sys.exit(2)
 
-# Options of commands that read the config themselves; not in `params`, so that moving the tree reruns nothing.
+# Options of the commands that read the config; not in `params`, so that moving the project reruns nothing.
 CHANGED = " ".join(quote(f"{key}={json.dumps(value)}") for key, value in config.items())
 STUDY = f"--config {quote(str(CONFIG_FILE))} --set {CHANGED}"
 
-# Jobs run in the environment that Snakemake runs in; `exec` lets signals reach the program.
+# Jobs use the environment of Snakemake; with `exec`, signals reach the program.
 shell.prefix(f"export PATH={quote(str(Path(sys.executable).parent))}:$PATH; exec ")
 
 

@@ -57,5 +57,5 @@ def test_a_study_without_a_run_has_an_empty_figure(tmp_path):
     variants, runs = tables(2, failed=["variant-0", "variant-1"])
     accuracy.accuracy(variants, runs, tmp_path / "a.svg")
     accuracy.against(variants, "mnist", *accuracy.COSTS["accuracy-time"], tmp_path / "b.svg")
-    assert "no run is there yet" in texts(tmp_path / "a.svg")
-    assert "no run is there yet" in texts(tmp_path / "b.svg")
+    assert "no results yet" in texts(tmp_path / "a.svg")
+    assert "no results yet" in texts(tmp_path / "b.svg")

@@ -20,4 +20,4 @@ def test_confusions_show_counts_and_the_share_that_is_right(tmp_path):
     assert "90.0 %" in found
     assert " 10 " in found
     confusions.matrix(rows.iloc[:0], "net", "mnist", tmp_path / "empty.svg")
-    assert "no run is there yet" in texts(tmp_path / "empty.svg")
+    assert "no results yet" in texts(tmp_path / "empty.svg")

@@ -39,4 +39,4 @@ def test_slurm_jobs_show_hours_and_what_was_cut_off(tmp_path):
     assert "2 Slurm jobs, 1.52 GPU-hours" in found
     assert "1.02 GPU-h" in found
     cost.slurm_jobs(jobs.iloc[:0], tmp_path / "empty.svg")
-    assert "knows no job" in texts(tmp_path / "empty.svg")
+    assert "has no job" in texts(tmp_path / "empty.svg")

@@ -19,5 +19,5 @@ def test_learning_curves_say_how_many_seeds_they_are_of(seeds, tmp_path):
     curves.curves(pd.DataFrame(rows, columns=columns), "cnn", "mnist", "cross entropy, nats", tmp_path / "figure.svg")
     found = texts(tmp_path / "figure.svg")
     assert f"cnn on mnist: learning curves (n = {seeds})" in found
-    assert ("validation" in found.replace("validated", "")) == bool(seeds)
-    assert ("failed before it was validated" in found) == (not seeds)
+    assert ("validation" in found.replace("first validation", "")) == bool(seeds)
+    assert ("failed before its first validation" in found) == (not seeds)

@@ -33,7 +33,7 @@ def test_the_surest_mistakes_come_first_and_all_seeds_are_asked(tmp_path):
 
 
 def test_label_errors_are_framed_only_where_the_test_set_is_that_of_mnist(tmp_path):
-    image = digits.Hard(947, np.zeros((28, 28), np.uint8), 8, 9, 0.9, 0.1, 1)
+    image = digits.Hard(947, np.zeros((28, 28), np.uint8), 8, 9, 0.9, 1)
     digits.gallery([image], "title", 1, tmp_path / "mnist.svg", errors_known=True)
     digits.gallery([image], "title", 1, tmp_path / "other.svg", errors_known=False)
     assert "known label error" in texts(tmp_path / "mnist.svg")

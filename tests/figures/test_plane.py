@@ -30,4 +30,4 @@ def test_the_plane_is_drawn_for_the_seeds_that_did_not_fail(tmp_path):
     write_models(tmp_path / "failed.h5", header, {0: Model({}, {})})
     for drawing in (plane.boundaries, plane.hidden_space):
         drawing(tmp_path / "failed.h5", points, tmp_path / "failed.svg")
-        assert "no training of this variant ended well" in texts(tmp_path / "failed.svg")
+        assert "no training of this variant succeeded" in texts(tmp_path / "failed.svg")

@@ -1,4 +1,4 @@
-# What the main process does on a cluster: look before it submits, and give up what another try would not mend.
+# The main process on a cluster: check the requests before submission, and do not retry permanent errors.
 from snakemake.jobs import Job
 
 from mnist_hpc.cluster import preflight, slurm
@@ -10,18 +10,18 @@ GIVEN_UP = set()
 
 
 def restart_times(job) -> int:
-    """How often a job is tried again: not once more after an error that stays."""
+    """Return the number of further attempts of a job: none after a permanent error."""
     if job.is_local:
         return BUDGET.fget(job)
     reason = attempts.hopeless(record(job.wildcards), job.attempt, BEGIN, slurm.state)
-    if reason and reason not in GIVEN_UP:  # asked for both jobs of a group
+    if reason and reason not in GIVEN_UP:  # called for both jobs of a group
         print(f"mnist_hpc: not retried: {reason}", file=sys.stderr)
         GIVEN_UP.add(reason)
     return 0 if reason else BUDGET.fget(job)
 
 
 def planned() -> list[preflight.Planned]:
-    """What each job that is to be submitted asks for, and what it works on."""
+    """Return what each job that will be submitted requests, and what it works on."""
     units = {workflow.dag.get_job_group(job) or job: job for job in workflow.dag.needrun_jobs() if not job.is_local}
     return [
         (slurm.Request.of(unit.resources, unit.threads), layout.of_wildcards(dict(job.wildcards.items())))
@@ -30,7 +30,7 @@ def planned() -> list[preflight.Planned]:
 
 
 def see_cancelled_jobs() -> None:
-    """Mend the executor plugin 2.8: it waits for ever for a job of which sacct says "CANCELLED by 1234"."""
+    """Correct the executor plugin 2.8, which never finishes when sacct reports a job as "CANCELLED by 1234"."""
     import snakemake_executor_plugin_slurm as plugin
 
     query = plugin.query_job_status
@@ -43,11 +43,11 @@ def see_cancelled_jobs() -> None:
 
 
 def look_before_submission() -> None:
-    """On a cluster: mend what must be, and end if Slurm would not take the jobs."""
+    """On a cluster, prepare the executor plugin, and stop if Slurm would refuse the jobs."""
     if workflow.local_exec:
         return
     see_cancelled_jobs()
-    # Snakemake has one number of retries for a rule, whatever ended the job.
+    # Snakemake has one number of retries per rule, whatever the reason of a failure.
     Job.restart_times = property(restart_times)
     try:
         if submitted := planned():

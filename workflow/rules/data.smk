@@ -1,4 +1,4 @@
-# From the raw files to HDF5, one data set at a time.
+# Fetch the raw files of each data set and convert them to HDF5.
 
 
 localrules:
@@ -6,7 +6,7 @@ localrules:
     convert,
 
 
-# Not in `params`: where the files were found makes no difference.
+# Not in `params`, as the place where files were found does not change the result.
 SEARCH_PATH = " ".join(map(quote, study.search_path))
 
 
@@ -18,7 +18,7 @@ rule fetch:
         test_labels="results/{dataset}/data/t10k-labels-idx1-ubyte.gz",
     log:
         "logs/{dataset}/fetch.log",
-    priority: 2  # a missing data set ends the run at once
+    priority: 2  # a missing data set stops the run immediately
     params:
         code=code_hash("stages.fetch"),
         entry=lambda wildcards: study.entry(wildcards.dataset),
@@ -36,7 +36,7 @@ rule convert:
     log:
         "logs/{dataset}/convert.log",
     params:
-        # Only the source of this data set counts.
+        # Only the code of this data set's source matters.
         code=lambda wildcards: code_hash("stages.convert", f"data.sources.{study.source(wildcards.dataset)}"),
         source=lambda wildcards: study.source(wildcards.dataset),
         entry=lambda wildcards: study.entry(wildcards.dataset),

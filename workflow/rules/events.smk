@@ -1,4 +1,4 @@
-# What the main process says when a run starts and ends.
+# Messages of the main process when a run starts and ends.
 import time
 
 from snakemake.logging import logger

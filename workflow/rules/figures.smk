@@ -1,4 +1,4 @@
-# Draw what figures.KINDS lists: a rule for each kind, that draws it for every variant or sweep that has one.
+# Draw the figures: one rule for each kind in figures.KINDS, which draws it for all its variants or sweeps.
 FIGURES = {f"draw_{kind.replace('-', '_')}": kind for kind in figures.kinds(study, Path("results"))}
 
 

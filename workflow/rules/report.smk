@@ -1,4 +1,4 @@
-# The pages of the HTML report that are not figures; `make report` puts everything together.
+# Write the pages of the HTML report that are not figures; `make report` puts the report together.
 HOME = Path("results", figures.home_file(study)).absolute()
 
 
@@ -28,7 +28,7 @@ rule report_pages:
         "python -m mnist_hpc report {STUDY} > {log} 2>&1"
 
 
-# Its first page is written by the rule above; before that there is no report.
+# The first page of the report, which the rule above writes.
 if HOME.exists():
 
     report: str(HOME)

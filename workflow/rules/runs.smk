@@ -3,19 +3,19 @@ from mnist_hpc.study.specification import EVALUATION_MINUTES
 
 
 def record(wildcards) -> Path:
-    """Where the attempts of a block, or of a part of a sweep, are recorded."""
+    """Return the record of the attempts of a block, or of a part of a sweep."""
     return Path("results") / layout.of_wildcards(dict(wildcards.items())).record
 
 
 def memory(wildcards) -> int:
-    """Memory of a block's job, MB: what its variant says, and more where that was recorded as too little."""
+    """Return the memory of a block's job, MB: that of its variant, or more if that was too little before."""
     return attempts.memory(record(wildcards), study.variants[wildcards.variant].keys["mem_mb"])
 
 
 rule train:
     input:
         data="results/{dataset}/data/train.h5",
-        # Nothing, or what a sweep found.
+        # The choice of a sweep, if the variant has `from_sweep`.
         choice=lambda wildcards: [f"results/{file}" for file in study.choice(wildcards.variant)],
     output:
         models="results/{dataset}/runs/{variant}/seeds-{first}-{last}/models.h5",
@@ -26,7 +26,7 @@ rule train:
     resources:
         runtime=lambda wildcards: study.variants[wildcards.variant].keys["runtime"],
         mem_mb=memory,
-        # 1 in a cluster's profile: a job that finds no GPU fails instead of training on the CPU for hours.
+        # 1 in the profiles of clusters: a job without a GPU fails instead of training on the CPU for hours.
         require_gpu=0,
     params:
         code=code_hash("stages.train"),

@@ -1,4 +1,4 @@
-# Train the points of a sweep, in one or several jobs, and choose the best by validation loss.
+# Train the points of each sweep in one or several jobs, and choose the best point by validation loss.
 
 
 localrules:
@@ -6,7 +6,7 @@ localrules:
 
 
 def swept(wildcards) -> dict:
-    """The keys of the variant that a sweep is about, with the sweep's own threads and limits."""
+    """Return the keys of the sweep's variant, with the threads and limits of the sweep."""
     return study.sweeps[wildcards.sweep].variant.keys
 
 
@@ -17,7 +17,7 @@ rule sweep:
         "results/{dataset}/sweeps/{sweep}/part-{part}-of-{parts}.csv",
     log:
         "logs/{dataset}/sweeps/{sweep}/part-{part}-of-{parts}.log",
-    priority: 1  # variants wait for what it finds
+    priority: 1  # variants wait for its choice
     threads: lambda wildcards: swept(wildcards)["threads"]
     resources:
         runtime=lambda wildcards: swept(wildcards)["runtime"],

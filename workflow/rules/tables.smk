@@ -1,4 +1,4 @@
-# Aggregate the study's runs into tables.
+# Aggregate the runs of the study into tables.
 
 
 localrules:

@@ -1,4 +1,4 @@
-"""Check whether the cluster of a profile is ready for the study, and report each finding: ok, or what to do."""
+"""Check whether the cluster of a profile is ready for the study; report each finding and what to do about it."""
 
 import argparse
 from pathlib import Path
@@ -18,11 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(config: Path, overrides: dict[str, Any], results: Path, profile: Path, wait: int) -> None:
-    """Print the findings.
-
-    Raises:
-        UserError: something must be fixed before a run.
-    """
+    """Print the findings; raise UserError if something must be fixed before a run."""
     problems = 0
     for finding in doctor.examine(Study.read(config, overrides), profile, results, wait):
         print(finding, flush=True)

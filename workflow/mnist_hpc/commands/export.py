@@ -1,4 +1,4 @@
-"""Write a trained model as a .keras file: images (N, 28, 28, 1) from 0 to 1 in, logits out."""
+"""Write a trained model as a .keras file; it maps images (N, 28, 28, 1) from 0 to 1 to logits."""
 
 import argparse
 from pathlib import Path
@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(model: Path, seed: int | None, output: Path) -> None:
-    """Write the file; raises UserError if the model cannot be read or the name does not end in .keras."""
+    """Write the file; raise UserError if the model cannot be read or the name does not end in .keras."""
     if output.suffix != ".keras":
         raise UserError(f"{output}: expected a name that ends in .keras")
     device.prepare(threads=1)

@@ -1,4 +1,4 @@
-"""Show the jobs that a lost main process left behind in this folder; wait for them, or cancel them."""
+"""Show the jobs that a killed main process left in the queue; wait for them, cancel them, or keep them."""
 
 import argparse
 from pathlib import Path
@@ -10,15 +10,13 @@ from mnist_hpc.errors import UserError
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument("--then", choices=("wait", "cancel", "adopt"), help="what to do with them")
-    parser.add_argument("--files", action="store_true", help="print the files they will write, for --omit-from")
+    parser.add_argument(
+        "--files", action="store_true", help="print only the files that they will write, for --omit-from"
+    )
 
 
 def run(then: str | None, *, files: bool) -> None:
-    """Print the jobs, then do what ``then`` says.
-
-    Raises:
-        UserError: the main process is alive, or there are jobs and ``then`` does not say what to do.
-    """
+    """Print the jobs, then do what ``then`` says; raise UserError if it says nothing or the main process is alive."""
     folder = Path.cwd()
     left = slurm.jobs_of(folder)
     if files:

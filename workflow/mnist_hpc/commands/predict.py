@@ -17,20 +17,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(model: Path, seed: int | None, picture: Path) -> None:
-    """Print the most probable digit, and the three most probable ones with their outputs (0 to 1).
-
-    Raises:
-        UserError: the picture or the model cannot be read, or the model does not classify images.
-    """
+    """Print the predicted digit, and the three highest outputs (0 to 1); raise UserError for unusable files."""
     image = read_digit(picture)
     header, _ = read_models(model)
     if tuple(header["input_shape"]) != (28, 28, 1):
-        raise UserError(f"{model}: trained on {header['dataset']}, which has no images; choose another model")
+        raise UserError(
+            f"{model}: the model was trained on {header['dataset']}, which has no images; choose another model"
+        )
     device.prepare(threads=1)
 
     from mnist_hpc.training import models
 
     network = models.load(model, seed)
     _, (outputs,) = models.predictor(network, *header["loss"])(image[None])
-    ranked = sorted(enumerate(outputs.numpy()), key=lambda pair: -pair[1])
-    print(f"{ranked[0][0]}  ({', '.join(f'{digit}: {value:.3f}' for digit, value in ranked[:3])})")
+    best = sorted(enumerate(outputs.numpy()), key=lambda pair: -pair[1])[:3]
+    print(f"{best[0][0]}  ({', '.join(f'{digit}: {value:.3f}' for digit, value in best)})")

@@ -1,4 +1,4 @@
-"""Start TensorFlow and write down what it sees: the doctor's trial job."""
+"""Start TensorFlow and record what it sees; this is the trial job of ``make doctor``."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(require_gpu: int, answer: Path) -> None:
-    """Write the device and the versions; raises UserError if a GPU is required and none is visible."""
+    """Write the device and the versions; raise UserError if a GPU is required and none is visible."""
     found = {"device": device.prepare(threads=1, require_gpu=bool(require_gpu)), **device.versions()}
     with atomic(answer) as temporary:
         temporary.write_text(json.dumps(found))

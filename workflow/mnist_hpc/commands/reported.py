@@ -16,20 +16,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(config: Path, overrides: dict[str, Any], results: Path) -> None:
-    """Print the paths, separated by spaces.
-
-    Raises:
-        UserError: there is nothing to show yet.
-    """
+    """Print the paths, separated by spaces; raise UserError if no figure or page exists."""
     study = Study.read(config, overrides)
     parts = {kind: list(figures.files(study, kind).values()) for kind in figures.kinds(study, results)}
     parts |= {name: [file] for name, file in figures.page_files(study).items()}
-    there = {name: files for name, files in parts.items() if all((results / file).exists() for file in files)}
-    if not there:
+    absent = [name for name, files in parts.items() if not all((results / file).exists() for file in files)]
+    if len(absent) == len(parts):
         raise UserError(
             f"{results / study.dataset}: there are no figures and pages yet; make run, or for another data set "
             'make report CONFIG="dataset=..."'
         )
-    if left_out := ", ".join(sorted(set(parts) - set(there))):
-        say(f"left out of the report because they do not exist: {left_out}; run the workflow again to make them")
-    print(*(results / file for file in (study.dataset, *(file for files in there.values() for file in files))))
+    if absent:
+        say(f"left out of the report because they do not exist: {', '.join(sorted(absent))}; run the workflow again")
+    print(results / study.dataset, *(results / file for name in parts if name not in absent for file in parts[name]))

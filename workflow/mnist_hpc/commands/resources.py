@@ -1,4 +1,4 @@
-"""Write jobs.csv and resources.csv: what each job, and the jobs of each variant, cost by Slurm's accounting."""
+"""Write jobs.csv and resources.csv: the cost of each job, and of the jobs of each variant, from Slurm's accounting."""
 
 import argparse
 from pathlib import Path
@@ -19,11 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(config: Path, overrides: dict[str, Any], results: Path, logs: Path) -> None:
-    """Write both tables and print the second one.
-
-    Raises:
-        UserError: no log belongs to a job of the study, or accounting knows none of them.
-    """
+    """Write both tables and print the second one; raise UserError if accounting has no job of the study."""
     study = Study.read(config, overrides)
     folder = results / study.dataset / "tables"
     jobs = accounting.starts(study, logs)
@@ -33,6 +29,5 @@ def run(config: Path, overrides: dict[str, Any], results: Path, logs: Path) -> N
     aggregate.write(jobs, folder / "jobs.csv")
     aggregate.write(table, folder / "resources.csv")
     print(table.drop(columns="dataset").round(3).to_string(index=False, na_rep="–"))
-    print(
-        f"{table['jobs'].sum()} jobs, {table['gpu_hours'].sum():.2f} GPU-hours; written to {folder / 'resources.csv'}"
-    )
+    hours = table["gpu_hours"].sum()
+    print(f"{table['jobs'].sum()} jobs, {hours:.2f} GPU-hours; written to {folder / 'resources.csv'}")

@@ -1,7 +1,7 @@
-"""What the report shows: which figures and pages a study has, what each is made from, and where it lies.
+"""What the report shows: the figures and pages of a study, what each is made from, and where it is written.
 
-Each kind of figure is drawn by the function ``draw`` of its module, all its subjects (variants, or sweeps) in one
-process. Imports nothing heavy: that is left to these modules.
+The module of a kind of figure has a function ``draw`` that draws it for all its subjects (variants or sweeps). This
+module imports nothing heavy. All paths are relative to the folder ``results``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mnist_hpc.study.layers import names as layer_names
 if TYPE_CHECKING:
     from mnist_hpc.study.specification import Study
 
-# A study of thousands of variants has figures of its first ones only; in those of all, the best or the most costly.
+# A study of thousands of variants gets figures of the first ones; a figure of all variants shows the best.
 MOST = 100
 
 
@@ -26,10 +26,10 @@ class Kind:
     """A kind of figure.
 
     Attributes:
-        module: of this package, that draws it.
-        category: where the report shows it.
-        inputs: what it is drawn from in a study, from the folder ``results``.
-        subjects: names of the variants or sweeps of a study that have one; None if there is one for all together.
+        module: Module of this package that draws it.
+        category: Section of the report that shows it.
+        inputs: Returns the files it is drawn from.
+        subjects: Returns the variants or sweeps that have such a figure; None if there is one figure for all.
     """
 
     module: str
@@ -37,44 +37,38 @@ class Kind:
     inputs: Callable[[Study], list[str]]
     subjects: Callable[[Study], list[str]] | None = None
 
-    def names(self, study: Study) -> list[str] | None:
-        """Return the subjects that are drawn."""
-        return self.subjects and self.subjects(study)[:MOST]
-
 
 def files(study: Study, kind: str) -> Mapping[str, str]:
-    """Return the figures of a kind by subject, "" if there is one for all, from the folder ``results``."""
-    folder, names = f"{study.dataset}/figures", KINDS[kind].names(study)
-    return {"": f"{folder}/{kind}.svg"} if names is None else {name: f"{folder}/{kind}/{name}.svg" for name in names}
+    """Return the figures of a kind by subject; the subject is "" if there is one figure for all."""
+    folder, subjects = f"{study.dataset}/figures", KINDS[kind].subjects
+    if subjects is None:
+        return {"": f"{folder}/{kind}.svg"}
+    return {name: f"{folder}/{kind}/{name}.svg" for name in subjects(study)[:MOST]}
 
 
 def kinds(study: Study, results: Path) -> list[str]:
-    """Return the kinds of figures that a study has; that of Slurm's jobs once ``make resources`` has listed them."""
-    return [
-        kind
-        for kind in KINDS
-        if files(study, kind) and (kind != "slurm" or (results / study.dataset / "tables" / "jobs.csv").exists())
-    ]
+    """Return the kinds of figures that a study has; "slurm" only after ``make resources`` has listed its jobs."""
+    jobs = results / study.dataset / "tables" / "jobs.csv"
+    return [kind for kind in KINDS if files(study, kind) and (kind != "slurm" or jobs.exists())]
 
 
 def counted(numbers: Collection[int]) -> str:
-    """Return how many seeds variants have, as text: 5, or 5 to 10."""
-    fewest, most = min(numbers), max(numbers)
-    return f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    """Return the number of seeds of variants as text: 5, or 5 to 10."""
+    return " to ".join(map(str, sorted({min(numbers), max(numbers)})))
 
 
 def page_files(study: Study) -> Mapping[str, str]:
-    """Return the report's own pages by name, from the folder ``results``."""
+    """Return the report's own pages by name."""
     return {name: f"{study.dataset}/pages/{name}.html" for name in ("lecture", "tables", "study")}
 
 
 def home_file(study: Study) -> str:
-    """Return the text of the report's first page, from the folder ``results``."""
+    """Return the text of the report's first page."""
     return f"{study.dataset}/pages/home.rst"
 
 
 def of_pages(study: Study) -> list[str]:
-    """Return what the pages are made from, from the folder ``results``."""
+    """Return the files that the pages are made from."""
     return [*study.tables, *(file for kind in OF_THE_LECTURE for file in files(study, kind).values())]
 
 
@@ -83,7 +77,7 @@ def _tables(*names: str) -> Callable[[Study], list[str]]:
 
 
 def _runs(name: str, subjects: Callable[[Study], list[str]], *, first: bool = False) -> Callable[[Study], list[str]]:
-    """Return a file of all blocks of the variants that are drawn, or of the first block of each."""
+    """Return a function that lists a file of all blocks, or of the first block, of each variant that is drawn."""
 
     def found(study: Study) -> list[str]:
         wanted = set(subjects(study)[:MOST])
@@ -99,12 +93,12 @@ def variants(study: Study) -> list[str]:
 
 
 def of_images(study: Study) -> list[str]:
-    """Return the variants that read images."""
+    """Return the variants that classify images."""
     return [name for name, variant in study.variants.items() if len(study.facts(variant.dataset)[1]) == 3]
 
 
 def linear(study: Study) -> list[str]:
-    """Return the variants whose weights are one template of the image a class."""
+    """Return the variants whose weights are one template image per class."""
     found = []
     for name in of_images(study):
         layers = layer_names(study.variants[name].keys["layers"])
@@ -114,7 +108,7 @@ def linear(study: Study) -> list[str]:
 
 
 def convolutional(study: Study) -> list[str]:
-    """Return the variants that begin with a convolution."""
+    """Return the variants whose first layer with a kernel is a convolution."""
     found = []
     for name in of_images(study):
         layers = layer_names(study.variants[name].keys["layers"])
@@ -124,18 +118,14 @@ def convolutional(study: Study) -> list[str]:
 
 
 def of_the_plane(study: Study) -> list[str]:
-    """Return the variants that part points of the plane."""
+    """Return the variants that classify points of the plane."""
     return [name for name, variant in study.variants.items() if study.facts(variant.dataset)[1] == (2,)]
 
 
 def of_three_units(study: Study) -> list[str]:
-    """Return the variants that part points of the plane in three dimensions."""
-    found = []
-    for name in of_the_plane(study):
-        first, *rest = study.variants[name].keys["layers"]
-        if rest and first.get("Dense", {}).get("units") == 3:
-            found.append(name)
-    return found
+    """Return the variants that classify points of the plane with three units in the first hidden layer."""
+    layers = {name: study.variants[name].keys["layers"] for name in of_the_plane(study)}
+    return [name for name, (first, *rest) in layers.items() if rest and first.get("Dense", {}).get("units") == 3]
 
 
 def _of_the_plane_with_data(study: Study) -> list[str]:
@@ -144,7 +134,7 @@ def _of_the_plane_with_data(study: Study) -> list[str]:
 
 
 def _of_sweeps(study: Study) -> list[str]:
-    return [f"{study.sweeps[name].folder}/{file}" for name in study.sweeps for file in ("points.csv", "best.json")]
+    return [file for sweep in study.sweeps.values() for file in sweep.files]
 
 
 LECTURE, ACCURACY, TRAINING, SWEEPS = ("1 Lecture and tables", "2 Accuracy", "3 Training", "4 Hyper-parameters")

@@ -1,4 +1,4 @@
-"""The activation functions of slide "Activation Function", with their derivatives."""
+"""The activation functions of slide "Activation Function" and their derivatives."""
 
 from pathlib import Path
 
@@ -10,18 +10,11 @@ from mnist_hpc.study.specification import Study
 
 # As in the variants hidden-leaky-relu and hidden-noisy-relu.
 LEAK, NOISE = 0.3, 0.5
-# Standard deviations of the noise that the band of the noisy unit covers: 95 %.
-BAND = 1.96
 
 
 def draw(study: Study, results: Path, kind: str) -> None:
-    """Draw the functions; they are the same in every study."""
+    """Draw each function and its derivative from -4 to 4; they are the same in every study."""
     (file,) = figures.files(study, kind).values()
-    functions(results / file)
-
-
-def functions(path: Path) -> None:
-    """Draw each function and its derivative from -4 to 4."""
     x = np.linspace(-4, 4, 201)
     sigmoid, positive = 1 / (1 + np.exp(-x)), x > 0
     shown = {
@@ -31,11 +24,11 @@ def functions(path: Path) -> None:
         f"leaky ReLU: max({LEAK} x, x)": (np.where(positive, x, LEAK * x), np.where(positive, 1, LEAK)),
         f"noisy ReLU: max(0, x + noise), sd {NOISE}": (np.where(positive, x, 0), positive * 1.0),
     }
-    with style.figure(path, 5.2, "Activation functions and their derivatives") as made:
+    with style.figure(results / file, 5.2, "Activation functions and their derivatives") as made:
         panels = made.subplots(3, 2).ravel()
         for axes, (name, (value, derivative)) in zip(panels, shown.items(), strict=False):
             if name.startswith("noisy"):
-                low, high = (np.maximum(0, x + sign * BAND * NOISE) for sign in (-1, 1))
+                low, high = (np.maximum(0, x + 1.96 * sign * NOISE) for sign in (-1, 1))
                 axes.fill_between(x, low, high, color=style.SKY, alpha=0.4, linewidth=0, label="95 % of the noise")
             axes.plot(x, value, color=style.BLUE, label="value")
             axes.plot(x, derivative, color=style.VERMILION, linestyle="--", label="derivative")

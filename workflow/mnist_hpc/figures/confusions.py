@@ -1,4 +1,4 @@
-"""Confusion matrices: which class is read as which."""
+"""Confusion matrices: how many test images of each class were classified as each class."""
 
 from pathlib import Path
 
@@ -20,41 +20,27 @@ def draw(study: Study, results: Path, kind: str) -> None:
 
 
 def matrix(rows: pd.DataFrame, variant: str, dataset: str, path: Path) -> None:
-    """Draw the test images of each class by what they were read as, mean over seeds; the diagonal is what was right.
-
-    Args:
-        rows: of confusions.csv.
-        variant: its name.
-        dataset: whose test images they are.
-        path: of the SVG to write.
-    """
+    """Draw the rows of confusions.csv of one variant, mean over seeds; colours show the misclassified images."""
     count = rows["seed"].nunique()
-    title = f"{variant} on {dataset}: test images by class and what they\nwere read as, mean over seeds (n = {count})"
+    title = f"{variant} on {dataset}: test images by class and\npredicted class, mean over seeds (n = {count})"
     classes = int(rows["label"].max()) + 1 if count else 0
     with style.figure(path, 1.3 + 0.36 * max(classes, 4), title) as made:
         if not count:
-            return style.say_nothing_is_there(made)
+            style.note(made)
+            return
         counts = rows.groupby(["label", "predicted"])["images"].mean().unstack().to_numpy(float)
         wrong = np.where(np.eye(classes, dtype=bool), np.nan, counts)
-        axes = made.subplots()
         top = max(np.nanmax(wrong, initial=0), 1)
+        axes = made.subplots()
         axes.imshow(wrong, cmap="Oranges", norm=mpl.colors.PowerNorm(0.5, 0, top), aspect="auto")
         for (label, predicted), images in np.ndenumerate(counts):
-            right = label == predicted
-            dark = not right and images > 0.55 * top
-            text = f"{images:.0f}" if images > 0.5 else ("" if images == 0 else "·")
-            colour = style.BLUE if right else "white" if dark else "black"
+            text = f"{images:.0f}" if images > 0.5 else "·" if images else ""
+            colour = style.BLUE if label == predicted else "white" if images > 0.55 * top else "black"
             axes.text(predicted, label, text, ha="center", va="center", fontsize=8, color=colour)
         recall = np.diag(counts) / np.maximum(counts.sum(axis=1), 1)
-        axes.set_xticks(range(classes))
-        axes.set_yticks(range(classes))
-        axes.set_xlabel("read as")
-        axes.set_ylabel("class")
+        axes.set(xticks=range(classes), yticks=range(classes), xlabel="predicted class", ylabel="class")
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
-        right = axes.secondary_yaxis("right")
-        right.set_yticks(range(classes), [style.percent(value, 1) for value in recall])
-        right.tick_params(length=0)
+        right = style.right_labels(axes, [style.percent(value, 1) for value in recall])
         right.spines["right"].set_visible(False)
-        right.set_ylabel("of the class read rightly")
-    return None
+        right.set_ylabel("recall")

@@ -1,4 +1,4 @@
-"""The report's own pages: the lecture retold, the tables, and what the study is made of; each one file of HTML."""
+"""The report's own pages, one HTML file each: the lecture retold, the tables, and what the study is made of."""
 
 import base64
 import html
@@ -18,8 +18,13 @@ from mnist_hpc.study.specification import Study
 from mnist_hpc.tables.text import BEST
 from mnist_hpc.tables.text import accuracy as accuracy_text
 
-TEMPLATES = Path(__file__).parents[2] / "report"
-# Points of each sweep that the page of tables shows, best first.
+TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parents[2] / "report"),
+    undefined=jinja2.StrictUndefined,
+    keep_trailing_newline=True,
+    autoescape=False,  # noqa: S701  the templates are reStructuredText
+)
+# Number of points of each sweep in the page of tables.
 POINTS = 10
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62em; margin: 1em auto; padding: 0 1em }
@@ -34,7 +39,7 @@ td { white-space: nowrap } td p, th p { margin: 0 } table.text td { white-space:
 
 
 def write(study: Study, results: Path) -> None:
-    """Write all pages of a study, into the folder ``results``."""
+    """Write all pages of a study."""
     texts = {
         "lecture": publish(lecture(study, results, _embedded)),
         "tables": tables(study, results),
@@ -47,19 +52,22 @@ def write(study: Study, results: Path) -> None:
 
 def home(study: Study, results: Path) -> str:
     """Return the first page of the report, as reStructuredText."""
-    variants = pd.read_csv(results / study.dataset / "tables" / "variants.csv")
+    variants = _read(study, results, "variants")
     own = variants[variants["dataset"] == study.dataset]
     done = own[own["n"] > 0].sort_values("test_accuracy_mean", ascending=False, kind="stable")
     seeds = figures.counted(done["n"]) if len(done) else "no"
-    best = [{"variant": row["variant"], "text": _accuracy(row)} for row in done.head(BEST).to_dict("records")]
-    template = jinja2.Template((TEMPLATES / "home.rst.jinja").read_text(), undefined=jinja2.StrictUndefined)
-    seeds += " seed" if seeds == "1" else " seeds"
-    facts = {"dataset": study.dataset, "done": len(done), "count": len(own), "seeds": seeds}
-    return template.render(facts, best=best, lecture=figures.LECTURE) + "\n"
+    return TEMPLATES.get_template("home.rst.jinja").render(
+        dataset=study.dataset,
+        done=len(done),
+        count=len(own),
+        seeds=f"{seeds} seed" if seeds == "1" else f"{seeds} seeds",
+        best=[{"variant": row["variant"], "text": _accuracy(row)} for row in done.head(BEST).to_dict("records")],
+        lecture=figures.LECTURE,
+    )
 
 
 def write_lecture(study: Study, results: Path, folder: Path) -> None:
-    """Write the lecture retold as reStructuredText with its pictures beside it, as a code host shows it."""
+    """Write the lecture retold as reStructuredText, with its pictures beside it, as code hosts show it."""
 
     def copied(path: Path) -> str:
         kind = path.parent.name if path.parent.name != "figures" else ""
@@ -71,82 +79,60 @@ def write_lecture(study: Study, results: Path, folder: Path) -> None:
 
 
 def lecture(study: Study, results: Path, place: Callable[[Path], str]) -> str:
-    """Return the lecture retold, as reStructuredText.
-
-    Args:
-        study: whose numbers are told.
-        results: the folder ``results``.
-        place: returns where a picture is to be found, from its path.
-    """
-    variants = pd.read_csv(results / study.dataset / "tables" / "variants.csv").set_index("variant")
+    """Return the lecture retold with the study's numbers, as reStructuredText; ``place`` returns a picture's URL."""
+    variants = _read(study, results, "variants").set_index("variant")
 
     def accuracy(name: str) -> str:
-        """Return mean and sd of a variant, or why there are none."""
+        """Return mean and standard deviation of a variant, or why there are none."""
         if name not in variants.index:
             return "not in this study"
         row = variants.loc[name]
-        return _accuracy(row) if row["n"] else f"no run yet ({row['status']})"
+        return _accuracy(row) if row["n"] else f"no results yet ({row['status']})"
 
     def picture(kind: str, subject: str, text: str) -> str:
-        """Return the directive of a picture; nothing where the study has no such picture."""
-        path = results / figures.files(study, kind).get(subject, "nowhere")
+        """Return the directive of a picture, or nothing if the study does not have it."""
+        path = results / figures.files(study, kind).get(subject, "none")
         return f".. image:: {place(path)}\n   :alt: {text}\n   :width: 500" if path.is_file() else ""
 
-    template = jinja2.Template((TEMPLATES / "lecture.rst.jinja").read_text(), undefined=jinja2.StrictUndefined)
-    return template.render(accuracy=accuracy, picture=picture, dataset=study.dataset) + "\n"
+    template = TEMPLATES.get_template("lecture.rst.jinja")
+    return template.render(accuracy=accuracy, picture=picture, dataset=study.dataset)
 
 
 def tables(study: Study, results: Path) -> str:
     """Return the study's tables as HTML, rounded, with what their columns mean."""
-    folder = results / study.dataset / "tables"
-    named = {name: pd.read_csv(folder / f"{name}.csv") for name in ("variants", "comparisons", "ensembles", "sweeps")}
-    variants = named["variants"].sort_values("test_accuracy_mean", ascending=False, kind="stable")
+    variants = _read(study, results, "variants").sort_values("test_accuracy_mean", ascending=False, kind="stable")
     variants = variants.sort_values("dataset", key=lambda names: names != study.dataset, kind="stable")
-    best = named["sweeps"][named["sweeps"]["rank"] <= POINTS]
+    sweeps = _read(study, results, "sweeps")
+    best = sweeps[sweeps["rank"] <= POINTS]
     best = best.assign(values=[_values(text) for text in best["values"]])
-    place = html.escape(str(folder))
-    parts = [
-        "<h1>Tables</h1>",
-        _paragraph(
-            "Accuracies are fractions of the test images, cross entropies are nats an image, times are seconds. "
-            f"The same tables with every digit, and one with each run, are in {place}."
-        ),
-        "<h2>Variants</h2>",
-        _paragraph("Mean over n seeds, standard deviation, 95 % interval (Student)."),
-        _table(variants),
-        "<h2>Comparisons</h2>",
-        _paragraph(
-            "Test accuracy of a variant less that of its base, or of the best variant by validation, seed by seed. "
-            "McNemar's exact test asks whether the images that only one of the two reads rightly could be evenly "
-            "shared by chance."
-        ),
-        _table(named["comparisons"]),
+    folder = html.escape(str(results / study.dataset / "tables"))
+    intro = (
+        "<h1>Tables</h1><p>Accuracies are fractions of the test images, cross entropies are nats per image, times are "
+        f"seconds. The same tables with all digits, and a table of all runs, are in {folder}.</p>"
+    )
+    comparisons = (
+        "Test accuracy of a variant minus that of its base, or of the best variant by validation accuracy, paired by "
+        "seed. McNemar's exact test considers the images that only one of the two classifies correctly: could chance "
+        "alone share them so unevenly?"
+    )
+    ensembles = "The predicted class has the highest mean probability over all members. Intervals are Wilson's."
+    sections = [
+        _section("Variants", "Mean over n seeds, standard deviation, 95 % interval (Student).", variants),
+        _section("Comparisons", comparisons, _read(study, results, "comparisons")),
+        _section("Ensembles", ensembles, _read(study, results, "ensembles")),
+        _section("Sweeps", f"The {POINTS} best points of each sweep, by validation loss.", best),
     ]
-    if len(named["ensembles"]):
-        parts += [
-            "<h2>Ensembles</h2>",
-            _paragraph("The class with the highest mean probability over all members; Wilson's interval."),
-            _table(named["ensembles"]),
-        ]
-    if len(best):
-        parts += [
-            f"<h2>Sweeps</h2>{_paragraph(f'The {POINTS} best points of each, by validation loss.')}",
-            _table(best),
-        ]
-    return "\n".join(parts)
+    return "\n".join([intro, *sections])
 
 
 def made_of(study: Study, results: Path) -> str:
-    """Return what the study is made of as HTML: provenance, and variants with all their keys."""
+    """Return what the study is made of as HTML: its provenance, and its variants with all their keys."""
     facts = json.loads((results / study.dataset / "tables" / "provenance.json").read_text())
-    made = {key: ", ".join(values) for key, values in facts["runs_made_with"].items()}
-    data = {f"data: {name}": f"{about['source']}, hash {about['data_hash']}" for name, about in facts["data"].items()}
-    runs = ", ".join(f"{count} {status}" for status, count in facts["runs"].items())
     rows = {
-        "runs": runs,
+        "runs": ", ".join(f"{count} {status}" for status, count in facts["runs"].items()),
         "first start, last end": f"{facts['runs_started']}, {facts['runs_finished']}",
-        **data,
-        **made,
+        **{f"data: {name}": f"{about['source']}, hash {about['data_hash']}" for name, about in facts["data"].items()},
+        **{key: ", ".join(values) for key, values in facts["runs_made_with"].items()},
         "changed on the command line": facts["overrides"],
         "tables made": f"{facts['finished']} on {facts['host']}, commit {facts['commit']}",
     }
@@ -163,39 +149,45 @@ def made_of(study: Study, results: Path) -> str:
     }
     cells = "".join(f"<tr><td>{html.escape(key)}</td><td>{html.escape(str(rows[key]))}</td></tr>" for key in rows)
     return (
-        "<h1>What the study is made of</h1><p>A commit with “+changes” had uncommitted ones.</p>"
+        "<h1>What the study is made of</h1><p>“+changes” marks a commit with uncommitted changes.</p>"
         f"<div class=wide><table class=text>{cells}</table></div>"
-        "<h2>Configuration</h2><p>Each variant with what it takes over from its base, from a sweep and by default; the "
-        f"config.yaml of the project says why.</p><pre>{html.escape(yaml.safe_dump(config, sort_keys=False))}</pre>"
+        "<h2>Configuration</h2><p>Each variant with all keys, including those from its base, from a sweep and by "
+        "default. The project's config.yaml gives the reasons.</p>"
+        f"<pre>{html.escape(yaml.safe_dump(config, sort_keys=False))}</pre>"
     )
 
 
 def page(title: str, body: str) -> str:
-    """Return a whole page of HTML that needs nothing else."""
+    """Return a self-contained HTML page."""
     head = f"<meta charset=utf-8><meta name=viewport content='width=device-width'><title>{html.escape(title)}</title>"
     return f"<!doctype html>\n<html lang=en><head>{head}<style>{STYLE}</style></head><body>{body}</body></html>\n"
 
 
 def publish(text: str) -> str:
-    """Return reStructuredText as the body of a page."""
+    """Return reStructuredText as the body of an HTML page."""
     settings = {"raw_enabled": False, "file_insertion_enabled": False, "halt_level": 2, "line_length_limit": 10**8}
     return publish_parts(text, writer="html5", settings_overrides=settings)["html_body"]
+
+
+def _read(study: Study, results: Path, table: str) -> pd.DataFrame:
+    return pd.read_csv(results / study.dataset / "tables" / f"{table}.csv")
 
 
 def _accuracy(row: Mapping[str, Any]) -> str:
     return f"{accuracy_text(row)} (n = {row['n']})"
 
 
-def _paragraph(text: str) -> str:
-    return f"<p>{text}</p>"
-
-
-def _table(table: pd.DataFrame) -> str:
-    formatters: dict[str, Any] = {name: "{:.4g}".format for name in table.columns if table[name].dtype == float}
-    formatters |= {name: "{:.4f}".format for name in formatters if "accuracy" in name or "difference" in name}
+def _section(title: str, text: str, table: pd.DataFrame) -> str:
+    """Return a table with its title and its meaning as HTML, or nothing if the table is empty."""
+    if table.empty:
+        return ""
     table = table.rename(columns=lambda name: name.replace("_", " "))
-    formatters = {name.replace("_", " "): text for name, text in formatters.items()}
-    return f"<div class=wide>{table.to_html(index=False, na_rep='', formatters=formatters, border=0)}</div>"
+    formatters: dict[str, Any] = {
+        name: ("{:.4f}" if "accuracy" in name or "difference" in name else "{:.4g}").format
+        for name in table.select_dtypes(float)
+    }
+    cells = table.to_html(index=False, na_rep="", formatters=formatters, border=0)
+    return f"<h2>{title}</h2><p>{text}</p><div class=wide>{cells}</div>"
 
 
 def _values(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What all figures have in common: width, type, colours, and how they are written."""
+"""What all figures share: width, type, colours, axes, and how they are written."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,15 +14,16 @@ from mnist_hpc.files.atomic import atomic
 mpl.use("svg")
 import matplotlib.pyplot as plt
 
-# Inches. As wide as a phone is at this size of type, and as a column is in print; what needs more room grows downwards.
+# Inches. At this font size a figure fits the screen of a phone and a column in print; larger figures grow in height.
 WIDTH = 5.2
-# Okabe and Ito's colours, which colour-blind readers can tell apart (https://jfly.uni-koeln.de/color).
+# Colours by Okabe and Ito, which colour-blind readers can distinguish (https://jfly.uni-koeln.de/color).
 BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
 GREY = "0.45"
-# What a loss is called on an axis, with its unit; means an image.
+# Label of a loss on an axis, with its unit; losses are means per image.
 LOSSES = {"CategoricalCrossentropy": "cross entropy, nats", "SquaredError": "squared error"}
-# Accuracies that get a tick where errors are on a logarithmic scale.
+# Accuracies with a tick on a logarithmic axis of errors.
 TICKS = (0.1, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.997, 0.998, 0.999, 0.9995, 0.9999)
+GRID: dict[str, Any] = {"color": "0.92", "linewidth": 0.6}
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 9,
@@ -35,23 +36,22 @@ STYLE: dict[Any, Any] = {
     "ytick.labelsize": 8,
     "lines.linewidth": 1.2,
     "lines.markersize": 4,
-    "svg.fonttype": "none",  # text as text: small, searchable, read aloud
-    "svg.hashsalt": "mnist-hpc",  # the same picture in the same bytes
+    "svg.fonttype": "none",  # text stays text: small files, searchable, readable by screen readers
+    "svg.hashsalt": "mnist-hpc",  # the same figure always has the same bytes
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "image.cmap": "viridis",
 }
 
 
 @contextmanager
 def figure(path: Path, height: float, title: str, layout: str | None = "constrained") -> Iterator[mpl.figure.Figure]:
-    """Yield an empty figure of this height (inches) in the common style; write it as SVG when the block succeeds.
+    """Yield an empty figure in the common style; write it as SVG when the block succeeds.
 
     Args:
-        path: of the SVG.
-        height: of the figure, inches.
-        title: says what is shown, of which data set, and n.
-        layout: engine of matplotlib.
+        path: SVG file to write.
+        height: Height of the figure, inches.
+        title: What the figure shows, of which data set, and the number of seeds.
+        layout: Layout engine of matplotlib.
     """
     with mpl.rc_context(STYLE):
         made = plt.figure(figsize=(WIDTH, height), layout=layout)
@@ -64,24 +64,40 @@ def figure(path: Path, height: float, title: str, layout: str | None = "constrai
             plt.close(made)
 
 
-def say_nothing_is_there(made: mpl.figure.Figure, text: str = "no run is there yet") -> None:
-    """Write in the middle of a figure that there is nothing to draw."""
+def note(made: mpl.figure.Figure, text: str = "no results yet") -> None:
+    """Write a text into the middle of a figure that has nothing to show."""
     made.text(0.5, 0.4, text, ha="center", va="center", color=GREY)
 
 
+def panels(made: mpl.figure.FigureBase, count: int, columns: int, **options: Any) -> list[mpl.axes.Axes]:
+    """Return a number of panels, arranged in rows of so many columns; the rest of the last row stays empty."""
+    found = list(made.subplots(-(-count // columns), columns, squeeze=False, **options).flat)
+    for axes in found[count:]:
+        axes.set_axis_off()
+    return found[:count]
+
+
+def right_labels(axes: mpl.axes.Axes, texts: Sequence[str]) -> Any:
+    """Label the rows 0, 1, ... of a chart at its right side; return the axis of these labels."""
+    right = axes.secondary_yaxis("right")
+    right.set_yticks(range(len(texts)), texts)
+    right.tick_params(length=0)
+    return right
+
+
 def percent(fraction: float, digits: int = 2) -> str:
-    """Return a fraction as text, as 91.83 %."""
+    """Return a fraction as text, such as 91.83 %."""
     return f"{100 * fraction:.{digits}f} %"
 
 
 def error_axis(axes: mpl.axes.Axes, which: str, errors: Sequence[float], whole: float | None = None) -> None:
-    """Scale an axis by the logarithm of errors, the smallest at its far end, and label it with accuracies.
+    """Give an axis a logarithmic scale of errors, the smallest at its far end, labelled with accuracies.
 
     Args:
-        axes: whose axis.
+        axes: Axes to scale.
         which: "x" or "y".
-        errors: above zero, that must find a place.
-        whole: where errors of zero are drawn, if there are any.
+        errors: Errors above zero that must be visible.
+        whole: Position at which errors of zero are drawn, if there are any.
     """
     low, high = (min(errors) / 1.3, min(max(errors) * 1.3, 1)) if len(errors) else (0.01, 0.1)
     axis = axes.xaxis if which == "x" else axes.yaxis
@@ -89,24 +105,16 @@ def error_axis(axes: mpl.axes.Axes, which: str, errors: Sequence[float], whole: 
     ticks = {1 - accuracy: f"{100 * accuracy:.4g}" for accuracy in TICKS if (whole or low) * 1.5 < 1 - accuracy <= high}
     ticks |= {whole: "100"} if whole else {}
     places = list(ticks)
-    if which == "x":  # labels side by side need more room than above each other
+    if which == "x":  # labels side by side need more room than labels above each other
         places = [place for before, place in pairwise([np.inf, *places]) if np.log10(before / place) > 0.12]
     axis.set_ticks(places, [ticks[place] for place in places])
     axis.set_minor_locator(mpl.ticker.NullLocator())
-    axis.grid(color="0.92", linewidth=0.6)
+    axis.grid(**GRID)
     axes.set_axisbelow(True)
 
 
 def floor(errors: np.ndarray) -> tuple[float, float | None]:
-    """Return where the smallest of these errors is drawn on a logarithmic scale, and, if it is zero, that once more."""
+    """Return the smallest position on a logarithmic axis of errors, and the position of errors of zero, if any."""
     above = errors[errors > 0]
     lowest = float(above.min()) if above.size else 1e-2
     return (lowest / 10, lowest / 10) if (errors <= 0).any() else (lowest, None)
-
-
-def loss_axis(axes: mpl.axes.Axes) -> None:
-    """Scale the axis of y by the logarithm of losses, with plain numbers."""
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_locator(mpl.ticker.NullLocator())

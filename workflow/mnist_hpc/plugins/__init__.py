@@ -1,1 +1,1 @@
-"""What Snakemake loads or calls: its logger plugin, and what the main process says at the start and end of a run."""
+"""Snakemake's logger plugin, and what the main process reports at the start and end of a run."""

@@ -1,4 +1,4 @@
-"""What the main process says when a run starts and ends."""
+"""What the main process reports when a run starts and ends."""
 
 from pathlib import Path
 
@@ -12,28 +12,30 @@ from mnist_hpc.tables.text import summary
 
 
 def outdated(study: Study, results: Path) -> str:
-    """Return how many results were made by other code than today's, as text; empty if there are none."""
+    """Return how many results were made by an earlier version of the code, as text; empty if there are none."""
     current = {"code_hash": code_hash("stages.train"), "evaluation_code_hash": code_hash("stages.evaluate")}
     count = 0
     for block in study.blocks:
         try:
             rows = csv_table.read(results / block.folder / "metrics.csv")
-        except (OSError, UserError):  # absent, or damaged: the run says so itself
+        except (OSError, UserError):  # missing, or damaged, which the run itself reports
             continue
         count += sum(any(row.get(key) != value for key, value in current.items()) for row in rows)
-    if not count:
-        return ""
-    return f"{count} results were made by an earlier version of the code and will be made again."
+    return f"{count} results were made by an earlier version of the code and will be made again." if count else ""
 
 
 def best(study: Study, results: Path, since: float) -> str:
-    """Return the best variants as text, if the tables were written after a time (seconds since the epoch)."""
+    """Return the best variants as text if the tables were written after a time (seconds since the epoch)."""
     variants = results / study.dataset / "tables" / "variants.csv"
     return summary(variants) if variants.exists() and variants.stat().st_mtime > since else ""
 
 
 def interrupted(study: Study, results: Path, since: str) -> str:
-    """Return how many trainings were interrupted and saved since a time (UTC), as text; empty if none were."""
-    works: list[Work] = [*study.blocks, *(part for sweep in study.sweeps.values() for part in sweep.parts)]
-    saved = attempts.interrupted((results / work.record for work in works), since)
+    """Return how many trainings were interrupted and saved since a time (UTC), as text; empty if there are none."""
+    saved = attempts.interrupted((results / work.record for work in works(study)), since)
     return f"Interrupted; {saved} trainings were saved. Run the same command again to continue." if saved else ""
+
+
+def works(study: Study) -> list[Work]:
+    """Return the blocks of a study and the parts of its sweeps, each of which is one job."""
+    return [*study.blocks, *(part for sweep in study.sweeps.values() for part in sweep.parts)]

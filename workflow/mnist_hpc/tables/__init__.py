@@ -1,1 +1,1 @@
-"""Aggregation of the runs into tables."""
+"""The tables of a study, aggregated over its runs."""

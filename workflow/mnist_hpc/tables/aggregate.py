@@ -1,4 +1,4 @@
-"""Tables over the runs of a study: variants, sweeps, classes, and what they were made from."""
+"""Tables over the runs of a study: variants, sweeps, confusions, classes, and their provenance."""
 
 import json
 from collections.abc import Iterable
@@ -24,55 +24,48 @@ SWEEP_COLUMNS = [
     *("dataset", "sweep", "variant", "rank", "point", "values", "n", "failed"),
     *("validation_loss_mean", "validation_loss_sd", "validation_accuracy_mean", "validation_accuracy_sd"),
 ]
-# From good to bad; a variant is as bad as the worst of its seeds.
+# From best to worst; a variant has the worst status of its seeds.
 STATUSES = ["ok", "failed", "stale", "missing"]
 
 
 def variants(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per variant: count, mean, standard deviation and 95 % interval over the seeds that are ok.
+    """Return one row per variant: mean, standard deviation and 95 % interval over the ``n`` seeds that are ok.
 
-    The interval is mean ± t(0.975, n - 1) × sd / √n (Student); sd has n - 1 in the denominator. Both are empty
-    for fewer than two seeds. ``n`` counts the seeds behind the mean.
+    The interval is mean ± t(0.975, n - 1) × sd / √n (Student), and sd has n - 1 in its denominator. Both are empty for
+    fewer than two seeds.
     """
     rows = []
     for (dataset, variant), group in runs.groupby(["dataset", "variant"], sort=False):
         good = group[group["status"] == "ok"]
         low, high = interval(good["test_accuracy"].to_numpy(float))
-        rows.append(
-            {
-                "dataset": dataset,
-                "variant": variant,
-                "status": variant_status(group["status"]),
-                "n": len(good),
-                "test_accuracy_mean": good["test_accuracy"].mean(),
-                "test_accuracy_sd": good["test_accuracy"].std(ddof=1),
-                "test_accuracy_ci95_low": low,
-                "test_accuracy_ci95_high": high,
-                "test_loss_mean": good["test_loss"].mean(),
-                "validation_accuracy_mean": good["validation_accuracy"].mean(),
-                "validation_loss_mean": good["validation_loss"].mean(),
-                "parameters": group["parameters"].max(),
-                "steps": group["steps"].max(),
-                "train_seconds_mean": good["train_seconds"].mean(),
-                "images_per_second_mean": good["images_per_second"].mean(),
-            }
-        )
+        row = {
+            "dataset": dataset,
+            "variant": variant,
+            "status": variant_status(group["status"]),
+            "n": len(good),
+            "test_accuracy_mean": good["test_accuracy"].mean(),
+            "test_accuracy_sd": good["test_accuracy"].std(ddof=1),
+            "test_accuracy_ci95_low": low,
+            "test_accuracy_ci95_high": high,
+        }
+        row |= {f"{name}_mean": good[name].mean() for name in ("test_loss", "validation_accuracy", "validation_loss")}
+        row |= {name: group[name].max() for name in ("parameters", "steps")}
+        rows.append(row | {f"{name}_mean": good[name].mean() for name in ("train_seconds", "images_per_second")})
     return pd.DataFrame(rows)
 
 
 def variant_status(statuses: pd.Series) -> str:
-    """Return the worst status of a variant's seeds; "incomplete-seeds" if some, but not all, are missing."""
-    missing = statuses == "missing"
-    if missing.any() and not missing.all():
+    """Return the worst status of a variant's seeds, or "incomplete-seeds" if some of them are missing, but not all."""
+    if 0 < (statuses == "missing").sum() < len(statuses):
         return "incomplete-seeds"
     return max(statuses, key=STATUSES.index)
 
 
 def sweeps(study: Study, results: Path) -> pd.DataFrame:
-    """Return one row per point of each sweep, best first (columns: ``SWEEP_COLUMNS``); none for one that has not run.
+    """Return one row per point of each sweep, best first (columns: ``SWEEP_COLUMNS``); none for a sweep not yet run.
 
-    ``values`` are those of the grid's keys, as JSON; ``rank`` 1 is the lowest validation loss, mean over seeds; the
-    point of rank 1 is what a variant with ``from_sweep`` takes over.
+    ``values`` are those of the grid's keys, as JSON. ``rank`` 1 has the lowest validation loss, mean over seeds;
+    variants with ``from_sweep`` use its values.
     """
     rows = []
     for name, sweep in study.sweeps.items():
@@ -88,8 +81,9 @@ def sweeps(study: Study, results: Path) -> pd.DataFrame:
 
 
 def confusions(runs: pd.DataFrame, blocks: Iterable[Block], results: Path) -> pd.DataFrame:
-    """Return how many test images of each class (``label``) each run read as which (``predicted``)."""
-    shown = set(zip(*(runs.loc[runs["status"] == "ok", key] for key in ("variant", "seed")), strict=True))
+    """Return how many test images of each class (``label``) each run classified as each class (``predicted``)."""
+    good = runs[runs["status"] == "ok"]
+    shown = set(zip(good["variant"], good["seed"], strict=True))
     parts = []
     for block in blocks:
         seeds = [seed for seed in block.seeds if (block.variant, seed) in shown]
@@ -100,24 +94,23 @@ def confusions(runs: pd.DataFrame, blocks: Iterable[Block], results: Path) -> pd
             for seed in seeds:
                 counts = file[f"seed-{seed}/confusion"][()]
                 label, predicted = np.indices(counts.shape).reshape(2, -1)
-                part = {"label": label, "predicted": predicted, "images": counts.ravel()}
-                keys = {"dataset": block.dataset, "variant": block.variant, "seed": seed}
-                parts.append(pd.DataFrame({**keys, **part}))
+                columns = (block.dataset, block.variant, seed, label, predicted, counts.ravel())
+                parts.append(pd.DataFrame(dict(zip(CONFUSION_COLUMNS, columns, strict=True))))
     return pd.concat(parts) if parts else pd.DataFrame(columns=CONFUSION_COLUMNS)
 
 
 def classes(confusions: pd.DataFrame) -> pd.DataFrame:
-    """Return precision and recall of each class in each run, and how many test images the class has.
+    """Return precision, recall and number of test images of each class in each run.
 
     Precision is empty for a class that was never predicted.
     """
-    keys = ["dataset", "variant", "seed"]
-    right = confusions[confusions["label"] == confusions["predicted"]].set_index([*keys, "label"])["images"]
-    actual = confusions.groupby([*keys, "label"], sort=False)["images"].sum()
-    predicted = confusions.groupby([*keys, "predicted"], sort=False)["images"].sum()
-    predicted.index = predicted.index.rename([*keys, "label"])
-    table = pd.DataFrame({"precision": right / predicted, "recall": right / actual, "images": actual})
-    return table.reset_index().rename(columns={"label": "class"}).reindex(columns=CLASS_COLUMNS)
+    table = confusions.rename(columns={"label": "class"})
+    keys = ["dataset", "variant", "seed", "class"]
+    correct = table[table["class"] == table["predicted"]].set_index(keys)["images"]
+    actual = table.groupby(keys, sort=False)["images"].sum()
+    predicted = table.groupby([*keys[:-1], "predicted"], sort=False)["images"].sum().rename_axis(keys)
+    found = pd.DataFrame({"precision": correct / predicted, "recall": correct / actual, "images": actual})
+    return found.reset_index().reindex(columns=CLASS_COLUMNS)
 
 
 def provenance(study: Study, results: Path, runs: pd.DataFrame) -> dict[str, Any]:
@@ -130,13 +123,12 @@ def provenance(study: Study, results: Path, runs: pd.DataFrame) -> dict[str, Any
                 data[dataset] = {key: str(value) for key, value in file.attrs.items()}
     present = runs[runs["status"] != "missing"]
     seen = ["device", "threads", "host", "commit", "version", "python", "tensorflow", "keras", "numpy"]
+    metrics = [f"{block.folder}/metrics.csv" for block in study.blocks]
     return {
         "dataset": study.dataset,
         "overrides": study.overrides,
         "specifications": {name: resolved(study, name, results) for name in study.variants},
-        "inputs": {
-            f"{block.folder}/metrics.csv": file_hash(results / block.folder / "metrics.csv") for block in study.blocks
-        },
+        "inputs": {file: file_hash(results / file) for file in metrics},
         "data": data,
         "runs": {status: int(count) for status, count in runs["status"].value_counts().items()},
         "runs_made_with": {name: sorted(present[name].dropna().astype(str).unique()) for name in seen},
@@ -146,6 +138,6 @@ def provenance(study: Study, results: Path, runs: pd.DataFrame) -> dict[str, Any
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV; accuracies, losses and times keep every digit they were computed with."""
+    """Write a table as CSV; numbers keep every digit they were computed with."""
     with atomic(path) as temporary:
         table.to_csv(temporary, index=False)

@@ -1,4 +1,4 @@
-"""Read what the runs of a study measured; a run that is missing or stale has a row that says so."""
+"""Read the measurements of a study's runs; a missing or stale run has a row that says so."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ from mnist_hpc.study.layout import RUN_COLUMNS, Block
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables import ranking
 
-# The columns of runs.csv that are whole numbers, and all that are numbers.
+# The columns of runs.csv that are integers, and all that are numbers.
 WHOLE = ["parameters", "steps", "batch_size", "threads", "failed_step", "windows"]
 NUMBERS = [
     *("test_accuracy", "test_loss", "validation_accuracy", "validation_loss", "train_accuracy", "train_loss"),
@@ -24,10 +24,10 @@ NUMBERS = [
 
 
 def identities(study: Study, results: Path, train_hash: str, evaluate_hash: str) -> dict[str, dict[str, str]]:
-    """Return by variant the hashes that a result of today's study carries.
+    """Return by variant the hashes that a current result has.
 
-    The hash of the data is there only if the data is, and "unreadable" if its file is damaged; the hash of the
-    specification is "unknown" while the choice of a sweep is.
+    There is a hash of the data only if the data exists; it is "unreadable" if the file is damaged. The hash of the
+    specification is "unknown" until the sweep that it depends on has run.
     """
     data = {}
     for dataset in study.datasets:
@@ -43,7 +43,7 @@ def identities(study: Study, results: Path, train_hash: str, evaluate_hash: str)
     for name, variant in study.variants.items():
         try:
             specification = resolved(study, name, results)
-        except UserError:  # the choice of a sweep is damaged; the next run replaces it
+        except UserError:  # the choice of the sweep is damaged; the next run replaces it
             specification = None
         known = {"spec_hash": specification_hash(specification) if specification else "unknown"}
         found[name] = known | data.get(variant.dataset, {}) | code
@@ -51,7 +51,7 @@ def identities(study: Study, results: Path, train_hash: str, evaluate_hash: str)
 
 
 def resolved(study: Study, variant: str, results: Path) -> dict[str, Any] | None:
-    """Return the specification of a variant with what its sweep found; None while that is not known."""
+    """Return the specification of a variant with the values of its sweep, or None if that sweep has not run."""
     specification = json.loads(study.variants[variant].json)
     for file in study.choice(variant):
         if not (results / file).exists():
@@ -61,15 +61,15 @@ def resolved(study: Study, variant: str, results: Path) -> dict[str, Any] | None
 
 
 def runs(blocks: Iterable[Block], results: Path, identities: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
-    """Return one row per variant and seed of the study, whether it has run or not.
+    """Return one row per variant and seed of the study, whether or not it has run.
 
     Args:
-        blocks: of the study.
-        results: the folder ``results``.
-        identities: by variant, the hashes that a result of today's study carries; a row that differs is stale.
+        blocks: Blocks of the study.
+        results: The folder ``results``.
+        identities: By variant, the hashes that a current result has; a row with other hashes is stale.
 
     Raises:
-        UserError: a metrics file is not as an evaluation left it.
+        UserError: a metrics file is damaged or belongs to another block.
     """
     rows = []
     for block in blocks:
@@ -87,31 +87,13 @@ def _metrics(path: Path, block: Block) -> dict[int, dict[str, str]]:
     """Return the rows of a block by seed; none if the file does not exist."""
     if not path.exists():
         return {}
-    found = {row.get("seed"): row for row in csv_table.read(path)}
-    if not {str(seed) for seed in block.seeds} <= found.keys():
-        raise UserError(f"{path}: not all seeds have a row; delete the file and run the workflow again")
-    rows = {seed: found[str(seed)] for seed in block.seeds}
-    for row in rows.values():
-        _check(path, row, block)
-    return rows
-
-
-def _check(path: Path, row: Mapping[str, str], block: Block) -> None:
-    """Raise UserError if a row is of another block, or a value in it is none that evaluation writes."""
-    for key, expected in (("dataset", block.dataset), ("variant", block.variant)):
-        if row.get(key) != expected:
-            raise UserError(f"{path}: it is of {key} {row.get(key)}, expected {expected}; delete it, and run again")
-    try:
-        numbers = {name: float(row[name]) for name in NUMBERS if row.get(name)}
-        whole = all(numbers.get(name, 0.0).is_integer() and numbers.get(name, 0.0) < 2**63 for name in WHOLE)
-        too_large = any(value > 1 for name, value in numbers.items() if name.endswith("_accuracy"))
-        good = whole and not too_large and not any(value < 0 for value in numbers.values())
-    except ValueError:
-        good = False
-    if not good or row.get("status") not in ("ok", "failed"):
-        raise UserError(f"{path}: a value in it is none that evaluation writes; delete it, and run again")
+    rows = {row.get("seed"): row for row in csv_table.read(path)}
+    owners = {(row.get("dataset"), row.get("variant")) for row in rows.values()}
+    if owners != {(block.dataset, block.variant)} or not {str(seed) for seed in block.seeds} <= rows.keys():
+        raise UserError(f"{path}: these are not the runs of {block}; delete the file and run the workflow again")
+    return {seed: rows[str(seed)] for seed in block.seeds}
 
 
 def frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], numbers: Sequence[str]) -> pd.DataFrame:
-    """Return rows of text as a table: these columns, some of them float64; NaN for what is empty."""
+    """Return rows of text as a table with these columns, some of them float64; empty values are NaN."""
     return pd.DataFrame(rows, columns=columns).replace("", np.nan).astype(dict.fromkeys(numbers, float))

@@ -1,10 +1,9 @@
-"""Is one variant better than another? Differences paired over seeds, and McNemar's exact test on what they read.
+"""Is one variant better than another? Paired differences over seeds, and McNemar's exact test over test images.
 
-Two variants that were trained with the same seeds saw the same batches, and all read the same test images. So they are
-compared seed by seed and image by image, which is sharper than two intervals side by side.
+Variants that are trained with the same seeds see the same batches, and all classify the same test images. Comparing
+them seed by seed and image by image is more sensitive than comparing two intervals.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ COLUMNS = [
 
 
 def best(runs: pd.DataFrame) -> dict[str, str]:
-    """Return by data set the variant with the highest mean validation accuracy, as the test set must not choose."""
+    """Return by data set the variant with the highest mean validation accuracy; the test set must not choose it."""
     good = runs[runs["status"] == "ok"]
     means = good.groupby(["dataset", "variant"], sort=False)["validation_accuracy"].mean().dropna()
     return {dataset: of_dataset.idxmax()[1] for dataset, of_dataset in means.groupby("dataset")}
@@ -30,37 +29,33 @@ def best(runs: pd.DataFrame) -> dict[str, str]:
 def table(study: Study, results: Path, runs: pd.DataFrame) -> pd.DataFrame:
     """Return each variant against its base and against the best of its data set (columns: ``COLUMNS``).
 
-    ``difference_*`` are of test accuracy, variant less reference, over the ``n`` seeds that are ok for both.
-    ``only_variant_right`` and ``only_reference_right`` count the test images that one of the two alone reads rightly,
-    each by the mean probabilities of these seeds: one reading an image, so that images are independent of each other,
-    as the test behind ``mcnemar_p`` asks for. ``best`` is chosen by validation accuracy. Nothing is corrected for the
-    number of comparisons.
+    ``difference_*`` are of test accuracy, variant minus reference, over the ``n`` seeds that are ok for both.
+    ``only_variant_right`` and ``only_reference_right`` count the test images that only one of the two classifies
+    correctly by the mean probabilities of these seeds. This gives one prediction per image, so that images are
+    independent, as the test behind ``mcnemar_p`` requires. There is no correction for multiple comparisons.
     """
     good = runs[runs["status"] == "ok"].set_index("seed")
     accuracies = dict(iter(good.groupby("variant")["test_accuracy"]))
-    pooled = Pooled(study, results)
-    leading = best(runs)
+    none = pd.Series(dtype=float)
+    pooled, leading = Pooled(study, results), best(runs)
     rows = []
     for name, variant in study.variants.items():
         for relation, reference in (("base", variant.base), ("best", leading.get(variant.dataset))):
             if reference in (None, name) or study.variants[reference].dataset != variant.dataset:
                 continue
             row = {"dataset": variant.dataset, "variant": name, "relation": relation, "reference": reference}
-            rows.append(row | _difference(accuracies, pooled, name, reference))
+            differences = (accuracies.get(name, none) - accuracies.get(reference, none)).dropna()
+            rows.append(row | _difference(differences, pooled, name, reference))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _difference(accuracies: Mapping[str, pd.Series], pooled: Pooled, variant: str, reference: str) -> dict[str, Any]:
-    """Return the numbers of one comparison; ``n`` alone where there is no seed to compare."""
-    if not {variant, reference} <= set(accuracies):
-        return {"n": 0}
-    differences = (accuracies[variant] - accuracies[reference]).dropna()
-    if not len(differences):
+def _difference(differences: pd.Series, pooled: Pooled, variant: str, reference: str) -> dict[str, Any]:
+    """Return the numbers of one comparison from the differences by seed; only ``n`` if there are none."""
+    if differences.empty:
         return {"n": 0}
     low, high = interval(differences.to_numpy())
-    seeds = tuple(differences.index)
-    rights = [pooled.right((name,), seeds) for name in (variant, reference)]
-    only_first, only_second = int((rights[0] & ~rights[1]).sum()), int((rights[1] & ~rights[0]).sum())
+    first, second = (pooled.correct((name,), tuple(differences.index)) for name in (variant, reference))
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     return {
         "n": len(differences),
         "difference_mean": differences.mean(),

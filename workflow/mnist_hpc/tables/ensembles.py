@@ -1,6 +1,5 @@
-"""Several trained models that read the test images together: the class with the highest mean probability."""
+"""Ensembles: several trained models predict together the class with the highest mean probability."""
 
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,24 +18,24 @@ COLUMNS = [
 
 
 class Pooled:
-    """What runs of a study read together, from their predictions; the test file is not touched."""
+    """Predictions of several runs of a study together; the test file is not opened."""
 
     def __init__(self, study: Study, results: Path) -> None:
-        """Remember where predictions lie; they are read when they are asked for."""
+        """Remember where the predictions are; they are read on demand."""
         self._places = {
             (block.variant, seed): results / block.folder / "predictions.h5"
             for block in study.blocks
             for seed in block.seeds
         }
-        # Of the images alone that a set of members reads rightly: probabilities of a large study would fill the memory.
-        self.right = cache(self._right)
+        # Only this result is kept: the probabilities of a large study do not fit into memory.
+        self.correct = cache(self._correct)
 
-    def _right(self, variants: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
-        """Return which test images are read rightly by the mean probabilities of all members, bool (N,).
+    def _correct(self, variants: tuple[str, ...], seeds: tuple[int, ...]) -> np.ndarray:
+        """Return which test images all members classify correctly by their mean probabilities, bool (N,).
 
         Args:
-            variants: of one data set.
-            seeds: of each of them; those that a variant does not have are left out.
+            variants: Names of variants of one data set.
+            seeds: Seeds of each variant; those that a variant does not have are left out.
         """
         total: np.ndarray | float = 0.0
         labels = np.array([])
@@ -50,27 +49,24 @@ class Pooled:
 def table(study: Study, results: Path, runs: pd.DataFrame) -> pd.DataFrame:
     """Return one row per ensemble (columns: ``COLUMNS``).
 
-    Members are all seeds of its variants, never a chosen few: where one is not there, or failed, ``status`` says so
-    and there is no accuracy. The interval (Wilson) is about other test images, for these very members.
+    The members are all seeds of its variants, never a selection. If one of them is missing or failed, ``status`` is
+    "incomplete" and there is no accuracy. The interval (Wilson) is that of these members on other test images.
     """
     pooled = Pooled(study, results)
     rows = []
     for name, variants in study.ensembles.items():
-        of_members = runs[runs["variant"].isin(variants)]
+        members = runs[runs["variant"].isin(variants)]
         row: dict[str, Any] = {
             "dataset": study.variants[variants[0]].dataset,
             "ensemble": name,
             "variants": " ".join(variants),
+            "members": len(members),
+            "status": "ok" if set(members["status"]) == {"ok"} else "incomplete",
         }
-        row |= {"members": len(of_members), "status": _status(of_members["status"])}
         if row["status"] == "ok":
-            right = pooled.right(tuple(variants), tuple(sorted(set(of_members["seed"]))))
-            low, high = wilson(int(right.sum()), len(right))
-            row |= {"test_accuracy": right.mean(), "test_accuracy_ci95_low": low, "test_accuracy_ci95_high": high}
-            row |= {"wrong": int((~right).sum()), "member_accuracy_mean": of_members["test_accuracy"].mean()}
+            correct = pooled.correct(tuple(variants), tuple(sorted(set(members["seed"]))))
+            low, high = wilson(int(correct.sum()), len(correct))
+            row |= {"test_accuracy": correct.mean(), "test_accuracy_ci95_low": low, "test_accuracy_ci95_high": high}
+            row |= {"wrong": int((~correct).sum()), "member_accuracy_mean": members["test_accuracy"].mean()}
         rows.append(row)
     return pd.DataFrame(rows, columns=COLUMNS).astype({"wrong": "Int64"})
-
-
-def _status(statuses: Sequence[str]) -> str:
-    return "ok" if set(statuses) == {"ok"} else "incomplete"

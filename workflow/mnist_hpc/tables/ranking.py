@@ -1,5 +1,6 @@
-"""Which point of a sweep is best: the lowest validation loss, mean over seeds. Imports nothing heavy."""
+"""The best point of a sweep: the lowest validation loss, mean over seeds. Imports nothing heavy."""
 
+import itertools
 import json
 import math
 import statistics
@@ -17,20 +18,16 @@ Row = dict[str, Any]
 
 
 def read(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a part or of points.csv.
-
-    Raises:
-        UserError: it is not as a sweep left it, or empty.
-    """
+    """Return the rows of a part of a sweep or of points.csv; raise UserError if the file is damaged or empty."""
     if not (rows := csv_table.read(path)):
         raise UserError(f"{path}: found no row; delete the file and run the workflow again")
     return rows
 
 
 def rank(rows: Sequence[Row]) -> list[Row]:
-    """Return the points, best first: ``point``, ``n``, mean and sd over seeds of loss and accuracy in validation.
+    """Return the points, best first: ``point``, ``n``, mean and sd over seeds of validation loss and accuracy.
 
-    A point with a failed seed is worse than all without; among equals the first of the grid wins.
+    A point with a failed seed ranks below all points without one. Among equal points the first of the grid wins.
     """
     points: dict[Any, list[Row]] = {}
     for row in rows:
@@ -48,20 +45,12 @@ def rank(rows: Sequence[Row]) -> list[Row]:
 
 
 def resolve(specification: Mapping[str, Any], best: Path) -> dict[str, Any]:
-    """Return the specification of a variant with the values that a sweep found.
-
-    Raises:
-        UserError: ``best`` is not what ``choose`` writes.
-    """
+    """Return the specification of a variant with the values in best.json; raise UserError as ``read_best``."""
     return with_values(specification, read_best(best)["values"])
 
 
 def read_best(path: Path) -> Row:
-    """Return the content of best.json.
-
-    Raises:
-        UserError: it is not what ``choose`` wrote.
-    """
+    """Return the content of best.json; raise UserError if it is not what ``choose`` wrote."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.pop(csv_table.CHECKSUM, None) != csv_table.checksum(content):
@@ -75,45 +64,38 @@ def read_best(path: Path) -> Row:
 
 
 def choose(parts: Sequence[Path], points: Path, best: Path, grid: dict[str, list[Any]]) -> Row:
-    """Write all points of a sweep as one table, and the best as JSON; return the latter.
+    """Write all points of a sweep as one table, and the best point as JSON; return the best point.
 
     Args:
-        parts: tables of the jobs.
-        points: to write; rows by point and seed, whichever job they came from.
-        best: to write: the values of the best point, how it ranks, the keys in which it is at the grid's edge.
-        grid: values tried, by key.
+        parts: Tables of the sweep's jobs.
+        points: CSV file to write; its rows are sorted by point and seed.
+        best: JSON file to write: the values of the best point, its numbers, and the keys at the edge of the grid.
+        grid: Values to try, by key.
 
     Raises:
-        UserError: every point failed.
+        UserError: a training failed in every point, or the parts belong to another grid.
     """
     rows = sorted((row for part in parts for row in read(part)), key=lambda row: (int(row["point"]), int(row["seed"])))
-    ranked = rank(rows)
-    if max(row["point"] for row in ranked) >= math.prod(map(len, grid.values())):
-        raise UserError(
-            f"{', '.join(map(str, parts))}: not the points of this grid; delete them and run the workflow again"
-        )
+    ranked, combinations = rank(rows), list(itertools.product(*grid.values()))
+    names = ", ".join(map(str, parts))
+    if max(row["point"] for row in ranked) >= len(combinations):
+        raise UserError(f"{names}: not the points of this grid; delete them and run the workflow again")
     first = ranked[0]
     if first["failed"]:
-        raise UserError(
-            f"in every point of the sweep a training failed ({', '.join(map(str, parts))}); try smaller learning rates"
-        )
-    index, values = first["point"], {}
-    for key in reversed(grid):
-        index, place = divmod(index, len(grid[key]))
-        values[key] = grid[key][place]
-    values = {key: values[key] for key in grid}
-    edges = [
-        key
-        for key, tried in grid.items()
-        if len(tried) > 2
-        and all(isinstance(value, int | float) for value in tried)
-        and values[key] in (min(tried), max(tried))
-    ]
+        raise UserError(f"in every point of the sweep a training failed ({names}); try smaller learning rates")
+    values = dict(zip(grid, combinations[first["point"]], strict=True))
     of_best = next(row for row in rows if int(row["point"]) == first["point"])
     content: Row = {key: of_best[key] for key in (*POINT_KEYS, *HASHES)} | {"values": values}
-    content |= {key: None if math.isnan(value) else value for key, value in first.items()}  # NaN is no JSON
+    content |= {key: None if math.isnan(value) else value for key, value in first.items()}  # JSON has no NaN
+    edges = [key for key, value in values.items() if _at_the_edge(value, grid[key])]
     content |= {"points": len(ranked), "at_the_edge": edges, "criterion": "lowest mean validation loss"}
     csv_table.write(points, point_columns(list(grid)), rows)
     with atomic(best) as temporary:
         temporary.write_text(json.dumps(content | {csv_table.CHECKSUM: csv_table.checksum(content)}, indent=2) + "\n")
     return content
+
+
+def _at_the_edge(value: Any, tried: Sequence[Any]) -> bool:
+    """Return whether a value is the lowest or highest of three or more numbers."""
+    numbers = len(tried) > 2 and all(isinstance(other, int | float) for other in tried)
+    return numbers and value in (min(tried), max(tried))

@@ -1,13 +1,13 @@
-"""Intervals and tests."""
+"""Confidence intervals and tests."""
 
 import numpy as np
 from scipy import stats
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % confidence interval of the mean, mean ± t(0.975, n - 1) sd / √n (Student), sd with n - 1.
+    """Return the 95 % confidence interval of the mean, mean ± t(0.975, n - 1) sd / √n (Student).
 
-    NaN for fewer than two values.
+    sd has n - 1 in its denominator. Both limits are NaN for fewer than two values.
     """
     if len(values) < 2:
         return float("nan"), float("nan")
@@ -16,20 +16,20 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Return the p-value of McNemar's exact test, two-sided.
+    """Return the two-sided p-value of McNemar's exact test (Q. McNemar, Psychometrika 12, 1947).
 
-    Among the images that exactly one of two classifiers read rightly, each is as likely to be that one if they are
-    equally good: binomial with probability ½ (Q. McNemar, Psychometrika 12, 1947). NaN if there is no such image.
+    If two classifiers are equally good, an image that only one of them classifies correctly is equally likely to be
+    one of either: a binomial distribution with probability ½. The value is NaN if there is no such image.
 
     Args:
-        only_first: images that only the first read rightly.
-        only_second: images that only the second read rightly.
+        only_first: Number of images that only the first classifies correctly.
+        only_second: Number of images that only the second classifies correctly.
     """
     together = only_first + only_second
     return float(stats.binomtest(only_first, together).pvalue) if together else float("nan")
 
 
-def wilson(right: int, images: int) -> tuple[float, float]:
+def wilson(correct: int, images: int) -> tuple[float, float]:
     """Return the 95 % interval of a fraction of independent images (E. B. Wilson, JASA 22, 1927)."""
-    found = stats.binomtest(right, images).proportion_ci(0.95, method="wilson")
+    found = stats.binomtest(correct, images).proportion_ci(0.95, method="wilson")
     return float(found.low), float(found.high)
