@@ -180,7 +180,7 @@ class Cluster:
     def _start_database(self, port: int) -> None:
         data = self.folder / "mysql"
         # A folder of its own for temporary tables, as several servers at once can choose the same names for them.
-        common = ("--no-defaults", f"--datadir={data}", f"--tmpdir={self.folder}/tmp", "--user=root")
+        common = ("--no-defaults", f"--datadir={data}", f"--tmpdir={self.folder / 'tmp'}", "--user=root")
         subprocess.run(
             [find("mariadb-install-db"), *common, "--auth-root-authentication-method=normal", "--skip-test-db"],
             check=True,
