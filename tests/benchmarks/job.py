@@ -57,7 +57,8 @@ def main(variant: str, data: Path, threads: int) -> None:
     train, validation = timed("data", read)
     timed("import", lambda: device.prepare(threads))
     from mnist_hpc.training import evaluation, models
-    from mnist_hpc.training.loop import Loop, choose
+    from mnist_hpc.training.engine import choose
+    from mnist_hpc.training.loop import Loop
     from mnist_hpc.training.models_file import Model
     from mnist_hpc.training.trainer import Trainer
 

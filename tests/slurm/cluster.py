@@ -145,7 +145,7 @@ class Cluster:
             f"Gres=gpu:{GPU}:2 State=UNKNOWN"
             for node in NODES
         )
-        for folder in ("state", "bin", *(f"spool-{node}" for node in NODES)):
+        for folder in ("state", "bin", "tmp", *(f"spool-{node}" for node in NODES)):
             (self.folder / folder).mkdir()
         values = {"folder": self.folder, "host": host, "nodes": nodes, **ports}
         for name, text in (
@@ -179,7 +179,8 @@ class Cluster:
 
     def _start_database(self, port: int) -> None:
         data = self.folder / "mysql"
-        common = ("--no-defaults", f"--datadir={data}", "--user=root")
+        # A folder of its own for temporary tables, as several servers at once can choose the same names for them.
+        common = ("--no-defaults", f"--datadir={data}", f"--tmpdir={self.folder / 'tmp'}", "--user=root")
         subprocess.run(
             [find("mariadb-install-db"), *common, "--auth-root-authentication-method=normal", "--skip-test-db"],
             check=True,

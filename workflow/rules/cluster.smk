@@ -13,7 +13,9 @@ def restart_times(job) -> int:
     """Return the number of further attempts of a job: none after a permanent error."""
     if job.is_local:
         return BUDGET.fget(job)
-    reason = attempts.hopeless(record(job.wildcards), job.attempt, BEGIN, slurm.state)
+    reason = attempts.hopeless(
+        Path("results", layout.of_wildcards(job.wildcards).record), job.attempt, BEGIN, slurm.state
+    )
     if reason and reason not in GIVEN_UP:  # called for both jobs of a group
         print(f"mnist_hpc: not retried: {reason}", file=sys.stderr)
         GIVEN_UP.add(reason)
@@ -24,7 +26,7 @@ def planned() -> list[preflight.Planned]:
     """Return what each job that will be submitted requests, and what it works on."""
     units = {workflow.dag.get_job_group(job) or job: job for job in workflow.dag.needrun_jobs() if not job.is_local}
     return [
-        (slurm.Request.of(unit.resources, unit.threads), layout.of_wildcards(dict(job.wildcards.items())))
+        (slurm.Request.of(unit.resources, unit.threads), layout.of_wildcards(job.wildcards))
         for unit, job in units.items()
     ]
 

@@ -2,14 +2,11 @@
 from mnist_hpc.study.specification import EVALUATION_MINUTES
 
 
-def record(wildcards) -> Path:
-    """Return the record of the attempts of a block, or of a part of a sweep."""
-    return Path("results") / layout.of_wildcards(dict(wildcards.items())).record
-
-
 def memory(wildcards) -> int:
     """Return the memory of a block's job, MB: that of its variant, or more if that was too little before."""
-    return attempts.memory(record(wildcards), study.variants[wildcards.variant].keys["mem_mb"])
+    return attempts.memory(
+        Path("results", layout.of_wildcards(wildcards).record), study.variants[wildcards.variant].keys["mem_mb"]
+    )
 
 
 rule train:

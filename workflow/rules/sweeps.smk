@@ -5,6 +5,11 @@ localrules:
     rank,
 
 
+def memory_of_part(wildcards) -> int:
+    """Return the memory of a part's job, MB: that of its sweep, or more if that was too little before."""
+    return attempts.memory(Path("results", layout.of_wildcards(wildcards).record), swept(wildcards)["mem_mb"])
+
+
 def swept(wildcards) -> dict:
     """Return the keys of the sweep's variant, with the threads and limits of the sweep."""
     return study.sweeps[wildcards.sweep].variant.keys
@@ -21,7 +26,7 @@ rule sweep:
     threads: lambda wildcards: swept(wildcards)["threads"]
     resources:
         runtime=lambda wildcards: swept(wildcards)["runtime"],
-        mem_mb=lambda wildcards: attempts.memory(record(wildcards), swept(wildcards)["mem_mb"]),
+        mem_mb=memory_of_part,
         require_gpu=0,
     params:
         code=code_hash("stages.sweep"),

@@ -29,6 +29,7 @@ def prepare(workload: Workload, data: Data, threads: int, **chosen):
         threads = 1  # as in config.yaml: a second one does not help
     device.prepare(threads)
     from mnist_hpc.training import loop, models
+    from mnist_hpc.training.engine import choose
 
     train = Split(data.images, data.labels)
     specification = {
@@ -40,7 +41,7 @@ def prepare(workload: Workload, data: Data, threads: int, **chosen):
     }
     if workload.net == "cnn":
         specification["dtype_policy"] = "mixed_bfloat16"
-    engine = replace(loop.choose(specification, threads), **chosen)
+    engine = replace(choose(specification, threads), **chosen)
     compiled = None
 
     def run(seed: int):

@@ -27,5 +27,5 @@ def run(config: Path, overrides: dict[str, Any], results: Path) -> None:
             'make report CONFIG="dataset=..."'
         )
     if absent:
-        say(f"not in the report because they do not exist: {', '.join(sorted(absent))}; run the workflow again")
+        say(f"left out of the report because they do not exist: {', '.join(sorted(absent))}; run the workflow again")
     print(results / study.dataset, *(results / file for name in parts if name not in absent for file in parts[name]))

@@ -4,8 +4,9 @@ All paths are relative to the folder ``results``.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 # A job in a command line of Snakemake, as `train:dataset=mnist,variant=cnn,first=0,last=4`.
 IN_COMMAND = re.compile(r"\b(?:train|evaluate|sweep):((?:[a-z]+=[\w-]+,?)+)")
@@ -112,8 +113,9 @@ class Part:
 Work = Block | Part
 
 
-def of_wildcards(values: Mapping[str, str]) -> Work:
-    """Return what a job with these wildcards works on."""
+def of_wildcards(wildcards: Any) -> Work:
+    """Return what a job with these wildcards, of Snakemake or a mapping, works on."""
+    values = dict(wildcards.items())
     if "sweep" in values:
         return Part(values["dataset"], values["sweep"], int(values["part"]), int(values["parts"]))
     return Block(values["dataset"], values["variant"], int(values["first"]), int(values["last"]))
