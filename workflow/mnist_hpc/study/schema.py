@@ -120,7 +120,10 @@ def _found(value: Any) -> str:
 def one_of(word: Any, known: Any) -> str:
     """Return what was expected as text, with a hint at the nearest word."""
     known = [known] if isinstance(known, str | int) else list(known)
-    near = difflib.get_close_matches(str(word), list(map(str, known)), n=1)
+    texts = list(map(str, known))
+    # A wrong case is the most likely mistake.
+    near = [text for text in texts if text.lower() == str(word).lower()]
+    near = near or difflib.get_close_matches(str(word), texts, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     if not known:
         return f"none here{hint}"
