@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parts: list[Path], sweep: dict[str, Any], points: Path, best: Path, remove_state: Path) -> None:
-    """Write points.csv and best.json, then remove the checkpoints of the sweep; raise UserError as ``ranking.choose``."""
+    """Write points.csv and best.json, then remove the checkpoints; raise UserError as ``ranking.choose`` does."""
     chosen = ranking.choose(parts, points, best, dict(sweep["grid"]))
     shutil.rmtree(remove_state, ignore_errors=True)
     remove_empty(remove_state.parent, levels=2)
