@@ -19,7 +19,7 @@ run: $(ENV)
 	$(SNAKEMAKE) $(if $(strip $(CONFIG)),--config $(CONFIG))
 	@$(MAKE) --no-print-directory report CONFIG="$(CONFIG)"
 
-# Made anew if a figure or page came, went or changed. Snakemake writes it as it goes; under its name it is whole.
+# Rebuilt if a figure or page was added, removed or changed. It appears under its name only when it is complete.
 report: $(ENV)
 	@files=`python -m mnist_hpc reported $(SET)` && set -- $$files && folder=$$1 && shift && \
 	if [ ! -e $$folder/report.html ] || \

@@ -30,7 +30,7 @@ FILES = {
 }
 DENSE = ("mnist-hpc", "Keras fit", "PyTorch", "JAX", "scikit-learn")
 CNN = ("mnist-hpc", "Keras fit", "PyTorch", "PyTorch compiled", "JAX")
-# How often the processes are started anew, each time for a first call, and how many later calls follow.
+# Number of times that the processes are restarted, for a first call each time, and of later calls.
 PLAN = {
     "regression": (DENSE, 5, 2),
     "hidden-relu": (DENSE, 5, 2),
@@ -40,7 +40,7 @@ PLAN = {
 
 
 class Contender:
-    """A process that trains when told to."""
+    """A process that trains on request."""
 
     def __init__(
         self, name: str, workload: str, data: Path, peers: Path, threads: int, options: Mapping[str, Any] | None = None

@@ -25,7 +25,7 @@ def test_the_surest_mistakes_come_first_and_all_seeds_are_asked(tmp_path):
     predictions(tmp_path / "b.h5", [[0.8, 0.2], [0.1, 0.9], [0.3, 0.7], [0.2, 0.8]], labels, [1, 2])
     hard, seeds, wrong, total = digits.hardest([tmp_path / "a.h5", tmp_path / "b.h5"])
     assert (seeds, wrong, total) == (2, 1, 4)
-    # Image 1 is read wrongly by both, image 3 by one of them; 2 is right, with less confidence than 3.
+    # Image 1 is misclassified by both, image 3 by one of them; 2 is right, with less confidence than 3.
     assert [(image.index, image.predicted, image.wrong) for image in hard] == [(1, 1, 2), (3, 1, 1), (2, 1, 0)]
     assert hard[0].confidence == pytest.approx(0.85)
     digits.gallery(hard, "title", seeds, tmp_path / "figure.svg", errors_known=False)

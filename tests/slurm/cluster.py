@@ -314,7 +314,7 @@ def connects(port: int) -> bool:
 
 @contextlib.contextmanager
 def running() -> Iterator[Cluster]:
-    """Yield a running cluster; stop it and remove its folder whatever happens, also when told to terminate."""
+    """Yield a running cluster; stop it and remove its folder whatever happens, also on SIGTERM."""
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))
     folder.chmod(0o755)  # munge wants its socket within reach of everybody

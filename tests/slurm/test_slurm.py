@@ -75,7 +75,7 @@ def undisturbed(tmp_path_factory):
 
 
 def make(cluster, project, target, during=lambda: None, **variables):
-    """Run a command of the Makefile as a person does, and something else once it has printed its first job."""
+    """Run a command of the Makefile as a user does, and something else once it has printed its first job."""
     words = ["make", "-f", ROOT / "Makefile", target, "ENV="]
     words += [f"{name}={value}" for name, value in variables.items()]
     output, errors = project / "make.out", project / "make.err"

@@ -51,7 +51,7 @@ def test_differences_are_paired_over_the_seeds_that_both_have(tmp_path):
     # Differences ½ and ¼: mean 0.375, sd 0.17678, t(0.975, 1) = 12.7062.
     assert row["difference_mean"] == pytest.approx(0.375)
     assert row["difference_ci95_low"] == pytest.approx(0.375 - 12.7062 * 0.125, abs=1e-4)
-    # By mean probabilities (0.55 for the last image) the variant reads all four rightly, the base two.
+    # By mean probabilities (0.55 for the last image) the variant classifies all four correctly, the base two.
     assert row[["only_variant_right", "only_reference_right"]].tolist() == [2, 0]
     assert row["mcnemar_p"] == pytest.approx(0.5)
     # The best is chosen by validation accuracy, and is not compared with itself.

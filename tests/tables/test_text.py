@@ -19,8 +19,8 @@ def test_times_are_told_as_people_say_them(seconds, expected):
 def test_a_time_is_told_to_the_second_below_an_hour(seconds):
     unit = {"s": 1, "min": 60, "h": 3600}
     words = text.duration(seconds).split()
-    told = sum(int(number) * unit[name] for number, name in zip(words[::2], words[1::2], strict=True))
-    assert abs(told - seconds) <= (0.5 if seconds < 3599 else 31)
+    parsed = sum(int(number) * unit[name] for number, name in zip(words[::2], words[1::2], strict=True))
+    assert abs(parsed - seconds) <= (0.5 if seconds < 3599 else 31)
 
 
 def test_an_accuracy_has_its_deviation_where_there_is_one():

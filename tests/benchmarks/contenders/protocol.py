@@ -1,4 +1,4 @@
-"""What every contender shares: it loads its library and the data, then trains once for each line it is told.
+"""What every contender shares: it loads its library and the data, then trains once for each line of its input.
 
     python <contender>.py <workload> <data.npz> <threads> [options as JSON]
 
@@ -68,7 +68,7 @@ class Data:
 
 
 def order(workload: Workload, examples: int, seed: int) -> np.ndarray:
-    """Return which images each step sees, int64 (steps, batch): shuffled anew each pass."""
+    """Return which images each step sees, int64 (steps, batch): reshuffled for each pass."""
     random = np.random.default_rng(seed)
     passes = -(-workload.images // examples)
     stream = np.concatenate([random.permutation(examples) for _ in range(passes)])

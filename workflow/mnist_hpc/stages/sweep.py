@@ -22,6 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     options.add_training(parser)
 
 
+# Longer than 40 lines: a stage reads from top to bottom.
 def run(
     data: Path,
     name: str,
