@@ -90,22 +90,27 @@ def reached(modules: Sequence[str], package: Path = PACKAGE) -> dict[Place, list
 def _targets(node: ast.AST, name: str, module: _Module, package: Path) -> Iterator[Place]:
     """Yield the places that a statement refers to."""
     imports = module.imports | dict(_imported(node, package))
-    whole: set[str] = set()
-    for child, parent in _walk(node):
-        if not isinstance(child, ast.Name):
-            continue
-        if child.id in imports:
-            target, symbol = imports[child.id]
+    for word, attribute in _words(node):
+        if word in imports:
+            target, symbol = imports[word]
             if symbol:
                 yield target, symbol
-            elif isinstance(parent, ast.Attribute):
-                yield from _attribute(target, parent.attr, package)
-            else:
-                whole.add(target)
-        elif child.id in module.definitions:
-            yield name, child.id
-    for target in whole:  # passed around as an object: any of its names may be used
-        yield from _all(target, package)
+            elif attribute:
+                yield from _attribute(target, attribute, package)
+            else:  # passed around as an object: any of its names may be used
+                yield from _all(target, package)
+        elif word in module.definitions:
+            yield name, word
+
+
+@cache
+def _words(node: ast.AST) -> frozenset[tuple[str, str]]:
+    """Return the names in a statement, each with the attribute that is read from it, or an empty string."""
+    return frozenset(
+        (child.id, parent.attr if isinstance(parent, ast.Attribute) else "")
+        for child, parent in _walk(node)
+        if isinstance(child, ast.Name)
+    )
 
 
 def _all(module: str, package: Path) -> Iterator[Place]:
@@ -191,14 +196,16 @@ def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def _imported(node: ast.AST, package: Path) -> Iterator[tuple[str, Place]]:
-    """Yield the names that imports in a statement bind to something of the package, and what that is."""
+@cache
+def _imported(node: ast.AST, package: Path) -> tuple[tuple[str, Place], ...]:
+    """Return the names that imports in a statement bind to something of the package, and what that is."""
+    found: list[tuple[str, Place]] = []
     for child, _ in _walk(node):
         if isinstance(child, ast.Import):
             for alias in child.names:
                 root, _, rest = alias.name.partition(".")
                 if root == package.name:
-                    yield alias.asname or root, (rest if alias.asname else "", "")
+                    found.append((alias.asname or root, (rest if alias.asname else "", "")))
         elif isinstance(child, ast.ImportFrom):
             root, _, origin = (child.module or "").partition(".")
             if child.level:
@@ -207,7 +214,9 @@ def _imported(node: ast.AST, package: Path) -> Iterator[tuple[str, Place]]:
                 continue
             for alias in child.names:
                 below = f"{origin}.{alias.name}".lstrip(".")
-                yield alias.asname or alias.name, (below, "") if _source(below, package) else (origin, alias.name)
+                place = (below, "") if _source(below, package) else (origin, alias.name)
+                found.append((alias.asname or alias.name, place))
+    return tuple(found)
 
 
 @cache
