@@ -56,7 +56,7 @@ REFUSED = {
     "number as text": (
         {"variants.regression.optimizer": {"SGD": {"learning_rate": "1e-3"}}},
         "variants.regression.optimizer.SGD.learning_rate: found '1e-3' (text), expected a number; write it without "
-        "quotes, and 1.0e-3 instead of 1e-3, which is text in YAML",
+        "quotes, and 1.0e-3 or 1.0e+3 instead of 1e-3 or 1e3, which are text in YAML",
     ),
     "unknown key": (
         {"variants.regression.batchsize": 10},
@@ -64,6 +64,22 @@ REFUSED = {
     ),
     "unknown key, near one": ({"variants.regression.epoch": 10}, "(did you mean 'epochs'?)"),
     "unknown key at the top": ({"sead": 10}, "top level: found the unknown key 'sead'"),
+    "unknown layer group": (
+        {"variants.cnn-fast.layers": ["norm-rleu", {"Dense": {"units": 10}}]},
+        "(did you mean 'norm-relu'?)",
+    ),
+    "layer group with the name of a layer": (
+        {"layer_groups": {"ReLU": ["ELU"]}, "variants": {"regression": CONFIG["variants"]["regression"]}},
+        "layer_groups.ReLU: the name is that of a layer",
+    ),
+    "without a layer that is not there": (
+        {"variants.cnn-no-dropout.without": ["Dropuot"]},
+        "variants.cnn-no-dropout.without: found 'Dropuot', expected one of",
+    ),
+    "without all layers": (
+        {"variants.regression-batch50.without": ["Flatten", "Dense"]},
+        "variants.regression-batch50.without: leaves no layer of regression",
+    ),
     "unknown layer": (
         {"variants.regression.layers": ["Flaten", {"Dense": {"units": 10}}]},
         "variants.regression.layers[0]: found 'Flaten' (text), expected one of",

@@ -34,6 +34,21 @@ def test_a_variant_takes_over_the_keys_of_its_base(study):
     assert variants["circle-2"].dataset == "circle"
 
 
+def test_a_layer_group_stands_for_its_layers_in_every_variant_that_names_it(study):
+    dense = {"Dense": {"units": 10}}
+    groups = {"noisy": [{"GaussianNoise": {"stddev": 0.5}}, "ReLU"]}
+    changed = study({"new": {"base": "regression", "layers": ["Flatten", "noisy", dense]}}, layer_groups=groups)
+    spelt_out = study({"new": {"base": "regression", "layers": ["Flatten", *groups["noisy"], dense]}})
+    assert changed.variants["new"].json == spelt_out.variants["new"].json
+
+
+def test_without_drops_layers_of_the_base_by_name(study):
+    variants = study().variants
+    with_it, without = (variants[name].specification["layers"] for name in ("cnn", "cnn-no-dropout"))
+    assert [layer for layer in with_it if layer not in without] == [{"Dropout": {"rate": 0.5}}]
+    assert len(without) == len(with_it) - 1
+
+
 def test_own_steps_replace_the_epochs_of_the_base(study):
     changed = study({"new": {"base": "hidden-relu", "steps": 7}}).variants["new"]
     assert changed.specification["steps"] == 7

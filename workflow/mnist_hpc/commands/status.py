@@ -39,7 +39,8 @@ def run(config: Path, overrides: dict[str, Any], results: Path) -> None:
     lines += [""] if swept else []
     todo = table[["trained", "under way", "missing", "stale"]].sum(axis=1)
     if not todo.any() and all(text.startswith("ok") for text in swept.values()):
-        lines.append("Everything is there.")
+        gone = [file for file in study.files if not (results / file).exists()]
+        lines.append(f"{len(gone)} files are missing, as {gone[0]}." if gone else "Everything is there.")
     if todo.any():
         lines.append(f"{todo.sum()} of {sum(len(block.seeds) for block in study.blocks)} runs are left to do.")
     left = table["seconds_left"]

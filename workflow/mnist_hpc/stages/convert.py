@@ -15,12 +15,14 @@ import numpy as np
 from mnist_hpc import __version__, options
 from mnist_hpc.data.splits import Splits, write_split
 from mnist_hpc.files import hdf5
+from mnist_hpc.study.datasets import BUILT_IN
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this stage."""
-    source = "module of mnist_hpc.data.sources that loads it"
-    options.add_names(parser, dataset="name of the data set", source=source)
+    options.add_names(parser, dataset="name of the data set")
+    sources = ("idx_files", *BUILT_IN)
+    parser.add_argument("--source", required=True, choices=sources, help="module of mnist_hpc.data.sources to load it")
     options.add_json(parser, entry="its entry in the config")
     options.add_paths(parser, folder="folder of the raw files; the HDF5 files go there too")
 

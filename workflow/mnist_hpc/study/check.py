@@ -11,7 +11,7 @@ from typing import Any
 from mnist_hpc.errors import UserError
 from mnist_hpc.study import config, grids, schema
 from mnist_hpc.study.datasets import BUILT_IN
-from mnist_hpc.study.layers import output_shape
+from mnist_hpc.study.layers import LAYERS, output_shape
 from mnist_hpc.study.specification import Study, Variant, inherited
 
 # Folders of results that no data set may be named after.
@@ -27,6 +27,8 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
         schema.validate(content)
         known = [*content["datasets"], *BUILT_IN]
         _check_datasets(content["datasets"])
+        if taken := set(content.get("layer_groups", {})) & set(LAYERS):
+            raise UserError(f"layer_groups.{min(taken)}: the name is that of a layer; choose another")
         _check_name("dataset", content["dataset"], known)
         for name in content["variants"]:
             _check_keys(name, content, known)
@@ -80,6 +82,8 @@ def _check_keys(name: str, content: Mapping[str, Any], datasets: Sequence[str]) 
         for layer in variants[name]["without"]:
             _check_name(f"{place}.without", layer, sorted({name for item in shortened for name in grids.named(item)}))
     keys = inherited(name, content)
+    if "without" in variants[name] and not keys["layers"]:
+        raise UserError(f"{place}.without: leaves no layer of {variants[name]['base']}; expected some to stay")
     _check_name(f"{place}.dataset", keys.get("dataset", content["dataset"]), datasets)
     for key in ("layers", "optimizer", "batch_size"):
         if not keys.get(key):

@@ -101,7 +101,7 @@ def _expected_type(value: Any, expected: Any) -> str:
     names, hint = [expected] if isinstance(expected, str) else expected, ""
     if isinstance(value, str) and re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", value.lower()):
         names = [name for name in names if name in ("integer", "number")] or names
-        hint = "; write it without quotes, and 1.0e-3 instead of 1e-3, which is text in YAML"
+        hint = "; write it without quotes, and 1.0e-3 or 1.0e+3 instead of 1e-3 or 1e3, which are text in YAML"
     return " or ".join(EXPECTED_TYPES[name] for name in names) + hint
 
 
