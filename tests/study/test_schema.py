@@ -11,7 +11,9 @@ import yaml
 
 from mnist_hpc.errors import UserError
 from mnist_hpc.study import check
-from mnist_hpc.study.schema import SCHEMA
+from mnist_hpc.study.layers import LAYERS
+from mnist_hpc.study.schema import SCHEMA, _validator
+from mnist_hpc.study.specification import DEFAULTS
 
 CONFIG = yaml.safe_load(
     """
@@ -253,3 +255,30 @@ def test_every_key_of_the_schema_is_described():
             check(value, f"{place}.{key}")
 
     check(schema, "schema")
+
+
+def test_the_schema_and_the_table_of_layers_name_the_same_layers():
+    definitions = yaml.safe_load(SCHEMA.read_text())["$defs"]
+    layers = set(definitions["layer"]["else"]["properties"])
+    augmentation = set(definitions["augmentation"]["properties"])
+    assert layers == {name for name, layer in LAYERS.items() if not layer.augmentation}
+    assert augmentation == {name for name, layer in LAYERS.items() if layer.augmentation}
+
+
+def test_a_layer_may_be_named_alone_if_keras_makes_it_without_arguments():
+    import keras
+
+    short = _validator().schema["$defs"]["layer"]["then"]["enum"]
+    for name in short:
+        getattr(keras.layers, name)()
+    needy = {name for name, layer in LAYERS.items() if not layer.augmentation} - set(short)
+    for name in needy:
+        with pytest.raises(TypeError):
+            getattr(keras.layers, name)()
+
+
+def test_defaults_are_those_that_the_schema_documents():
+    variant = yaml.safe_load(SCHEMA.read_text())["$defs"]["variant"]["properties"]
+    documented = {name: keys["default"] for name, keys in variant.items() if "default" in keys and name in DEFAULTS}
+    assert documented == {name: DEFAULTS[name] for name in documented}
+    assert {"threads", "runtime", "mem_mb"} <= documented.keys()
