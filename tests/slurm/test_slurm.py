@@ -132,7 +132,7 @@ def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_j
     assert "Nothing to be done" in snakemake(demo, *few).stdout
 
     assert sum(map(int, re.findall(r"^(\d+) jobs: ", printed, re.MULTILINE))) == len(runs)
-    assert "GPU-hours if every job needs its whole time limit" in printed
+    assert "GPU-hours if every job uses its whole time limit" in printed
     listed = cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "JobID,State,AllocTRES").splitlines()
     assert len(listed) == len(runs)
     for job in listed:
@@ -255,8 +255,9 @@ def test_a_node_that_dies_is_left_for_another(cluster, project, whole):
 
 
 def test_a_training_goes_on_over_time_limits(cluster, make_project, tmp_path, undisturbed):
-    # Slurm looks every 30 s, and tells a job up to 30 s sooner than asked: after 10 to 40 of its 60 seconds here.
-    seconds = 50
+    # Slurm looks every 30 s, and tells a job up to 30 s sooner than asked: after 10 to 40 of its 60 seconds here. The
+    # training must take longer even if it was measured on a machine that was busier than now.
+    seconds = 90
     steps = seconds * STEPS / undisturbed["train_seconds"].min()
     config = SLOW.replace("seeds: 2", "seeds: 1").replace(str(STEPS), f"{steps:.0f}")
     project = make_project(config)
