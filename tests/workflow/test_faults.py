@@ -77,8 +77,8 @@ def mounted(folder, options):
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-# What a file system of some options, or of a share of the room that the study needs, is like; what makes it worse, and
-# what mends it. Data come first, then models, predictions, tables: with these shares each of the stages fails.
+# Mount options of a file system, options that break it later, options that repair it, and the expected error. Sizes are
+# shares of what the study needs; data come first, then models, predictions and tables, so that each stage fails once.
 FULL = "No space left on device"
 TROUBLES = {
     **{f"full at {share:.0%}": (f"size={share}", None, "size=100m", FULL) for share in (0.01, 0.8, 0.95)},

@@ -40,7 +40,7 @@ def run(config: Path, overrides: dict[str, Any], results: Path) -> None:
     todo = table[["trained", "under way", "missing", "stale"]].sum(axis=1)
     if not todo.any() and all(text.startswith("ok") for text in swept.values()):
         gone = [file for file in study.files if not (results / file).exists()]
-        lines.append(f"{len(gone)} files are missing, as {gone[0]}." if gone else "Everything is there.")
+        lines.append(f"Missing files: {len(gone)}, first {gone[0]}; run again." if gone else "Everything is there.")
     if todo.any():
         lines.append(f"{todo.sum()} of {sum(len(block.seeds) for block in study.blocks)} runs are left to do.")
     left = table["seconds_left"]
@@ -127,7 +127,7 @@ def _sweep(sweep: Sweep, results: Path, data_hash: str | None) -> str:
 def _errors(study: Study, results: Path) -> list[str]:
     """Return how the last attempt of each job ended if it was an error."""
     found = []
-    for work in events.works(study):
+    for work in study.works:
         for last in attempts.read(results / work.record)[-1:]:
             if last["end"] in ("error", "failed"):
                 where = f"{last['host']}, job {last['job']}" if last["job"] else last["host"]

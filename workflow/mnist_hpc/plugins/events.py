@@ -6,7 +6,6 @@ from mnist_hpc.cluster import attempts
 from mnist_hpc.errors import UserError
 from mnist_hpc.files import csv_table
 from mnist_hpc.files.code_hash import code_hash
-from mnist_hpc.study.layout import Work
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables.text import summary
 
@@ -32,10 +31,5 @@ def best(study: Study, results: Path, since: float) -> str:
 
 def interrupted(study: Study, results: Path, since: str) -> str:
     """Return how many trainings were interrupted and saved since a time (UTC), as text; empty if there are none."""
-    saved = attempts.interrupted((results / work.record for work in works(study)), since)
+    saved = attempts.interrupted((results / work.record for work in study.works), since)
     return f"Interrupted; {saved} trainings were saved. Run the same command again to continue." if saved else ""
-
-
-def works(study: Study) -> list[Work]:
-    """Return the blocks of a study and the parts of its sweeps, each of which is one job."""
-    return [*study.blocks, *(part for sweep in study.sweeps.values() for part in sweep.parts)]

@@ -1,6 +1,7 @@
 """Check a config before anything runs: against the closed schema, then each variant against its data.
 
-Every message names the place, what was found and what was expected. Stages do not check again.
+Every message names the place, what was found and what was expected. The Snakefile and the command line check; all other
+code assumes a valid config.
 """
 
 import math

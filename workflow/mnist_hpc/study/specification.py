@@ -14,7 +14,7 @@ from mnist_hpc.errors import UserError
 from mnist_hpc.files.provenance import specification_hash
 from mnist_hpc.study import config, grids
 from mnist_hpc.study.datasets import BUILT_IN
-from mnist_hpc.study.layout import RAW_FILES, TABLES, Block, Part
+from mnist_hpc.study.layout import RAW_FILES, TABLES, Block, Part, Work
 
 DEFAULTS: dict[str, Any] = {"loss": "CategoricalCrossentropy", "threads": 1, "runtime": 60, "mem_mb": 4000}
 # Time limit of an evaluation on a cluster.
@@ -124,6 +124,11 @@ class Study:
             for variant in self.variants.values()
             for first in range(0, variant.seeds, self._seeds_per_job)
         ]
+
+    @property
+    def works(self) -> list[Work]:
+        """The blocks of the study and the parts of its sweeps, each of which is one job."""
+        return [*self.blocks, *(part for sweep in self.sweeps.values() for part in sweep.parts)]
 
     def blocks_of(self, variant: str) -> list[Block]:
         """Return the blocks of one variant."""
