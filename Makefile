@@ -6,6 +6,7 @@ SNAKEMAKE := snakemake --profile profiles/local
 
 PROFILE := profiles/slurm
 ON_CLUSTER = snakemake --profile $(PROFILE) $(if $(CONFIG),--config $(CONFIG))
+LEFT = python -m mnist_hpc orphans --profile $(PROFILE)
 SET = $(if $(strip $(CONFIG)),--set $(CONFIG))
 
 .PHONY: FORCE env env-gpu demo run report status clean doctor resume resources bench test test-all trust coverage audit slurm-playground lint lock
@@ -39,11 +40,11 @@ doctor: $(ENV)
 	python -m mnist_hpc doctor $(SET) --profile $(PROFILE) $(if $(WAIT),--wait $(WAIT))
 
 resume: $(ENV)
-	python -m mnist_hpc orphans $(if $(ORPHANS),--then $(ORPHANS))
+	$(LEFT) $(if $(ORPHANS),--then $(ORPHANS)) $(if $(FORCE),--although-alive)
 	$(ON_CLUSTER) --unlock
 ifeq ($(ORPHANS),adopt)
-	-$(ON_CLUSTER) --omit-from tabulate `python -m mnist_hpc orphans --files`
-	python -m mnist_hpc orphans --then wait
+	-$(ON_CLUSTER) --omit-from tabulate `$(LEFT) --files`
+	$(LEFT) --then wait
 endif
 	$(ON_CLUSTER)
 

@@ -45,7 +45,6 @@ include: "workflow/rules/sweeps.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
-include: "workflow/rules/cluster.smk"
 include: "workflow/rules/events.smk"
 
 

@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from mnist_hpc.cluster import attempts
-from mnist_hpc.errors import Interrupted, UserError
+from mnist_hpc.errors import Interrupted, NoGpuError, UserError
 from mnist_hpc.study.layout import Block
 
 LONG_AGO = "2000-01-01T00:00:00+00:00"
@@ -33,7 +33,7 @@ def killed(record, mem_mb=100):
 
 
 def hopeless(record, attempted=1, since=LONG_AGO, state="FAILED"):
-    return attempts.hopeless(record, attempted, since, lambda _: state)
+    return attempts.hopeless(record, attempted, since, "7", state)
 
 
 def test_an_attempt_is_recorded_while_it_runs_and_when_it_ended(record):
@@ -48,6 +48,21 @@ def test_an_attempt_is_recorded_while_it_runs_and_when_it_ended(record):
 def test_a_known_error_ends_the_attempts_at_once(record):
     attempt(record, UserError("no GPU"))
     assert hopeless(record) == "no GPU"
+
+
+def test_a_missing_gpu_is_given_another_node_once(record):
+    attempt(record, NoGpuError("no GPU on a"))
+    assert attempts.found_no_gpu(record, "7")
+    assert not attempts.found_no_gpu(record, "8")
+    assert hopeless(record) is None
+    attempt(record, NoGpuError("no GPU on b"))
+    assert "no GPU on b" in hopeless(record, attempted=2)
+
+
+def test_memory_that_the_site_decides_on_is_not_doubled(record):
+    killed(record, mem_mb=0)
+    assert "mem_mb=0 leaves the memory to the site" in hopeless(record, state="OUT_OF_MEMORY")
+    assert attempts.memory(record, 0) == 0
 
 
 def test_an_unknown_error_ends_them_when_it_comes_again(record):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mnist_hpc.cluster import preflight, slurm
-from mnist_hpc.cluster.slurm import Request
+from mnist_hpc.cluster import main_process, preflight, slurm
+from mnist_hpc.cluster.request import Request
 from mnist_hpc.errors import UserError
 from mnist_hpc.study.layout import Block, Part
 
@@ -23,9 +23,9 @@ def results(tmp_path):
 @pytest.fixture(autouse=True)
 def queue(monkeypatch):
     """Replace Slurm by one that accepts everything and has the jobs of a list."""
-    jobs = []
-    monkeypatch.setattr(slurm, "jobs_of", lambda _: jobs)
-    monkeypatch.setattr(slurm, "refusal", lambda _: None)
+    jobs = {}
+    monkeypatch.setattr(main_process, "jobs_of", lambda _: jobs)
+    monkeypatch.setattr(preflight, "refusal", lambda _: None)
     return jobs
 
 
@@ -44,13 +44,13 @@ def test_jobs_are_counted_with_their_cost(results):
 
 
 def test_work_that_a_job_does_already_is_not_submitted_again(results, queue):
-    queue.append(slurm.Job("7", "RUNNING", "n1", BLOCK))
+    queue[slurm.Job("7", "RUNNING", nodes="n1")] = BLOCK
     assert preflight.check([(REQUEST, Block("digits", "b", 0, 4))], results, results)
     with pytest.raises(UserError, match=r"such as job 7 \(running, n1\)"):
         preflight.check([(REQUEST, BLOCK)], results, results)
 
 
 def test_a_request_that_slurm_refuses_is_told(results, monkeypatch):
-    monkeypatch.setattr(slurm, "refusal", lambda request: f"Slurm refuses {request}: no such partition")
+    monkeypatch.setattr(preflight, "refusal", lambda request: f"Slurm refuses {request}: no such partition")
     with pytest.raises(UserError, match="no such partition"):
         preflight.check([(REQUEST, BLOCK)], results, results)

@@ -55,6 +55,7 @@ def make_project(tmp_path):
     def make(config: str) -> Path:
         project = copy_project(tmp_path / "a user's study", config)
         edit(project, "require_gpu=1", "require_gpu=0")
+        edit(project, "status-checks: 60", "status-checks: 5")
         return project
 
     return make

@@ -183,7 +183,7 @@ def record(path):
         pass
 
     def read():
-        attempts.hopeless(path, 1, "2026", lambda _: "FAILED")
+        attempts.hopeless(path, 1, "2026", "1", "FAILED")
         attempts.memory(path, 100)
 
     return read

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from conftest import ROOT
-from mnist_hpc.cluster.doctor import Profile
+from mnist_hpc.cluster.profile import Profile
 from mnist_hpc.study.config import read_yaml
 from mnist_hpc.study.specification import Study
 
@@ -30,7 +30,7 @@ def test_every_cluster_profile_asks_for_gpus_signals_and_retries(site, study):
         assert request.option("account")
         assert "--signal=TERM@120" in request.options
         assert request.gpus == (0 if site == "vista" else 1)
-        assert "slurm-array-jobs" not in profile.settings
+        assert "mnist-slurm-array-jobs" not in profile.settings
 
 
 @pytest.mark.parametrize("site", SITES)

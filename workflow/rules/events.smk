@@ -11,7 +11,6 @@ RUN_STARTED = time.time(), now()
 
 onstart:
     if workflow.is_main_process:
-        look_before_submission()
         logger.info(events.outdated(study, Path("results")))
 
 

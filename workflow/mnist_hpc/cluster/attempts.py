@@ -8,11 +8,11 @@ import contextlib
 import json
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mnist_hpc.errors import Interrupted, UserError, reason
+from mnist_hpc.errors import Interrupted, NoGpuError, UserError, reason
 from mnist_hpc.files.atomic import write_text
 from mnist_hpc.files.provenance import now
 
@@ -20,15 +20,16 @@ Entry = dict[str, Any]
 
 KEYS = {"stage", "job", "host", "started", "mem_mb", "end", "reason"}
 OUT_OF_MEMORY = "OUT_OF_MEMORY"
+NO_GPU = "no GPU"
 
 
 def read(record: Path) -> list[Entry]:
     """Return the attempts of a job, oldest first; none if the record does not exist or is damaged.
 
     An entry holds ``stage``, ``job`` (its Slurm number, or empty), ``host``, ``started`` (UTC), ``mem_mb`` (requested
-    memory, or 0), and how it ended: ``end`` is "ok", "interrupted", "error" (the user must fix it), "failed" (any
-    other exception), the state that Slurm reports of a job that was killed, or None while that is not known;
-    ``reason`` is the text of the error.
+    memory, or 0), and how it ended: ``end`` is "ok", "interrupted", "no GPU" (on its node), "error" (the user must fix
+    it), "failed" (any other exception), the state that Slurm reports of a job that was killed, or None while that is
+    not known; ``reason`` is the text of the error.
     """
     try:
         return [entry for entry in json.loads(record.read_text()) if entry.keys() >= KEYS]
@@ -47,7 +48,7 @@ def recorded(record: Path, stage: str, mem_mb: int) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        kinds = {UserError: "error", Interrupted: "interrupted", KeyboardInterrupt: "interrupted"}
+        kinds = {UserError: "error", NoGpuError: NO_GPU, Interrupted: "interrupted", KeyboardInterrupt: "interrupted"}
         entry |= {"end": kinds.get(type(error), "failed"), "reason": reason(error)}
         raise
     finally:
@@ -65,16 +66,20 @@ def interrupted(records: Iterable[Path], since: str) -> int:
     return sum(entry["end"] == "interrupted" and entry["started"] >= since for entry in last)
 
 
-def hopeless(record: Path, attempts: int, since: str, state: Callable[[str], str]) -> str | None:
+def hopeless(record: Path, attempts: int, since: str, number: str, state: str) -> str | None:
     """Return why a further attempt would fail like the last one, or None if it may succeed.
 
-    ``attempts`` have ended in this run of the workflow, which began at ``since`` (UTC). ``state`` returns the state of
-    a job that was killed, given its Slurm number.
+    Args:
+        record: Record of the job.
+        attempts: How many attempts have ended in this run of the workflow.
+        since: When this run began, UTC.
+        number: Slurm number of the job of the last attempt.
+        state: State in which that job ended, for an attempt that was killed.
     """
     entries = read(record)
     for entry in entries:
-        if entry["end"] is None:
-            entry["end"] = state(entry["job"])
+        if entry["end"] is None and entry["job"] == number:
+            entry["end"] = state
             _write(record, entries)
     recent = [entry for entry in entries if entry["started"] >= since]
     if not recent:
@@ -82,14 +87,27 @@ def hopeless(record: Path, attempts: int, since: str, state: Callable[[str], str
     last = recent[-1]
     if last["end"] == "error":
         return str(last["reason"])
-    if len(recent) == 1 or any(recent[-2][key] != last[key] for key in ("end", "reason", "mem_mb")):
+    if last["end"] == OUT_OF_MEMORY and not last["mem_mb"]:
+        return (
+            "out of memory, and the profile's mem_mb=0 leaves the memory to the site, so another attempt would have as "
+            "little: request more GPUs or CPUs, another GPU type, or memory"
+        )
+    if len(recent) == 1 or any(recent[-2][key] != last[key] for key in ("end", "mem_mb")):
         return None
-    memory = f"{last['mem_mb']} MB" if last["mem_mb"] else "the default memory"
+    if last["end"] == NO_GPU:
+        return f"no GPU on two nodes: {last['reason']}"
+    if recent[-2]["reason"] != last["reason"]:
+        return None
     return {
         "failed": f"the same error twice: {last['reason']}",
         "interrupted": f"no progress in two attempts ({last['reason']}): raise the variant's runtime",
-        OUT_OF_MEMORY: f"out of memory twice with {memory}: raise the variant's mem_mb",
+        OUT_OF_MEMORY: f"out of memory twice with {last['mem_mb']} MB: raise the variant's mem_mb",
     }.get(last["end"])
+
+
+def found_no_gpu(record: Path, number: str) -> bool:
+    """Return whether a job ended because its node had no GPU for it."""
+    return any(entry["job"] == number and entry["end"] == NO_GPU for entry in read(record)[-1:])
 
 
 def memory(record: Path, mem_mb: int) -> int:

@@ -1,6 +1,5 @@
 """Check from the login node whether the cluster is ready for the study, before any job is submitted."""
 
-import ast
 import contextlib
 import json
 import os
@@ -8,17 +7,16 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-from mnist_hpc.cluster import container, slurm
-from mnist_hpc.cluster.slurm import Request
+from mnist_hpc.cluster import container, main_process, preflight, slurm
+from mnist_hpc.cluster.profile import Profile
+from mnist_hpc.cluster.request import Request
 from mnist_hpc.errors import UserError
-from mnist_hpc.study import config
-from mnist_hpc.study.specification import EVALUATION_MINUTES, Study
+from mnist_hpc.study.specification import Study
 
 FREE_GB = 5
 FREE_INODES = 10_000
@@ -51,60 +49,6 @@ class Finding:
         return f"{'FIX' if self.problem else 'ok ':4} {self.subject}: {self.text}"
 
 
-class Profile:
-    """What a profile says about jobs.
-
-    Attributes:
-        settings: Entries of the profile, by name.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        """Read ``config.yaml`` of a profile's folder; raise UserError if it is not a Slurm profile."""
-        path = folder / "config.yaml"
-        self.settings: dict[str, Any] = config.read_yaml(path) or {}
-        if self.settings.get("executor") != "slurm":
-            raise UserError(f"{path}: found executor {self.settings.get('executor')!r}, expected slurm")
-        self._defaults = _pairs(self.settings.get("default-resources"))
-        self._rules: dict[str, dict[str, Any]] = {}
-        for name, value in _pairs(self.settings.get("set-resources")).items():
-            rule, _, key = name.partition(":")
-            self._rules.setdefault(rule, {}).update(value if not key else {key: value})
-
-    def of_rule(self, rule: str) -> dict[str, Any]:
-        """Return the resources that the profile sets for a rule; they override the rule's own."""
-        return self._rules.get(rule, {})
-
-    def requests(self, study: Study) -> dict[Request, list[str]]:
-        """Return the distinct requests of the study's jobs, each with its variants and sweeps."""
-        found: dict[Request, list[str]] = {}
-
-        def add(name: str, keys: Mapping[str, Any], rule: str, evaluation: int) -> None:
-            own = {"runtime": keys["runtime"], "mem_mb": keys["mem_mb"]} | self.of_rule(rule)
-            own["runtime"] += evaluation
-            found.setdefault(Request.of(self._defaults | own, keys["threads"]), []).append(name)
-
-        evaluation = self.of_rule("evaluate").get("runtime", EVALUATION_MINUTES)
-        for name, variant in study.variants.items():
-            add(name, variant.keys, "train", evaluation)
-        for name, sweep in study.sweeps.items():
-            add(name, sweep.variant.keys, "sweep", 0)
-        return found
-
-
-def _pairs(entries: Any) -> dict[str, Any]:
-    """Return entries of a profile, a list of name=value or a mapping, as a mapping to Python values."""
-    if isinstance(entries, Mapping):
-        return dict(entries)
-    found: dict[str, Any] = {}
-    for entry in entries or []:
-        name, _, value = str(entry).partition("=")
-        try:
-            found[name] = ast.literal_eval(value)
-        except (SyntaxError, ValueError):
-            found[name] = value
-    return found
-
-
 def examine(study: Study, folder: Path, results: Path, wait: int) -> Iterator[Finding]:
     """Yield the findings; the trial job comes last.
 
@@ -123,7 +67,7 @@ def examine(study: Study, folder: Path, results: Path, wait: int) -> Iterator[Fi
     requests = profile.requests(study)
     refused = False
     for request, names in requests.items():
-        reason = slurm.refusal(request)
+        reason = preflight.refusal(request)
         refused |= reason is not None
         yield Finding("request", reason or f"{request} ({len(names)} variants and sweeps)", problem=bool(reason))
     yield from _settings(profile)
@@ -139,8 +83,8 @@ def examine(study: Study, folder: Path, results: Path, wait: int) -> Iterator[Fi
 def _settings(profile: Profile) -> Iterator[Finding]:
     """Yield settings of a profile that are known to lose jobs or results."""
     settings = profile.settings
-    if settings.get("slurm-array-jobs"):
-        text = "slurm-array-jobs loses results (issues 447 and 473 of the executor plugin); delete the entry"
+    if settings.get("mnist-slurm-array-jobs"):
+        text = "mnist-slurm-array-jobs loses results (issues 447 and 473 of the executor plugin); delete the entry"
         yield Finding("profile", text, problem=True)
     if not settings.get("retries"):
         yield Finding("profile", "retries is missing; a training would not continue after its time limit", problem=True)
@@ -175,9 +119,9 @@ def _room(results: Path) -> Iterator[Finding]:
 
 def _orphans(folder: Path) -> Iterator[Finding]:
     """Yield the jobs that an earlier main process left in the queue."""
-    left = slurm.jobs_of(folder)
-    for job in left:
-        text = f"{job}; unless their main process still runs: `make resume PROFILE=… ORPHANS=wait`, `cancel` or `adopt`"
+    left = main_process.jobs_of(folder)
+    for job, work in left.items():
+        text = f"{job}, {work}; unless its main process still runs: `make resume PROFILE=…` says what to do"
         yield Finding("running already", text, problem=True)
     if not left:
         yield Finding("running already", "no job of this folder")

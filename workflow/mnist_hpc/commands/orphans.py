@@ -1,9 +1,11 @@
 """Show the jobs that a killed main process left in the queue; wait for them, cancel them, or keep them."""
 
 import argparse
+import time
 from pathlib import Path
 
-from mnist_hpc.cluster import slurm
+from mnist_hpc.cluster import main_process, slurm
+from mnist_hpc.cluster.profile import Profile
 from mnist_hpc.errors import UserError
 
 
@@ -12,19 +14,27 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--then", choices=("wait", "cancel", "adopt"), help="what to do with them")
     text = "print only the files that they will write, for --omit-from"
     parser.add_argument("--files", action="store_true", help=text)
+    text = "folder of the profile, which says how often to look at the queue"
+    parser.add_argument("--profile", type=Path, required=True, help=text)
+    text = "do so although the main process seems to run on another host"
+    parser.add_argument("--although-alive", action="store_true", help=text)
 
 
-def run(then: str | None, *, files: bool) -> None:
+def run(then: str | None, profile: Path, *, files: bool, although_alive: bool) -> None:
     """Print the jobs, then do what ``then`` says; raise UserError if it says nothing or the main process is alive."""
-    folder = Path.cwd()
-    left = slurm.jobs_of(folder)
+    folder, settings = Path.cwd(), Profile(profile).settings
+    left = main_process.jobs_of(folder)
     if files:
-        print(*(f"results/{name}" for job in left for name in job.work.files))
+        print(*(f"results/{name}" for work in left.values() for name in work.files))
         return
-    if process := slurm.main_process(folder):
-        raise UserError(f"process {process} is running the workflow of this folder; leave it, or end it with Ctrl-C")
-    for job in left:
-        print(job)
+    main = main_process.read(folder)
+    if main and (place := main.alive(folder)) and not although_alive:
+        raise UserError(
+            f"the workflow of this folder is running: {place}; leave it, or end it there with Ctrl-C"
+            + ("" if main.here else "; if it is certainly gone, add FORCE=1")
+        )
+    for job, work in left.items():
+        print(f"{job}, {work}")
     if not left:
         print("No jobs of an earlier run are left in the queue.")
     elif then is None:
@@ -34,5 +44,6 @@ def run(then: str | None, *, files: bool) -> None:
         )
     elif then != "adopt":
         if then == "cancel":
-            slurm.ask("scancel", *(job.number for job in left))
-        slurm.wait_for(folder)
+            slurm.cancel(*(job.number for job in left))
+        while main_process.jobs_of(folder):
+            time.sleep(settings.get("seconds-between-status-checks", 10))

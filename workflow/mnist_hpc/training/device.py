@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from mnist_hpc import __version__
-from mnist_hpc.errors import UserError
+from mnist_hpc.errors import NoGpuError
 
 # Keras imports these if it finds them but does not need them; hiding them halves the time of the import.
 HIDDEN = ("sklearn", "matplotlib", "pandas", "scipy")
@@ -17,7 +17,7 @@ def prepare(threads: int, *, require_gpu: bool = False) -> str:
     """Import TensorFlow with the job's threads and return its device: "GPU <model>" or "CPU <model>".
 
     Call it once, before any module that imports TensorFlow. Equal threads give bit-identical results. Raise
-    UserError if a GPU is required and none is visible.
+    NoGpuError if a GPU is required and none is visible.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
@@ -34,7 +34,7 @@ def prepare(threads: int, *, require_gpu: bool = False) -> str:
     if gpus:
         return f"GPU {tf.config.experimental.get_device_details(gpus[0]).get('device_name', 'unknown')}"
     if require_gpu:
-        raise UserError(
+        raise NoGpuError(
             f"a GPU is required and TensorFlow sees none on {platform.node()} (CUDA_VISIBLE_DEVICES is "
             f"{os.environ.get('CUDA_VISIBLE_DEVICES', 'not set')}, TensorFlow {tf.__version__} built "
             f"{'with' if tf.test.is_built_with_cuda() else 'without'} CUDA); check that the job requested a GPU, "

@@ -1,0 +1,94 @@
+"""What a Snakemake profile for a cluster says about jobs."""
+
+import ast
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mnist_hpc.cluster.request import Request
+from mnist_hpc.errors import UserError
+from mnist_hpc.study import config
+from mnist_hpc.study.specification import EVALUATION_MINUTES, Study
+
+EXECUTOR = "mnist-slurm"
+
+
+class Profile:
+    """What a profile says about jobs.
+
+    Attributes:
+        path: Its ``config.yaml``.
+        settings: Entries of the profile, by name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Read ``config.yaml`` of a profile's folder; raise UserError if it is not a Slurm profile."""
+        self.path = folder / "config.yaml"
+        self.settings: dict[str, Any] = config.read_yaml(self.path) or {}
+        if self.settings.get("executor") != EXECUTOR:
+            raise UserError(f"{self.path}: found executor {self.settings.get('executor')!r}, expected {EXECUTOR}")
+        refuse_old_keys(self.path, self.settings)
+        self.defaults = _pairs(self.settings.get("default-resources"))
+        self._rules: dict[str, dict[str, Any]] = {}
+        for name, value in _pairs(self.settings.get("set-resources")).items():
+            rule, _, key = name.partition(":")
+            self._rules.setdefault(rule, {}).update(value if not key else {key: value})
+
+    def of_rule(self, rule: str) -> dict[str, Any]:
+        """Return the resources that the profile sets for a rule; they override the rule's own."""
+        return self._rules.get(rule, {})
+
+    def requests(self, study: Study) -> dict[Request, list[str]]:
+        """Return the distinct requests of the study's jobs, each with its variants and sweeps."""
+        found: dict[Request, list[str]] = {}
+
+        def add(name: str, keys: Mapping[str, Any], rule: str, evaluation: int) -> None:
+            own = {"runtime": keys["runtime"], "mem_mb": keys["mem_mb"]} | self.of_rule(rule)
+            own["runtime"] += evaluation
+            found.setdefault(Request.of(self.defaults | own, keys["threads"]), []).append(name)
+
+        evaluation = self.of_rule("evaluate").get("runtime", EVALUATION_MINUTES)
+        for name, variant in study.variants.items():
+            add(name, variant.keys, "train", evaluation)
+        for name, sweep in study.sweeps.items():
+            add(name, sweep.variant.keys, "sweep", 0)
+        return found
+
+
+def refuse_old_keys(path: Path, settings: Mapping[str, Any]) -> None:
+    """Raise UserError if a profile has settings of the Slurm plugin, which Snakemake would accept and ignore."""
+    if old := [key for key in settings if key.startswith("slurm-")]:
+        names = ", ".join(old)
+        raise UserError(
+            f"{path}: {names} has no effect with executor {EXECUTOR}; write {EXECUTOR}-… instead of slurm-…"
+        )
+
+
+def refuse_old_options(command: Sequence[str]) -> None:
+    """Raise UserError if a command line of Snakemake, or a profile it names, has settings of the Slurm plugin."""
+    names = [os.environ.get("SNAKEMAKE_PROFILE", "")]
+    for word, following in zip(command, [*command[1:], ""], strict=True):
+        option, _, value = word.partition("=")
+        if option.startswith("--slurm-"):
+            raise UserError(f"{option} has no effect with executor {EXECUTOR}; write --{EXECUTOR}{option[7:]}")
+        if option in ("--profile", "--workflow-profile"):
+            names.append(value or following)
+    for name in filter(None, names):
+        path = Path(name) / "config.yaml"
+        if path.is_file():
+            refuse_old_keys(path, config.read_yaml(path) or {})
+
+
+def _pairs(entries: Any) -> dict[str, Any]:
+    """Return entries of a profile, a list of name=value or a mapping, as a mapping to Python values."""
+    if isinstance(entries, Mapping):
+        return dict(entries)
+    found: dict[str, Any] = {}
+    for entry in entries or []:
+        name, _, value = str(entry).partition("=")
+        try:
+            found[name] = ast.literal_eval(value)
+        except (SyntaxError, ValueError):
+            found[name] = value
+    return found

@@ -1,0 +1,315 @@
+"""Snakemake's executor plugin ``mnist-slurm``: the Slurm plugin, with answers to what goes wrong between it and Slurm.
+
+- A refused submission that may be accepted later waits, without using up a retry. Any other ends the block with Slurm's
+  own words.
+- A preempted job is submitted again. A job that found no GPU is tried again on another node.
+- An error that would occur again is not retried.
+- It reports why jobs wait, and warns if they will wait forever.
+- One squeue per round for all jobs, and one sacct for those that squeue no longer lists.
+"""
+
+import asyncio
+import shlex
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import snakemake_executor_plugin_slurm as base
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
+
+from mnist_hpc.cluster import attempts, main_process, preflight, profile, reasons, slurm
+from mnist_hpc.cluster.main_process import MainProcess
+from mnist_hpc.cluster.request import Request
+from mnist_hpc.console import say
+from mnist_hpc.errors import UserError
+from mnist_hpc.files.provenance import now
+from mnist_hpc.study import layout
+from mnist_hpc.tables.text import duration
+
+RESULTS = Path("results")
+# A pause after a refused submission, s: the first, and the longest.
+PAUSE_SECONDS = (60.0, 300.0)
+# Why jobs wait is reported at most so often, s.
+REPORT_SECONDS = 300.0
+# A job that neither squeue nor sacct knows for so long has ended, s. Accounting may be behind by minutes.
+FORGOTTEN_SECONDS = 600.0
+
+common_settings = base.common_settings
+
+
+@dataclass
+class ExecutorSettings(base.ExecutorSettings):
+    """Settings of the Slurm plugin, and those of this one."""
+
+    no_check: bool = field(
+        default=False,
+        metadata={
+            "help": "Submit without asking Slurm beforehand whether it would accept the jobs.",
+            "env_var": False,
+            "required": False,
+        },
+    )
+
+
+class Pause:
+    """A pause that all refused submissions share. It ends when its time is over or a job has made room."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._end = 0.0
+        self._next = PAUSE_SECONDS[0]
+        self._stopped = False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing may be submitted any more."""
+        return self._stopped
+
+    def wait(self) -> bool:
+        """Wait for the end of the pause; return whether submissions may go on."""
+        with self._changed:
+            while not self._stopped and (left := self._end - time.monotonic()) > 0:
+                self._changed.wait(left)
+            return not self._stopped
+
+    def begin(self) -> float | None:
+        """Begin a pause and return its length, s; return None if one is under way."""
+        with self._changed:
+            if self._end > time.monotonic():
+                return None
+            seconds, self._next = self._next, min(2 * self._next, PAUSE_SECONDS[1])
+            self._end = time.monotonic() + seconds
+            return seconds
+
+    def end(self) -> None:
+        """End the pause: a job has ended, so there may be room for another."""
+        with self._changed:
+            self._end = 0.0
+            self._changed.notify_all()
+
+    def accepted(self) -> None:
+        """Let the next pause be a short one."""
+        self._next = PAUSE_SECONDS[0]
+
+    def stop(self) -> None:
+        """End the pause for good."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+
+class Executor(base.Executor):
+    """Submits jobs to Slurm and watches them."""
+
+    def __post_init__(self, test_mode: bool = False) -> None:
+        """Prepare a run; exit with 2, before anything is submitted, if it cannot work."""
+        super().__post_init__(test_mode)
+        self._begin = now()
+        self._pause = Pause()
+        self._refusals: dict[JobExecutorInterface, str] = {}
+        self._forgotten: dict[str, float] = {}
+        self._waiting = Waiting()
+        self._writing = threading.Lock()
+        self._away = 0.0  # when it was last reported that Slurm does not answer
+        try:
+            profile.refuse_old_options(sys.argv)
+            if not self.workflow.executor_settings.no_check:
+                self.logger.info(preflight.check(self._planned(), RESULTS, Path.cwd()))
+        except UserError as error:
+            say(f"mnist_hpc: error: {error}")
+            sys.exit(2)
+        self._main = MainProcess(run=self.run_uuid, works=main_process.known_works())
+        self._main.write()
+
+    def _planned(self) -> list[preflight.Planned]:
+        """Return what each job that will be submitted requests, and what it works on."""
+        units = {self.dag.get_job_group(job) or job: job for job in self.dag.needrun_jobs() if not job.is_local}
+        return [
+            (Request.of(unit.resources, unit.threads), layout.of_wildcards(job.wildcards))
+            for unit, job in units.items()
+        ]
+
+    def get_account_arg(self, job: JobExecutorInterface) -> Iterator[str]:
+        """Yield the option for the account; whether it is valid was asked once, for all jobs."""
+        account = job.resources.get("slurm_account")
+        yield f" -A {shlex.quote(str(account))}" if account else ""
+
+    def run_job(self, job: JobExecutorInterface) -> None:
+        """Submit a job; while Slurm has no room for it or does not answer, wait and try again."""
+        while self._pause.wait():
+            try:
+                super().run_job(job)
+            except Exception as error:  # noqa: BLE001  in this thread, an exception would be lost
+                # The Slurm plugin's own handler fails for a group of jobs; its error has the first one as context.
+                self.report_job_error(SubmittedJobInfo(job), msg=str(error.__context__ or error))
+            refusal = self._refusals.pop(job, None)
+            if refusal is None:
+                return
+            if seconds := self._pause.begin():
+                self.logger.warning(
+                    f"Slurm accepts no job now: {refusal}. Next try when a job has ended, or in {duration(seconds)}."
+                )
+
+    def report_job_submission(self, job_info: SubmittedJobInfo, register_job: bool = True) -> None:  # noqa: FBT001, FBT002
+        """Write down what the job works on, for a main process that may have to continue."""
+        self._pause.accepted()
+        with self._writing:
+            self._main.works[_number(job_info)] = dict(_wildcards(job_info.job).items())
+            self._main.write()
+        super().report_job_submission(job_info, register_job=register_job)
+
+    def report_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:
+        """Report a failed submission or job; let Snakemake try again only if that may succeed."""
+        job, number = job_info.job, job_info.external_jobid
+        work = layout.of_wildcards(_wildcards(job))
+        if number is None:
+            text = _refusal(msg or "")
+            if reasons.passes(text):
+                self._refusals[job] = text
+                return
+            self._give_up(job, f"{work}: not submitted: {text}")
+        else:
+            self._pause.end()
+            record = RESULTS / work.record
+            if reason := attempts.hopeless(record, job.attempt, self._begin, number, job_info.aux["state"]):
+                self._give_up(job, f"{work}: not retried: {reason}")
+            elif attempts.found_no_gpu(record, number):
+                self._failed_nodes.add(job_info.aux["nodes"])
+                self.logger.warning(f"{work}: no GPU on {job_info.aux['nodes']}; tried again on another node")
+        super().report_job_error(job_info, msg=msg, **kwargs)
+
+    def report_job_success(self, job_info: SubmittedJobInfo) -> None:
+        """Report that a job has ended well, which makes room for another."""
+        self._pause.end()
+        super().report_job_success(job_info)
+
+    def _give_up(self, job: JobExecutorInterface, text: str) -> None:
+        """Report why a job will not be tried again, and use up its attempts."""
+        self.logger.error(text)
+        job.attempt = job.restart_times + 1
+
+    async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> AsyncGenerator[SubmittedJobInfo, None]:
+        """Yield the jobs that have not ended; report those that have, and why others wait."""
+        main_process.show_life()
+        if not active_jobs:
+            return
+        try:
+            known = slurm.queue("--states=all", f"--name={self.run_uuid}")
+            if gone := [info.external_jobid for info in active_jobs if info.external_jobid not in known]:
+                known |= slurm.ended(gone)
+        except UserError as error:
+            self._report_away(str(error))
+            for info in active_jobs:
+                yield info
+            return
+        for line in self._waiting.lines(known[number] for number in map(_number, active_jobs) if number in known):
+            self.logger.info(line)
+        for info in active_jobs:
+            if self._under_way(info, known.get(_number(info))):
+                yield info
+
+    def _under_way(self, info: SubmittedJobInfo, job: slurm.Job | None) -> bool:
+        """Return whether a job has not ended; report it if it has."""
+        number = _number(info)
+        if job is None or not job.state:
+            first = self._forgotten.setdefault(number, time.monotonic())
+            if time.monotonic() - first < FORGOTTEN_SECONDS:
+                return True
+            self.logger.warning(
+                f"Slurm knows nothing of job {number} any more; its results decide whether it succeeded"
+            )
+            self.report_job_success(info)
+        elif job.state == "COMPLETED":
+            self.report_job_success(info)
+        elif job.state in ("PREEMPTED", "REVOKED"):
+            self.logger.info(
+                f"{layout.of_wildcards(_wildcards(info.job))}: job {number} was {job.state.lower()}; again"
+            )
+            self._job_submission_executor.submit(self.run_job, info.job)
+        elif job.state in slurm.UNDER_WAY:
+            return True
+        else:
+            log = info.aux["slurm_logfile"]
+            state = "OUT_OF_MEMORY" if slurm.out_of_memory(log) else job.state
+            info.aux |= {"state": state, "nodes": job.nodes}
+            self.report_job_error(info, msg=f"Slurm job {number} ended: {state}. ", aux_logs=[str(log)])
+        return False
+
+    def _report_away(self, text: str) -> None:
+        """Report, not more often than anything else, that Slurm does not answer."""
+        if not self._away or time.monotonic() - self._away >= REPORT_SECONDS:
+            self._away = time.monotonic()
+            self.logger.warning(f"Slurm does not answer, asked again until it does: {text}")
+
+    async def sleep(self) -> None:
+        """Wait for the next round, or for the end of the run."""
+        end = time.monotonic() + self.next_seconds_between_status_checks
+        while self.wait and time.monotonic() < end:  # noqa: ASYNC110  another thread ends the run
+            await asyncio.sleep(min(1.0, self.next_seconds_between_status_checks))
+
+    def cancel(self) -> None:
+        """Submit nothing more, and cancel all jobs of this run."""
+        self._pause.stop()
+        self._job_submission_executor.shutdown(wait=True, cancel_futures=True)
+        super().cancel()
+
+    def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
+        """Cancel all jobs of this run, also those that are being looked at or were submitted a moment ago."""
+        del active_jobs
+        try:
+            slurm.cancel(f"--name={self.run_uuid}")
+        except UserError as error:
+            self.logger.error(f"The jobs were not cancelled: {error}. `make resume` lists them.")
+
+    def shutdown(self) -> None:
+        """End the run."""
+        self._pause.stop()
+        super().shutdown()
+        main_process.remove()
+
+
+class Waiting:
+    """Reports why jobs wait."""
+
+    def __init__(self) -> None:
+        self._reported = 0.0
+        self._warned: set[str] = set()
+
+    def lines(self, jobs: Iterable[slurm.Job]) -> list[str]:
+        """Return lines about jobs that wait; a warning at once, the others every few minutes."""
+        waiting = [job for job in jobs if job.waits]
+        lines = []
+        for job in waiting:
+            if (advice := reasons.advice(job.reason)) and job.reason not in self._warned:
+                self._warned.add(job.reason)
+                lines.append(f"Warning: job {job.number} will not start ({job.reason}): {advice}")
+        counts = Counter(job.reason for job in waiting if job.reason != "None")
+        if counts and (not self._reported or time.monotonic() - self._reported >= REPORT_SECONDS):
+            self._reported = time.monotonic()
+            listed = ", ".join(f"{count} ({reasons.explained(reason)})" for reason, count in counts.most_common())
+            lines.append(f"[{time.strftime('%H:%M:%S')}] waiting in the queue: {listed}")
+        return lines
+
+
+def _number(info: SubmittedJobInfo) -> str:
+    """Return the Slurm number of a submitted job."""
+    return str(info.external_jobid)
+
+
+def _wildcards(job: Any) -> Any:
+    """Return the wildcards of a job, or of the first in a group; all in a group have the same."""
+    return next(iter(job.jobs)).wildcards if job.is_group() else job.wildcards
+
+
+def _refusal(message: str) -> str:
+    """Return Slurm's own words in the Slurm plugin's message about a refused submission."""
+    said = [line for line in message.splitlines() if "sbatch: error:" in line]
+    if not said:
+        return message.partition("\n")[0].strip()
+    return slurm.sentence("\n".join(line[line.index("sbatch:") :].rstrip("'.") for line in said))
