@@ -2,8 +2,8 @@
 
 import pytest
 
-from mnist_hpc.cluster import slurm
-from mnist_hpc.cluster.slurm import Request
+from mnist_hpc.cluster import preflight, slurm
+from mnist_hpc.cluster.request import Request
 from mnist_hpc.errors import UserError
 
 
@@ -12,7 +12,7 @@ from mnist_hpc.errors import UserError
     [("30:00", 30), ("1:30:00", 90), ("2-00:00:00", 2880), ("infinite", None), ("", None), ("n/a", None)],
 )
 def test_limits_of_slurm_are_minutes(text, minutes):
-    assert slurm.minutes(text) == minutes
+    assert preflight.minutes(text) == minutes
 
 
 def test_a_request_is_that_of_the_jobs_resources():
@@ -45,7 +45,7 @@ def test_a_command_that_fails_or_is_missing_is_an_error_on_one_line():
     assert slurm.ask("echo", "hello") == "hello"
     with pytest.raises(UserError, match="nosuchcommand not found; run this on a login node"):
         slurm.ask("nosuchcommand")
-    with pytest.raises(UserError, match=r"\Athe last line\Z"):
+    with pytest.raises(UserError, match=r"\Afirst; the last line\Z"):
         slurm.ask("sh", "-c", "echo first; echo 'sbatch: error: the last line'; exit 1")
     with pytest.raises(UserError, match=r"sleep gave no answer in 0\.1 s"):
         slurm.ask("sleep", "5", timeout=0.1)
@@ -61,7 +61,9 @@ def test_a_command_that_fails_or_is_missing_is_an_error_on_one_line():
     ],
 )
 def test_the_log_of_a_job_tells_that_its_memory_was_too_little(tmp_path, said):
-    log = tmp_path / "group_block/7.log"
-    log.parent.mkdir()
+    log = tmp_path / "7.log"
+    assert not slurm.out_of_memory(log)
+    log.write_text("Building DAG of jobs...\nsrun: error: n1: task 0: Exited with exit code 1\n")
+    assert not slurm.out_of_memory(log)
     log.write_text(f"Building DAG of jobs...\n{said}\nsrun: error: n1: task 0: Killed\n")
-    assert slurm.state("7", tmp_path) == "OUT_OF_MEMORY"
+    assert slurm.out_of_memory(log)
