@@ -9,6 +9,7 @@
 """
 
 import asyncio
+import contextlib
 import shlex
 import sys
 import threading
@@ -37,6 +38,8 @@ RESULTS = Path("results")
 PAUSE_SECONDS = (60.0, 300.0)
 # Why jobs wait is reported at most so often, s.
 REPORT_SECONDS = 300.0
+# Lines of a failed program's log that are shown.
+LAST_LINES = 20
 # A job that neither squeue nor sacct knows for so long has ended, s. Accounting may be behind by minutes.
 FORGOTTEN_SECONDS = 600.0
 
@@ -54,6 +57,10 @@ class ExecutorSettings(base.ExecutorSettings):
             "env_var": False,
             "required": False,
         },
+    )
+    # Which command is asked is not a choice here; without a default, the Slurm plugin does not comment on it.
+    status_command: str | None = field(
+        default=None, metadata={"help": "No effect.", "env_var": False, "required": False}
     )
 
 
@@ -119,6 +126,8 @@ class Executor(base.Executor):
         self._away = 0.0  # when it was last reported that Slurm does not answer
         try:
             profile.refuse_old_options(sys.argv)
+            if self.workflow.executor_settings.array_jobs:
+                raise UserError("mnist-slurm-array-jobs: job arrays lose results; delete the setting")
             if not self.workflow.executor_settings.no_check:
                 self.logger.info(preflight.check(self._planned(), RESULTS, Path.cwd()))
         except UserError as error:
@@ -151,48 +160,73 @@ class Executor(base.Executor):
             refusal = self._refusals.pop(job, None)
             if refusal is None:
                 return
+            self._cancel_unknown(job)
             if seconds := self._pause.begin():
                 self.logger.warning(
                     f"Slurm accepts no job now: {refusal}. Next try when a job has ended, or in {duration(seconds)}."
                 )
+
+    def _cancel_unknown(self, job: JobExecutorInterface) -> None:
+        """Cancel what Slurm accepted although sbatch reported an error, as it does when the answer is lost."""
+        try:
+            for number in slurm.queue(f"--name={self.run_uuid}").keys() - self._main.works.keys():
+                script = slurm.ask("scontrol", "write", "batch_script", number, "-")
+                if layout.find(script) == _work(job):
+                    slurm.cancel(number)
+        except UserError as error:
+            self._report_away(str(error))
 
     def report_job_submission(self, job_info: SubmittedJobInfo, register_job: bool = True) -> None:  # noqa: FBT001, FBT002
         """Write down what the job works on, for a main process that may have to continue."""
         self._pause.accepted()
         with self._writing:
             self._main.works[_number(job_info)] = dict(_wildcards(job_info.job).items())
-            self._main.write()
+            with contextlib.suppress(OSError):  # the job is in the queue, whether it can be written down or not
+                self._main.write()
         super().report_job_submission(job_info, register_job=register_job)
 
     def report_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:
         """Report a failed submission or job; let Snakemake try again only if that may succeed."""
         job, number = job_info.job, job_info.external_jobid
-        work = layout.of_wildcards(_wildcards(job))
         if number is None:
             text = _refusal(msg or "")
             if reasons.passes(text):
                 self._refusals[job] = text
                 return
-            self._give_up(job, f"{work}: not submitted: {text}")
+            self.logger.error(f"{_work(job)}: not submitted: {text}")
+            job.attempt = job.restart_times + 1  # no further one
         else:
             self._pause.end()
-            record = RESULTS / work.record
-            if reason := attempts.hopeless(record, job.attempt, self._begin, number, job_info.aux["state"]):
-                self._give_up(job, f"{work}: not retried: {reason}")
-            elif attempts.found_no_gpu(record, number):
-                self._failed_nodes.add(job_info.aux["nodes"])
-                self.logger.warning(f"{work}: no GPU on {job_info.aux['nodes']}; tried again on another node")
+            self._report_end(job_info)
         super().report_job_error(job_info, msg=msg, **kwargs)
+
+    def _report_end(self, job_info: SubmittedJobInfo) -> None:
+        """Report how a job failed, and whether it is tried again."""
+        job, number, work = job_info.job, _number(job_info), _work(job_info.job)
+        state, nodes = job_info.aux["state"], job_info.aux["nodes"]
+        record = RESULTS / work.record
+        reason = attempts.hopeless(record, job.attempt, self._begin, number, state)
+        last = attempts.last(record, number)
+        if reason:
+            job.attempt = job.restart_times + 1  # no further one
+        elif job.attempt > job.restart_times:
+            reason = f"job {number} ended as {state}, and all {job.attempt} attempts are used up"
+        if reason:
+            self.logger.error(f"{work}: failed: {reason}\n{_end_of_log(job_info, begun=last is not None)}")
+        elif last and last["end"] == attempts.NO_GPU:
+            self._failed_nodes.add(nodes)
+            self.logger.warning(f"{work}: no GPU on {nodes}; tried again on another node")
+        else:
+            text = (last and last["reason"]) or f"it ended as {state}"
+            self.logger.warning(f"{work}: job {number} on {nodes or 'no node'}: {text}; tried again")
+
+    def print_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:
+        """Leave out Snakemake's page about a job, whose outcome is reported already."""
 
     def report_job_success(self, job_info: SubmittedJobInfo) -> None:
         """Report that a job has ended well, which makes room for another."""
         self._pause.end()
         super().report_job_success(job_info)
-
-    def _give_up(self, job: JobExecutorInterface, text: str) -> None:
-        """Report why a job will not be tried again, and use up its attempts."""
-        self.logger.error(text)
-        job.attempt = job.restart_times + 1
 
     async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> AsyncGenerator[SubmittedJobInfo, None]:
         """Yield the jobs that have not ended; report those that have, and why others wait."""
@@ -228,17 +262,14 @@ class Executor(base.Executor):
         elif job.state == "COMPLETED":
             self.report_job_success(info)
         elif job.state in ("PREEMPTED", "REVOKED"):
-            self.logger.info(
-                f"{layout.of_wildcards(_wildcards(info.job))}: job {number} was {job.state.lower()}; again"
-            )
+            self.logger.info(f"{_work(info.job)}: job {number} was {job.state.lower()}; again")
             self._job_submission_executor.submit(self.run_job, info.job)
         elif job.state in slurm.UNDER_WAY:
             return True
         else:
-            log = info.aux["slurm_logfile"]
-            state = "OUT_OF_MEMORY" if slurm.out_of_memory(log) else job.state
+            state = "OUT_OF_MEMORY" if slurm.out_of_memory(info.aux["slurm_logfile"]) else job.state
             info.aux |= {"state": state, "nodes": job.nodes}
-            self.report_job_error(info, msg=f"Slurm job {number} ended: {state}. ", aux_logs=[str(log)])
+            self.report_job_error(info)
         return False
 
     def _report_away(self, text: str) -> None:
@@ -305,6 +336,19 @@ def _number(info: SubmittedJobInfo) -> str:
 def _wildcards(job: Any) -> Any:
     """Return the wildcards of a job, or of the first in a group; all in a group have the same."""
     return next(iter(job.jobs)).wildcards if job.is_group() else job.wildcards
+
+
+def _work(job: Any) -> layout.Work:
+    """Return what a job works on."""
+    return layout.of_wildcards(_wildcards(job))
+
+
+def _end_of_log(info: SubmittedJobInfo, *, begun: bool) -> str:
+    """Return the last lines of a failed job: of its program's log, or of Slurm's if the program did not begin."""
+    logs = [Path(log) for log in info.job.log if begun and Path(log).exists()]
+    log = max(logs, key=lambda path: path.stat().st_mtime, default=info.aux["slurm_logfile"])
+    lines = log.read_text(errors="replace").splitlines()[-LAST_LINES:] if log.exists() else []
+    return "\n    ".join([f"The end of {log}:", *lines])
 
 
 def _refusal(message: str) -> str:
