@@ -95,18 +95,6 @@ def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_j
     assert f"{len(runs)} Slurm jobs" in (demo / "results/digits/figures/slurm.svg").read_text()
 
 
-def test_a_job_that_sees_no_gpu_fails_once_with_the_reason(cluster, project):
-    edit(project, "require_gpu=0", "require_gpu=1")
-    with workflow(cluster, project) as run:
-        printed = run.ended(1)
-    assert "mnist_hpc: error: a GPU is required and TensorFlow sees none on" in printed
-    # Slurm gave the job a GPU, and said so to the program.
-    assert "(CUDA_VISIBLE_DEVICES is 0," in printed
-    assert "mnist_hpc: not retried: a GPU is required" in printed
-    assert len(cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "State").splitlines()) == 1
-    assert not (project / "results/digits/runs/slow/seeds-0-1/models.h5").exists()
-
-
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import snakemake_executor_plugin_slurm as base
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
@@ -59,7 +59,7 @@ class ExecutorSettings(base.ExecutorSettings):
         },
     )
     # Which command is asked is not a choice here; without a default, the Slurm plugin does not comment on it.
-    status_command: str | None = field(
+    status_command: Optional[str] = field(  # noqa: UP045  Snakemake reads the type
         default=None, metadata={"help": "No effect.", "env_var": False, "required": False}
     )
 
