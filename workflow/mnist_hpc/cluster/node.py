@@ -82,11 +82,10 @@ def long_options(words: Iterable[str]) -> list[str]:
     """Return options of sbatch in their long form with the value attached, ``-G 1`` as ``--gpus=1``."""
     found: list[str] = []
     for word in words:
-        if not word.startswith("-") and found and "=" not in found[-1]:
-            found[-1] += f"={word}"
-        elif match := re.fullmatch(r"-(\w)=?(.*)", word):
-            name = f"--{SHORT[match[1]]}" if match[1] in SHORT else f"-{match[1]}"
-            found.append(f"{name}={match[2]}" if match[2] else name)
+        if not word.startswith("-") and found and re.fullmatch(r"-\w|--[\w-]+", found[-1]):
+            found[-1] += f"={word}" if found[-1].startswith("--") else word
+        elif word[:1] == "-" and word[1:2] in SHORT:
+            found.append(f"--{SHORT[word[1]]}" + (f"={word[2:].removeprefix('=')}" if word[2:] else ""))
         else:
             found.append(word)
     return found

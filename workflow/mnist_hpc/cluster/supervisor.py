@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mnist_hpc.cluster import attempts, main_process, node, slurm
@@ -124,32 +124,37 @@ def _watch(process: subprocess.Popen[bytes], received: Sequence[int]) -> int:
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """Ask Snakemake and its jobs to end, and wait until they have."""
     say("Asking the trainings to save themselves.")
-    process.terminate()
+    asked: set[int] = set()
     end = time.monotonic() + SAVE_SECONDS
     while process.poll() is None:
-        # Again and again, as Snakemake may have started another one meanwhile. Once is enough for Snakemake itself.
-        for member in _group(process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(member, signal.SIGTERM if time.monotonic() < end else signal.SIGKILL)
         if time.monotonic() >= end:
             say(f"Snakemake did not end within {SAVE_SECONDS:g} s and is killed.")
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
+            break
+        # Not once for the whole group, as Snakemake may be starting another job meanwhile.
+        for member in _group(process.pid) - asked:
+            asked.add(member)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(member, signal.SIGTERM)
         time.sleep(1)
 
 
-def _group(leader: int) -> Iterator[int]:
-    """Yield the other processes of a process group."""
+def _group(leader: int) -> set[int]:
+    """Return the processes of a process group."""
+    found = set()
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it has ended
             _, _, fields = path.read_text().rpartition(")")
-            number = int(path.parent.name)
-            if int(fields.split()[2]) == leader and number != leader:
-                yield number
+            if int(fields.split()[2]) == leader:
+                found.add(int(path.parent.name))
+    return found
 
 
 def _continue(number: str) -> None:
     """Put this job back into the queue; where the site does not allow that, submit the next one."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Slurm ends this process when the job is requeued
+    # Slurm ends this process when the job is requeued. It then delays the job, for two minutes by default;
+    # changing that from here has no effect, as the delay begins when all processes have ended.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         slurm.ask("scontrol", "requeue", number)
         say("The time limit is near: the job went back into the queue and continues there.")
