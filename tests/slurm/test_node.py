@@ -106,6 +106,8 @@ class Study:
     def ended(self, job: str, *states: str) -> None:
         """Wait until the queue is empty; expect the states of the job, one for each time that it ran."""
         self.cluster.wait_for(lambda: self.cluster.run("squeue", "-h") == "", 240)
+        # Accounting may be a moment behind.
+        self.cluster.wait_for(lambda: self.runs(job)[-1] != "RUNNING")
         assert self.runs(job) == list(states), self.log(job)
         assert not (self.project / "logs/slurm/main.json").exists() or states[-1].startswith("CANCELLED")
 
@@ -142,6 +144,7 @@ def test_it_returns_to_the_queue_at_its_time_limit_until_the_study_is_done(study
         study.cluster.wait_for(lambda window=window: study.log(job).count("Asking the trainings") == window, 150)
         study.go_on(held)
         study.cluster.wait_for(lambda window=window: len(study.runs(job)) == window + 1)
+    study.cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=60")  # the rest in one window
     study.ended(job, "REQUEUED", "REQUEUED", "COMPLETED")
     slow = study.assert_whole()
     assert set(slow["windows"]) == {3}
