@@ -123,7 +123,7 @@ class Executor(base.Executor):
         self._forgotten: dict[str, float] = {}
         self._waiting = Waiting()
         self._writing = threading.Lock()
-        self._away = 0.0  # when it was last reported that Slurm does not answer
+        self._reported: dict[str, float] = {}  # when which text was reported
         try:
             profile.refuse_old_options(sys.argv)
             if self.workflow.executor_settings.array_jobs:
@@ -161,7 +161,8 @@ class Executor(base.Executor):
             if refusal is None:
                 return
             self._cancel_unknown(job)
-            if seconds := self._pause.begin():
+            seconds = self._pause.begin()
+            if seconds and self._is_news(refusal):
                 self.logger.warning(
                     f"Slurm accepts no job now: {refusal}. Next try when a job has ended, or in {duration(seconds)}."
                 )
@@ -272,10 +273,17 @@ class Executor(base.Executor):
             self.report_job_error(info)
         return False
 
+    def _is_news(self, text: str) -> bool:
+        """Return whether a text was not reported for a while; then it is now."""
+        moment = time.monotonic()
+        if moment - self._reported.get(text, -REPORT_SECONDS) < REPORT_SECONDS:
+            return False
+        self._reported[text] = moment
+        return True
+
     def _report_away(self, text: str) -> None:
-        """Report, not more often than anything else, that Slurm does not answer."""
-        if not self._away or time.monotonic() - self._away >= REPORT_SECONDS:
-            self._away = time.monotonic()
+        """Report that Slurm does not answer."""
+        if self._is_news(text):
             self.logger.warning(f"Slurm does not answer, asked again until it does: {text}")
 
     async def sleep(self) -> None:
