@@ -22,8 +22,8 @@ for rule_name, kind in FIGURES.items():
             ],
         log:
             f"logs/{study.dataset}/figures/{kind}.log",
-        localrule: True
         retries: 0  # on a cluster, `retries` of the profile is meant for Slurm jobs
+        localrule: True
         params:
             code=code_hash("stages.draw", f"figures.{figures.KINDS[kind].module}"),
             figure=kind,
