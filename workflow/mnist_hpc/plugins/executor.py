@@ -134,6 +134,8 @@ class Executor(base.Executor):
             self._main.works[_number(job_info)] = dict(_wildcards(job_info.job).items())
             with contextlib.suppress(OSError):  # the job is in the queue, whether it can be written down or not
                 self._main.write()
+        submitted = f"submitted: {_work(job_info.job)} as job {_number(job_info)}"
+        self.logger.info(f"[{time.strftime('%H:%M:%S')}] {submitted}")
         super().report_job_submission(job_info, register_job=register_job)
 
     def report_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:
