@@ -195,8 +195,9 @@ class Executor(base.Executor):
         except UserError as error:
             self._report_away(str(error))
         try:
-            if gone := {_number(info) for info in active_jobs} - known.keys():
-                known |= slurm.ended(gone)
+            clear = {number for number, job in known.items() if job.state not in slurm.FLAGS}
+            if unclear := {_number(info) for info in active_jobs} - clear:
+                known |= slurm.ended(unclear)
         except UserError as error:
             self._report_away(str(error))
         listed = {known[number]: _work(info.job) for info in active_jobs if (number := _number(info)) in known}
