@@ -10,7 +10,9 @@ from test_slurm import SLOW, cluster, make_project, pytestmark, reason
 __all__ = ["cluster", "make_project", "pytestmark", "reason"]
 
 # What a site's /etc/profile.d does: `module` is a function of the shell.
-MODULES = 'module() { [ "$2" = cuda ] || { echo "no module $2" >&2; return 1; }; export LOADED="$2 of job $SLURM_JOB_ID"; }\n'
+MODULES = (
+    'module() { [ "$2" = cuda ] || { echo "no module $2" >&2; return 1; }; export LOADED="$2 of job $SLURM_JOB_ID"; }\n'
+)
 FEW = ("results/digits/runs/slow/seeds-0-1/models.h5",)
 
 
@@ -41,9 +43,15 @@ def environments(job):
     ("command", "expected"),
     [
         (". ./modules.sh && module load cuda", {"LOADED": "cuda of job {job}"}),
-        (r"""export A='it is $HOME' && export B="two words" && export C=\$SLURM_JOB_ID D=$HOME""", {
-            "A": "it is {home}", "B": "two words", "C": "{job}", "D": "{home}",
-        }),
+        (
+            r"""export A='it is $HOME' && export B="two words" && export C=\$SLURM_JOB_ID D=$HOME""",
+            {
+                "A": "it is {home}",
+                "B": "two words",
+                "C": "{job}",
+                "D": "{home}",
+            },
+        ),
     ],
 )
 def test_a_training_sees_what_a_command_before_it_did(cluster, make_project, command, expected):
