@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from conftest import snakemake
+from conftest import ROOT, snakemake
 from mnist_hpc.cluster import attempts, times
 from mnist_hpc.errors import Interrupted
 from mnist_hpc.study.layout import Block, Part
@@ -86,3 +86,16 @@ def test_snakemake_plans_with_these_limits(project):
     assert planned(project) == others | {("train", "regression"): 5}
     interrupted(project / "results", Block("digits", "regression", 0, 1), "train")
     assert planned(project) == others | {("train", "regression"): 60}
+
+
+def test_the_limits_of_the_shipped_study_fit_its_measured_times(tmp_path):
+    study = Study.read(ROOT / "config.yaml")
+    text = (ROOT / "docs/benchmarks.md").read_text()
+    # Variant, seeds, mean accuracy, its standard deviation and interval, seconds of training per seed.
+    rows = re.findall(r"^\| `([\w-]+)` \| \d+ \| [01]\.\d+ \|[^|]+\|[^|]+\| ([\d.]+) \|", text, re.MULTILINE)
+    measured = {name: float(seconds) for name, seconds in rows}
+    assert measured.keys() == study.variants.keys()
+    for block in study.blocks:
+        seconds = len(block.seeds) * measured[block.variant]
+        minutes = times.training_limit(study, block, tmp_path)
+        assert 2.5 * seconds < 60 * minutes < 5 * seconds + 900, block
