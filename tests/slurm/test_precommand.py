@@ -4,10 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from harness import edit, workflow
-from test_slurm import SLOW, cluster, make_project, pytestmark, reason
+from harness import NEEDS_SLURM, SLOW, cluster, edit, make_project, workflow
 
-__all__ = ["cluster", "make_project", "pytestmark", "reason"]
+pytestmark = NEEDS_SLURM
 
 # What a site's /etc/profile.d does: `module` is a function of the shell.
 MODULES = (
