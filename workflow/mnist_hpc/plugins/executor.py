@@ -187,23 +187,27 @@ class Executor(base.Executor):
         main_process.show_life()
         if not active_jobs:
             return
+        known: dict[str, slurm.Job] = {}
+        complete = False
         try:
             known = slurm.queue("--states=all", f"--name={self.run_uuid}")
+            complete = True
         except UserError as error:
             self._report_away(str(error))
-            for info in active_jobs:
-                yield info
-            return
         try:
-            if gone := {_number(info) for info in active_jobs} - known.keys():
-                known |= slurm.ended(gone)
+            clear = {number for number, job in known.items() if job.state not in slurm.FLAGS}
+            if unclear := {_number(info) for info in active_jobs} - clear:
+                known |= slurm.ended(unclear)
         except UserError as error:
             self._report_away(str(error))
         listed = {known[number]: _work(info.job) for info in active_jobs if (number := _number(info)) in known}
         for line in self._waiting.lines(listed):
             self.logger.info(line)
         for info in active_jobs:
-            if self._under_way(info, known.get(_number(info))):
+            job = known.get(_number(info))
+            # Without squeue's answer, only success is certain: accounting may not know yet that a job was requeued.
+            unknown = not complete and not (job and job.state == "COMPLETED")
+            if unknown or self._under_way(info, job):
                 yield info
 
     def _under_way(self, info: SubmittedJobInfo, job: slurm.Job | None) -> bool:
