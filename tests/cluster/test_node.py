@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from conftest import ROOT
-from mnist_hpc.cluster import attempts, node, preflight
+from mnist_hpc.cluster import attempts, node, times
 from mnist_hpc.cluster.profile import Profile
 from mnist_hpc.cluster.request import Request
 from mnist_hpc.study.layout import Block, Part
@@ -92,6 +92,7 @@ def small(tmp_path, monkeypatch):
     monkeypatch.setattr(node, "allowed_minutes", lambda _: math.inf)
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     config["variants"] = {name: config["variants"][name] for name in ("regression", "cnn")}
+    config["variants"]["regression"]["runtime"] = 10
     config["variants"]["cnn"]["runtime"] = 600
     config["sweeps"] = {"rates": {"variant": "regression", "grid": {"l2": [0, 1]}, "runtime": 100}}
     del config["ensembles"]
@@ -101,19 +102,19 @@ def small(tmp_path, monkeypatch):
 
 def test_the_time_limit_is_what_is_left_to_do_over_the_processes(small, tmp_path, monkeypatch):
     recorded = {}
-    monkeypatch.setattr(preflight, "expected_seconds", lambda work, _: recorded.get(work))
+    monkeypatch.setattr(times, "expected_seconds", lambda work, _: recorded.get(work))
     assert set(node.left(small, tmp_path)) == {
         Block("mnist", "regression", 0, 4),
         Block("mnist", "cnn", 0, 4),
         Part("mnist", "rates", 1, 1),
     }
-    # A tenth of the limits, 6, 60 and 10 minutes, and 10 for the figures.
-    assert node.minutes(small, tmp_path, 1, "") == 6 + 60 + 10 + 10
-    assert node.minutes(small, tmp_path, 2, "") == 60 + 10  # the longest alone
+    # A quarter of the limits, 2.5, 150 and 25 minutes, and 10 for the figures.
+    assert node.minutes(small, tmp_path, 1, "") == 188
+    assert node.minutes(small, tmp_path, 2, "") == 150 + 10  # the longest alone
     recorded[Block("mnist", "cnn", 0, 4)] = 3600.0
-    assert node.minutes(small, tmp_path, 1, "") == 6 + (90 + 1) + 10 + 10
+    assert node.minutes(small, tmp_path, 1, "") == math.ceil(2.5 + (90 + 1) + 25 + 10)
     recorded[Block("mnist", "cnn", 0, 4)] = 1.0
-    assert node.minutes(small, tmp_path, 4, "") == node.LEAST_MINUTES
+    assert node.minutes(small, tmp_path, 4, "") == 35  # the sweep and the figures
     monkeypatch.setattr(node, "allowed_minutes", lambda _: 15)
     assert node.minutes(small, tmp_path, 4, "") == 15
 

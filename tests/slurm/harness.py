@@ -82,9 +82,9 @@ def whole(undisturbed):
     return check
 
 
-def edit(project: Path, old: str, new: str, profile: str = "slurm") -> None:
-    """Change a profile of a project."""
-    path = project / "profiles" / profile / "config.yaml"
+def edit(project: Path, old: str, new: str) -> None:
+    """Change the profile of a project."""
+    path = project / "profiles/slurm/config.yaml"
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))

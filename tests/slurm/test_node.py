@@ -37,7 +37,7 @@ def here(tmp_path_factory):
 
 @pytest.fixture
 def study(cluster, tmp_path, here):
-    """Return a study whose node job needs no real GPU; afterwards, no job of it is left."""
+    """Return a study that needs no real GPU; afterwards, no job of it is left."""
     yield Study(cluster, copy_project(tmp_path / "a user's study", STUDY), here)
     cluster.end_jobs()
 
@@ -48,7 +48,6 @@ class Study:
     def __init__(self, cluster, project, here):
         self.cluster, self.project, self.here = cluster, project, here
         edit(project, "require_gpu=1", "require_gpu=0")
-        edit(project, "require_gpu=1", "require_gpu=0", profile="node")
 
     def make(self, **variables):
         """Run ``make node`` as a user does."""
@@ -147,8 +146,8 @@ def test_it_returns_to_the_queue_at_its_time_limit_until_the_study_is_done(study
     study.cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=60")  # the rest in one window
     study.ended(job, "REQUEUED", "REQUEUED", "COMPLETED")
     slow = study.assert_whole()
-    assert set(slow["windows"]) == {3}
-    assert set(slow["jobs"]) == {f"{job} {job} {job}"}
+    assert slow["windows"].max() > 1
+    assert set(" ".join(slow["jobs"]).split()) == {job}
 
 
 def test_cancelled_it_stays_cancelled_and_another_continues(study):
@@ -156,8 +155,8 @@ def test_cancelled_it_stays_cancelled_and_another_continues(study):
     held = study.hold()
     again = study.make()
     assert f"the workflow of this folder is running: job {job} (running, n2)" in error_line(again)
-    study.cluster.run("scancel", job)
     study.go_on(held)
+    study.cluster.run("scancel", job)
     study.cluster.wait_for(lambda: study.cluster.run("squeue", "-h") == "")
     (state,) = study.runs(job)
     assert state.startswith("CANCELLED")

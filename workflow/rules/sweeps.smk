@@ -25,7 +25,7 @@ rule sweep:
     priority: 1  # variants wait for its choice
     threads: lambda wildcards: swept(wildcards)["threads"]
     resources:
-        runtime=lambda wildcards: swept(wildcards)["runtime"],
+        runtime=lambda wildcards: times.training_limit(study, layout.of_wildcards(wildcards), Path("results")),
         mem_mb=memory_of_part,
         require_gpu=0,
         gpu_slot=lambda wildcards: study.sweeps[wildcards.sweep].variant.gpu_slots,
@@ -50,6 +50,7 @@ rule rank:
         best="results/{dataset}/sweeps/{sweep}/best.json",
     log:
         "logs/{dataset}/sweeps/{sweep}/rank.log",
+    retries: 0  # on a cluster, `retries` of the profile is meant for Slurm jobs
     params:
         code=code_hash("stages.rank"),
         sweep=lambda wildcards: study.sweeps[wildcards.sweep].json,

@@ -80,7 +80,8 @@ def hopeless(record: Path, attempts: int, since: str, number: str, state: str) -
     for entry in entries:
         if entry["end"] is None and entry["job"] == number:
             entry["end"] = state
-            _write(record, entries)
+            with contextlib.suppress(OSError):  # a full disk must not end the main process
+                _write(record, entries)
     recent = [entry for entry in entries if entry["started"] >= since]
     if not recent:
         return "two jobs ended before the program began; see their logs" if attempts > 1 else None

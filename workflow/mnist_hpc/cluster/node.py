@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from mnist_hpc.cluster import preflight, slurm
+from mnist_hpc.cluster import preflight, slurm, times
 from mnist_hpc.cluster.main_process import MainProcess
 from mnist_hpc.cluster.profile import Profile
 from mnist_hpc.cluster.request import Request
@@ -31,7 +31,7 @@ LEAST_MINUTES = 30
 # A training is expected to take so many times its recorded seconds, and these seconds to start and evaluate.
 MARGIN, START_SECONDS = 1.5, 60
 # A training without recorded times is expected to take this share of its time limit.
-SHARE = 0.1
+SHARE = 0.25
 # Time for tables, figures and pages, minutes.
 FIGURE_MINUTES = 10
 # Options of sbatch that the job sets itself, whatever the profile says.
@@ -131,7 +131,7 @@ def left(study: Study, results: Path) -> list[Work]:
 
 def _expected(study: Study, work: Work, results: Path) -> float:
     """Return how long a block or part is expected to take, s."""
-    recorded = preflight.expected_seconds(work, results)
+    recorded = times.expected_seconds(work, results)
     if recorded is not None:
         return MARGIN * recorded + START_SECONDS
     variant = study.variants[work.variant] if isinstance(work, Block) else study.sweeps[work.sweep].variant
@@ -151,7 +151,9 @@ def allowed_minutes(partition: str) -> float:
 def script(request: Request, precommand: str, command: Sequence[str]) -> str:
     """Return the script of the job; with ``exec``, the signal that Slurm sends to the script reaches the command."""
     options = "\n".join(f"#SBATCH {shlex.quote(option)}" for option in request.arguments)
-    first = f"{precommand} && " if precommand else ""
+    # As the Slurm plugin does with the commands of its jobs: $NAME is the value here, \$NAME that of the job.
+    quoted = precommand.replace('"', '\\"')
+    first = slurm.ask("sh", "-c", f'printf %s "{quoted} && "') + " " if precommand else ""
     return f"#!/bin/bash\n{options}\n{first}exec {shlex.join(command)}\n"
 
 

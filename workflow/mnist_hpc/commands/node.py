@@ -49,6 +49,7 @@ def run(
         raise UserError(reason)
     _fetch(study, overrides)
     inside = [sys.executable, "-m", "mnist_hpc", "supervise", "--config", str(config), "--results", str(results)]
+    inside += ["--require-gpu", str(described.of_rule("train").get("require_gpu", 0))]
     inside += ["--gpu-slots", str(gpus * slots), *(["--set", *pairs(overrides)] if overrides else [])]
     node.write(node.script(request, str(described.settings.get("precommand") or ""), inside))
     number = node.submit()

@@ -14,8 +14,7 @@ import shlex
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
@@ -26,7 +25,9 @@ from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 
 from mnist_hpc.cluster import attempts, main_process, preflight, profile, reasons, slurm
 from mnist_hpc.cluster.main_process import MainProcess
+from mnist_hpc.cluster.pause import Pause
 from mnist_hpc.cluster.request import Request
+from mnist_hpc.cluster.waiting import News, Waiting
 from mnist_hpc.console import say
 from mnist_hpc.errors import UserError
 from mnist_hpc.files.provenance import now
@@ -34,10 +35,6 @@ from mnist_hpc.study import layout
 from mnist_hpc.tables.text import duration
 
 RESULTS = Path("results")
-# A pause after a refused submission, s: the first, and the longest.
-PAUSE_SECONDS = (60.0, 300.0)
-# Why jobs wait is reported at most so often, s.
-REPORT_SECONDS = 300.0
 # Lines of a failed program's log that are shown.
 LAST_LINES = 20
 # A job that neither squeue nor sacct knows for so long has ended, s. Accounting may be behind by minutes.
@@ -64,53 +61,6 @@ class ExecutorSettings(base.ExecutorSettings):
     )
 
 
-class Pause:
-    """A pause that all refused submissions share. It ends when its time is over or a job has made room."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._end = 0.0
-        self._next = PAUSE_SECONDS[0]
-        self._stopped = False
-
-    @property
-    def stopped(self) -> bool:
-        """Whether nothing may be submitted any more."""
-        return self._stopped
-
-    def wait(self) -> bool:
-        """Wait for the end of the pause; return whether submissions may go on."""
-        with self._changed:
-            while not self._stopped and (left := self._end - time.monotonic()) > 0:
-                self._changed.wait(left)
-            return not self._stopped
-
-    def begin(self) -> float | None:
-        """Begin a pause and return its length, s; return None if one is under way."""
-        with self._changed:
-            if self._end > time.monotonic():
-                return None
-            seconds, self._next = self._next, min(2 * self._next, PAUSE_SECONDS[1])
-            self._end = time.monotonic() + seconds
-            return seconds
-
-    def end(self) -> None:
-        """End the pause: a job has ended, so there may be room for another."""
-        with self._changed:
-            self._end = 0.0
-            self._changed.notify_all()
-
-    def accepted(self) -> None:
-        """Let the next pause be a short one."""
-        self._next = PAUSE_SECONDS[0]
-
-    def stop(self) -> None:
-        """End the pause for good."""
-        with self._changed:
-            self._stopped = True
-            self._changed.notify_all()
-
-
 class Executor(base.Executor):
     """Submits jobs to Slurm and watches them."""
 
@@ -123,7 +73,7 @@ class Executor(base.Executor):
         self._forgotten: dict[str, float] = {}
         self._waiting = Waiting()
         self._writing = threading.Lock()
-        self._away = 0.0  # when it was last reported that Slurm does not answer
+        self._news = News()
         try:
             profile.refuse_old_options(sys.argv)
             if self.workflow.executor_settings.array_jobs:
@@ -161,7 +111,8 @@ class Executor(base.Executor):
             if refusal is None:
                 return
             self._cancel_unknown(job)
-            if seconds := self._pause.begin():
+            seconds = self._pause.begin()
+            if seconds and self._news.is_new(refusal):
                 self.logger.warning(
                     f"Slurm accepts no job now: {refusal}. Next try when a job has ended, or in {duration(seconds)}."
                 )
@@ -183,6 +134,8 @@ class Executor(base.Executor):
             self._main.works[_number(job_info)] = dict(_wildcards(job_info.job).items())
             with contextlib.suppress(OSError):  # the job is in the queue, whether it can be written down or not
                 self._main.write()
+        submitted = f"submitted: {_work(job_info.job)} as job {_number(job_info)}"
+        self.logger.info(f"[{time.strftime('%H:%M:%S')}] {submitted}")
         super().report_job_submission(job_info, register_job=register_job)
 
     def report_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:
@@ -193,7 +146,8 @@ class Executor(base.Executor):
             if reasons.passes(text):
                 self._refusals[job] = text
                 return
-            self.logger.error(f"{_work(job)}: not submitted: {text}")
+            without = f" (without {', '.join(sorted(self._failed_nodes))})" if self._failed_nodes else ""
+            self.logger.error(f"{_work(job)}: not submitted: {text}{without}")
             job.attempt = job.restart_times + 1  # no further one
         else:
             self._pause.end()
@@ -214,7 +168,7 @@ class Executor(base.Executor):
         if reason:
             self.logger.error(f"{work}: failed: {reason}\n{_end_of_log(job_info, begun=last is not None)}")
         elif last and last["end"] == attempts.NO_GPU:
-            self._failed_nodes.add(nodes)
+            self._failed_nodes |= {nodes} - {""}
             self.logger.warning(f"{work}: no GPU on {nodes}; tried again on another node")
         else:
             text = (last and last["reason"]) or f"it ended as {state}"
@@ -233,27 +187,34 @@ class Executor(base.Executor):
         main_process.show_life()
         if not active_jobs:
             return
+        known: dict[str, slurm.Job] = {}
+        complete = False
         try:
             known = slurm.queue("--states=all", f"--name={self.run_uuid}")
-            if gone := [info.external_jobid for info in active_jobs if info.external_jobid not in known]:
-                known |= slurm.ended(gone)
+            complete = True
         except UserError as error:
             self._report_away(str(error))
-            for info in active_jobs:
-                yield info
-            return
-        for line in self._waiting.lines(known[number] for number in map(_number, active_jobs) if number in known):
+        try:
+            clear = {number for number, job in known.items() if job.state not in slurm.FLAGS}
+            if unclear := {_number(info) for info in active_jobs} - clear:
+                known |= slurm.ended(unclear)
+        except UserError as error:
+            self._report_away(str(error))
+        listed = {known[number]: _work(info.job) for info in active_jobs if (number := _number(info)) in known}
+        for line in self._waiting.lines(listed):
             self.logger.info(line)
         for info in active_jobs:
-            if self._under_way(info, known.get(_number(info))):
+            job = known.get(_number(info))
+            # Without squeue's answer, only success is certain: accounting may not know yet that a job was requeued.
+            unknown = not complete and not (job and job.state == "COMPLETED")
+            if unknown or self._under_way(info, job):
                 yield info
 
     def _under_way(self, info: SubmittedJobInfo, job: slurm.Job | None) -> bool:
         """Return whether a job has not ended; report it if it has."""
         number = _number(info)
         if job is None or not job.state:
-            first = self._forgotten.setdefault(number, time.monotonic())
-            if time.monotonic() - first < FORGOTTEN_SECONDS:
+            if time.monotonic() - self._forgotten.setdefault(number, time.monotonic()) < FORGOTTEN_SECONDS:
                 return True
             self.logger.warning(
                 f"Slurm knows nothing of job {number} any more; its results decide whether it succeeded"
@@ -273,9 +234,8 @@ class Executor(base.Executor):
         return False
 
     def _report_away(self, text: str) -> None:
-        """Report, not more often than anything else, that Slurm does not answer."""
-        if not self._away or time.monotonic() - self._away >= REPORT_SECONDS:
-            self._away = time.monotonic()
+        """Report that Slurm does not answer."""
+        if self._news.is_new(text):
             self.logger.warning(f"Slurm does not answer, asked again until it does: {text}")
 
     async def sleep(self) -> None:
@@ -303,29 +263,6 @@ class Executor(base.Executor):
         self._pause.stop()
         super().shutdown()
         main_process.remove()
-
-
-class Waiting:
-    """Reports why jobs wait."""
-
-    def __init__(self) -> None:
-        self._reported = 0.0
-        self._warned: set[str] = set()
-
-    def lines(self, jobs: Iterable[slurm.Job]) -> list[str]:
-        """Return lines about jobs that wait; a warning at once, the others every few minutes."""
-        waiting = [job for job in jobs if job.waits]
-        lines = []
-        for job in waiting:
-            if (advice := reasons.advice(job.reason)) and job.reason not in self._warned:
-                self._warned.add(job.reason)
-                lines.append(f"Warning: job {job.number} will not start ({job.reason}): {advice}")
-        counts = Counter(job.reason for job in waiting if job.reason != "None")
-        if counts and (not self._reported or time.monotonic() - self._reported >= REPORT_SECONDS):
-            self._reported = time.monotonic()
-            listed = ", ".join(f"{count} ({reasons.explained(reason)})" for reason, count in counts.most_common())
-            lines.append(f"[{time.strftime('%H:%M:%S')}] waiting in the queue: {listed}")
-        return lines
 
 
 def _number(info: SubmittedJobInfo) -> str:
