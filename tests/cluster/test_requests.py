@@ -2,7 +2,7 @@
 
 import pytest
 
-from mnist_hpc.cluster import preflight, slurm
+from mnist_hpc.cluster import partitions, slurm
 from mnist_hpc.cluster.request import Request
 from mnist_hpc.errors import UserError
 
@@ -12,7 +12,7 @@ from mnist_hpc.errors import UserError
     [("30:00", 30), ("1:30:00", 90), ("2-00:00:00", 2880), ("infinite", None), ("", None), ("n/a", None)],
 )
 def test_limits_of_slurm_are_minutes(text, minutes):
-    assert preflight.minutes(text) == minutes
+    assert partitions.minutes(text) == minutes
 
 
 def test_a_request_is_that_of_the_jobs_resources():
