@@ -25,8 +25,7 @@ PAUSE = 2.0
 SUBJECT = "trial job"
 # Like a job of Snakemake: first the profile's own commands, then a step without the variables of the batch step.
 SCRIPT = r"""#!/bin/sh
-set -e
-{precommand}
+{before}
 unset $(env | grep -o '^\(SLURM\|SRUN\|SBATCH\)_[A-Z0-9_]*=' | tr -d = | grep -vx 'SLURM_JOB_\?ID')
 srun -n1 --cpu-bind=q --nodes=1 {command}
 """
@@ -58,9 +57,12 @@ class Trial:
         python = shlex.join(container.python(sys.executable))
         paths = shlex.join([f"--question={self.folder / 'question.txt'}", f"--answer={self._answer}"])
         command = f"{python} -m mnist_hpc probe --require-gpu {gpu} {paths}"
-        before = [str(self._profile.settings.get("precommand") or "")]
-        before += [f"{python} -c {shlex.quote(CHECK_PYTHON)}"] if container.image() else []
-        script = SCRIPT.format(precommand="\n".join(before), command=command)
+        before = []
+        if precommand := self._profile.settings.get("precommand"):
+            before.append(f"{{ {precommand}\n}} || {{ echo 'the precommand of the profile failed'; exit 1; }}")
+        if container.image():
+            before.append(f"{python} -c {shlex.quote(CHECK_PYTHON)} || exit 1")
+        script = SCRIPT.format(before="\n".join(before), command=command)
         short = Request(MINUTES, request.mem_mb, request.cpus, request.options)
         options = (f"--job-name={self._name}", f"--output={self._log}", "--export=ALL", *short.arguments)
         return slurm.ask("sbatch", "--parsable", *options, stdin=script).splitlines()[-1].partition(";")[0]
@@ -80,20 +82,23 @@ class Trial:
             time.sleep(PAUSE)
 
     def answer(self) -> dict[str, Any] | None:
-        """Return what the job wrote; None if it did not appear here in the time that the profile allows files."""
-        end = time.monotonic() + float(self._profile.settings.get("latency-wait", 60))
-        while not self._answer.exists():
-            if time.monotonic() > end:
-                return None
-            list(self.folder.iterdir())  # makes NFS look again
-            time.sleep(0.2)
-        return dict(json.loads(self._answer.read_text()))
+        """Return what the job wrote; None if that does not appear here."""
+        return dict(json.loads(self._answer.read_text())) if self._appears(self._answer) else None
 
     def error(self) -> str:
         """Return what the log of a failed job says, on one line."""
-        text = self._log.read_text(errors="replace") if self._log.exists() else ""
-        lines = slurm.sentence(text).split("; ")
-        return "; ".join(lines[-5:]) or f"it left no log in {self.folder}: does the compute node see this folder?"
+        if not self._appears(self._log):
+            return f"its log does not appear in {self.folder}: does the compute node see this folder?"
+        return "; ".join(slurm.sentence(self._log.read_text(errors="replace")).split("; ")[-5:])
+
+    def _appears(self, path: Path) -> bool:
+        """Return whether a file of the job appears here in the time that the profile allows files."""
+        end = time.monotonic() + float(self._profile.settings.get("latency-wait", 60))
+        while path not in self.folder.iterdir():  # listing the folder makes NFS look again
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.2)
+        return True
 
     def saw(self, found: dict[str, Any]) -> bool:
         """Return whether the job read what was written here."""
