@@ -52,8 +52,8 @@ def test_a_known_error_ends_the_attempts_at_once(record):
 
 def test_a_missing_gpu_is_given_another_node_once(record):
     attempt(record, NoGpuError("no GPU on a"))
-    assert attempts.found_no_gpu(record, "7")
-    assert not attempts.found_no_gpu(record, "8")
+    assert attempts.last(record, "7")["end"] == attempts.NO_GPU
+    assert attempts.last(record, "8") is None
     assert hopeless(record) is None
     attempt(record, NoGpuError("no GPU on b"))
     assert "no GPU on b" in hopeless(record, attempted=2)

@@ -70,6 +70,11 @@ def said(capsys):
     return handle
 
 
+def test_a_record_that_the_handler_does_not_understand_is_shown_as_it_is(said):
+    damaged = {"event": LogEvent.JOB_INFO, "msg": "a job without a name"}
+    assert said(damaged, {"msg": "Error: disk full"}) == ["a job without a name", "Error: disk full"]
+
+
 def test_on_a_cluster_jobs_are_submitted(said):
     job = {"event": LogEvent.JOB_INFO, "rule_name": "tabulate", "jobid": 1, "wildcards": {}}
     assert said({"event": LogEvent.RESOURCES_INFO, "msg": "remote", "nodes": 100}, job)[-1].endswith(
@@ -80,9 +85,3 @@ def test_on_a_cluster_jobs_are_submitted(said):
 
 def test_the_end_of_a_job_that_nobody_started_is_not_told(said):
     assert said({"event": LogEvent.JOB_FINISHED, "job_id": 7}) == []
-
-
-def test_an_error_in_the_handler_does_not_end_the_run(said):
-    lines = said({"event": LogEvent.JOB_INFO}, {"msg": "Nothing to be done."})
-    assert "--- Logging error ---" in lines
-    assert lines[-1] == "Nothing to be done."

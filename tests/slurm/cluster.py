@@ -67,6 +67,7 @@ GresTypes=gpu
 {nodes}
 PartitionName=GPU-shared Nodes=ALL Default=YES MaxTime=48:00:00 State=UP PriorityTier=10
 PartitionName=low Nodes=ALL MaxTime=48:00:00 State=UP PriorityTier=1 PreemptMode=REQUEUE
+PartitionName=cancel Nodes=ALL MaxTime=48:00:00 State=UP PriorityTier=1 PreemptMode=CANCEL
 PartitionName=short Nodes=ALL MaxTime=00:02:00 State=UP PriorityTier=10
 """
 
@@ -332,6 +333,6 @@ if __name__ == "__main__":
     if reason := missing():
         sys.exit(f"slurm-playground: {reason}")
     with running() as private:
-        print(f"A private Slurm is running: account {ACCOUNT}, partitions GPU-shared, low, short; GPUs {GPU}.")
+        print(f"A private Slurm is running: account {ACCOUNT}, partitions GPU-shared, low, cancel, short; GPUs {GPU}.")
         print("Try: sinfo; snakemake --profile profiles/slurm --config dataset=digits max_seeds=1. Leave with exit.")
         subprocess.run([os.environ.get("SHELL", "/bin/sh")], env={**os.environ, **private.environment}, check=False)

@@ -10,9 +10,76 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
-from cluster import Cluster
-from conftest import UNTIL_TABLES
+from cluster import Cluster, missing, running
+from conftest import DIFFER, UNTIL_TABLES, copy_project, snakemake
+
+ROOT = Path(__file__).parents[2]
+reason = missing()
+if reason and os.environ.get("REQUIRE_SLURM") == "1":
+    raise RuntimeError(f"REQUIRE_SLURM=1, and {reason}")
+NEEDS_SLURM = [pytest.mark.slow, pytest.mark.skipif(reason is not None, reason=str(reason))]
+
+# One job of two seeds.
+STEPS = 3000
+SLOW = """
+dataset: digits
+seeds: 2
+seeds_per_job: 2
+variants:
+  slow:
+    layers: [Flatten, {Dense: {units: 128, activation: relu}}, {Dense: {units: 10}}]
+    optimizer: {SGD: {learning_rate: 0.1}}
+    batch_size: 100
+    steps: STEPS
+""".replace("STEPS", str(STEPS))
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with running() as started:
+        yield started
+
+
+@pytest.fixture
+def make_project(tmp_path):
+    """Return a maker of a study with a profile for this cluster: its GPUs are none, so no training may want one."""
+
+    def make(config: str) -> Path:
+        project = copy_project(tmp_path / "a user's study", config)
+        edit(project, "require_gpu=1", "require_gpu=0")
+        edit(project, "status-checks: 60", "status-checks: 5")
+        return project
+
+    return make
+
+
+@pytest.fixture
+def project(make_project):
+    return make_project(SLOW)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Return runs.csv of the slow study on this machine, with nothing going wrong."""
+    project = copy_project(tmp_path_factory.mktemp("undisturbed"), SLOW)
+    result = snakemake(project, *UNTIL_TABLES)
+    assert result.returncode == 0, result.stdout
+    return table(project)
+
+
+@pytest.fixture
+def whole(undisturbed):
+    """Return a check that the tables of a project are complete and those of an undisturbed run."""
+
+    def check(project) -> pd.DataFrame:
+        runs = table(project)
+        pd.testing.assert_frame_equal(runs.drop(columns=DIFFER), undisturbed.drop(columns=DIFFER))
+        assert not (project / "results/state").exists()
+        return runs.set_index("seed")
+
+    return check
 
 
 def edit(project: Path, old: str, new: str) -> None:
@@ -107,3 +174,19 @@ def name(run) -> str:
     """Return the name of a workflow's jobs."""
     (line,) = [line for line in run.output.read_text().splitlines() if line.startswith("SLURM run ID: ")]
     return line.removeprefix("SLURM run ID: ")
+
+
+def make(cluster, project, target, during=lambda: None, **variables):
+    """Run a command of the Makefile as a user does, and something else once it has printed its first job."""
+    words = ["make", "-f", ROOT / "Makefile", target, "ENV="]
+    words += [f"{name}={value}" for name, value in variables.items()]
+    output, errors = project / "make.out", project / "make.err"
+    path = f"{Path(sys.executable).parent}:{cluster.environment['PATH']}"
+    environment = os.environ | cluster.environment | {"PATH": path}
+    listed = re.compile("^job ", re.MULTILINE)
+    with output.open("w") as one, errors.open("w") as other:
+        process = subprocess.Popen(words, stdout=one, stderr=other, cwd=project, env=environment)
+        cluster.wait_for(lambda: process.poll() is not None or listed.search(output.read_text()))
+        during()
+        code = process.wait(300)
+    return subprocess.CompletedProcess(words, code, output.read_text(), errors.read_text())

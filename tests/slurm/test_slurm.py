@@ -11,84 +11,32 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from harness import edit, name, table, workflow
+from harness import (
+    NEEDS_SLURM,
+    SLOW,
+    STEPS,
+    cluster,
+    edit,
+    make,
+    make_project,
+    name,
+    project,
+    table,
+    undisturbed,
+    whole,
+    workflow,
+)
 
-from cluster import missing, running
 from conftest import DIFFER, UNTIL_TABLES, copy_project, error_line, snakemake
 from conftest import run as run_command
 
-reason = missing()
-if reason and os.environ.get("REQUIRE_SLURM") == "1":
-    raise RuntimeError(f"REQUIRE_SLURM=1, and {reason}")
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(reason is not None, reason=str(reason))]
+pytestmark = NEEDS_SLURM
 
 ROOT = Path(__file__).parents[2]
 # How many small jobs a study has (`make trust`).
 LOAD = int(os.environ.get("SLURM_LOAD", "5"))
 # Of the shipped study, as `make demo` runs it: each kind of model and of data once.
 DEMO = ("regression", "hidden-sigmoid-mse", "hidden-sigmoid", "hidden-relu", "cnn", "circle-3")
-# One job of two seeds.
-STEPS = 3000
-SLOW = """
-dataset: digits
-seeds: 2
-seeds_per_job: 2
-variants:
-  slow:
-    layers: [Flatten, {Dense: {units: 128, activation: relu}}, {Dense: {units: 10}}]
-    optimizer: {SGD: {learning_rate: 0.1}}
-    batch_size: 100
-    steps: STEPS
-""".replace("STEPS", str(STEPS))
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    with running() as started:
-        yield started
-
-
-@pytest.fixture
-def make_project(tmp_path):
-    """Return a maker of a study with a profile for this cluster: its GPUs are none, so no training may want one."""
-
-    def make(config: str) -> Path:
-        project = copy_project(tmp_path / "a user's study", config)
-        edit(project, "require_gpu=1", "require_gpu=0")
-        edit(project, "status-checks: 60", "status-checks: 5")
-        return project
-
-    return make
-
-
-@pytest.fixture
-def project(make_project):
-    return make_project(SLOW)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """Return runs.csv of the slow study on this machine, with nothing going wrong."""
-    project = copy_project(tmp_path_factory.mktemp("undisturbed"), SLOW)
-    result = snakemake(project, *UNTIL_TABLES)
-    assert result.returncode == 0, result.stdout
-    return table(project)
-
-
-def make(cluster, project, target, during=lambda: None, **variables):
-    """Run a command of the Makefile as a user does, and something else once it has printed its first job."""
-    words = ["make", "-f", ROOT / "Makefile", target, "ENV="]
-    words += [f"{name}={value}" for name, value in variables.items()]
-    output, errors = project / "make.out", project / "make.err"
-    path = f"{Path(sys.executable).parent}:{cluster.environment['PATH']}"
-    environment = os.environ | cluster.environment | {"PATH": path}
-    listed = re.compile("^job ", re.MULTILINE)
-    with output.open("w") as one, errors.open("w") as other:
-        process = subprocess.Popen(words, stdout=one, stderr=other, cwd=project, env=environment)
-        cluster.wait_for(lambda: process.poll() is not None or listed.search(output.read_text()))
-        during()
-        code = process.wait(300)
-    return subprocess.CompletedProcess(words, code, output.read_text(), errors.read_text())
 
 
 def test_many_small_jobs_lose_and_double_no_row(cluster, make_project):
@@ -101,19 +49,6 @@ def test_many_small_jobs_lose_and_double_no_row(cluster, make_project):
     assert set(runs["status"]) == {"ok"}
     listed = cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "JobID,State").splitlines()
     assert sorted(listed) == sorted(f"{job}|COMPLETED" for job in runs["jobs"])
-
-
-@pytest.fixture
-def whole(undisturbed):
-    """Return a check that the tables of a project are complete and those of an undisturbed run."""
-
-    def check(project) -> pd.DataFrame:
-        runs = table(project)
-        pd.testing.assert_frame_equal(runs.drop(columns=DIFFER), undisturbed.drop(columns=DIFFER))
-        assert not (project / "results/state").exists()
-        return runs.set_index("seed")
-
-    return check
 
 
 def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_job_with_a_gpu(cluster, make_project):
@@ -158,18 +93,6 @@ def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_j
     drawn = snakemake(demo, *few)
     assert drawn.returncode == 0, drawn.stdout
     assert f"{len(runs)} Slurm jobs" in (demo / "results/digits/figures/slurm.svg").read_text()
-
-
-def test_a_job_that_sees_no_gpu_fails_once_with_the_reason(cluster, project):
-    edit(project, "require_gpu=0", "require_gpu=1")
-    with workflow(cluster, project) as run:
-        printed = run.ended(1)
-    assert "mnist_hpc: error: a GPU is required and TensorFlow sees none on" in printed
-    # Slurm gave the job a GPU, and said so to the program.
-    assert "(CUDA_VISIBLE_DEVICES is 0," in printed
-    assert "mnist_hpc: not retried: a GPU is required" in printed
-    assert len(cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "State").splitlines()) == 1
-    assert not (project / "results/digits/runs/slow/seeds-0-1/models.h5").exists()
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ rule fetch:
     log:
         "logs/{dataset}/fetch.log",
     priority: 2  # a missing data set stops the run immediately
+    retries: 0  # on a cluster, `retries` of the profile is meant for Slurm jobs
     params:
         code=code_hash("stages.fetch"),
         entry=lambda wildcards: study.entry(wildcards.dataset),
@@ -35,6 +36,7 @@ rule convert:
         test="results/{dataset}/data/test.h5",
     log:
         "logs/{dataset}/convert.log",
+    retries: 0  # on a cluster, `retries` of the profile is meant for Slurm jobs
     params:
         # Only the code of this data set's source matters.
         code=lambda wildcards: code_hash("stages.convert", f"data.sources.{study.source(wildcards.dataset)}"),

@@ -22,6 +22,7 @@ for rule_name, kind in FIGURES.items():
             ],
         log:
             f"logs/{study.dataset}/figures/{kind}.log",
+        retries: 0  # on a cluster, `retries` of the profile is meant for Slurm jobs
         localrule: True
         params:
             code=code_hash("stages.draw", f"figures.{figures.KINDS[kind].module}"),

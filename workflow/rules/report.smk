@@ -22,6 +22,7 @@ rule report_pages:
         ],
     log:
         f"logs/{study.dataset}/report_pages.log",
+    retries: 0  # on a cluster, `retries` of the profile is meant for Slurm jobs
     params:
         code=code_hash("stages.report", files=Path(workflow.basedir, "workflow", "report").glob("*.jinja")),
     shell:

@@ -49,6 +49,7 @@ rule rank:
         best="results/{dataset}/sweeps/{sweep}/best.json",
     log:
         "logs/{dataset}/sweeps/{sweep}/rank.log",
+    retries: 0  # on a cluster, `retries` of the profile is meant for Slurm jobs
     params:
         code=code_hash("stages.rank"),
         sweep=lambda wildcards: study.sweeps[wildcards.sweep].json,

@@ -16,6 +16,7 @@ rule tabulate:
         [f"results/{file}" for file in study.tables],
     log:
         f"logs/{study.dataset}/tabulate.log",
+    retries: 0  # on a cluster, `retries` of the profile is meant for Slurm jobs
     params:
         code=code_hash("stages.tabulate"),
         train=code_hash("stages.train"),

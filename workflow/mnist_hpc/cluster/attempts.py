@@ -80,7 +80,8 @@ def hopeless(record: Path, attempts: int, since: str, number: str, state: str) -
     for entry in entries:
         if entry["end"] is None and entry["job"] == number:
             entry["end"] = state
-            _write(record, entries)
+            with contextlib.suppress(OSError):  # a full disk must not end the main process
+                _write(record, entries)
     recent = [entry for entry in entries if entry["started"] >= since]
     if not recent:
         return "two jobs ended before the program began; see their logs" if attempts > 1 else None
@@ -105,9 +106,9 @@ def hopeless(record: Path, attempts: int, since: str, number: str, state: str) -
     }.get(last["end"])
 
 
-def found_no_gpu(record: Path, number: str) -> bool:
-    """Return whether a job ended because its node had no GPU for it."""
-    return any(entry["job"] == number and entry["end"] == NO_GPU for entry in read(record)[-1:])
+def last(record: Path, number: str) -> Entry | None:
+    """Return the last attempt of a job; None if it was not by the Slurm job of this number."""
+    return next((entry for entry in read(record)[-1:] if entry["job"] == number), None)
 
 
 def memory(record: Path, mem_mb: int) -> int:

@@ -83,7 +83,7 @@ def queue(*options: str) -> dict[str, Job]:
     command = ("squeue", "--me", "--noheader", "--format=%A|%T|%N|%r|%Z|%j", *options)
     found = {}
     for line in ask(*command).splitlines():
-        number, state, nodes, reason, folder, name = line.split("|", 5)
+        number, state, nodes, reason, folder, name = (line.split("|", 5) + [""] * 5)[:6]
         found[number] = Job(number, state, reason, nodes, name, folder)
     return found
 

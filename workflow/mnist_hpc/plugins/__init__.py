@@ -1,1 +1,1 @@
-"""Snakemake's logger plugin, and what the main process reports at the start and end of a run."""
+"""Snakemake's executor and logger plugins, and what the main process reports at the start and end of a run."""

@@ -9,15 +9,15 @@
 """
 
 import asyncio
+import contextlib
 import shlex
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import snakemake_executor_plugin_slurm as base
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
@@ -25,7 +25,9 @@ from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 
 from mnist_hpc.cluster import attempts, main_process, preflight, profile, reasons, slurm
 from mnist_hpc.cluster.main_process import MainProcess
+from mnist_hpc.cluster.pause import Pause
 from mnist_hpc.cluster.request import Request
+from mnist_hpc.cluster.waiting import News, Waiting
 from mnist_hpc.console import say
 from mnist_hpc.errors import UserError
 from mnist_hpc.files.provenance import now
@@ -33,10 +35,8 @@ from mnist_hpc.study import layout
 from mnist_hpc.tables.text import duration
 
 RESULTS = Path("results")
-# A pause after a refused submission, s: the first, and the longest.
-PAUSE_SECONDS = (60.0, 300.0)
-# Why jobs wait is reported at most so often, s.
-REPORT_SECONDS = 300.0
+# Lines of a failed program's log that are shown.
+LAST_LINES = 20
 # A job that neither squeue nor sacct knows for so long has ended, s. Accounting may be behind by minutes.
 FORGOTTEN_SECONDS = 600.0
 
@@ -55,53 +55,10 @@ class ExecutorSettings(base.ExecutorSettings):
             "required": False,
         },
     )
-
-
-class Pause:
-    """A pause that all refused submissions share. It ends when its time is over or a job has made room."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._end = 0.0
-        self._next = PAUSE_SECONDS[0]
-        self._stopped = False
-
-    @property
-    def stopped(self) -> bool:
-        """Whether nothing may be submitted any more."""
-        return self._stopped
-
-    def wait(self) -> bool:
-        """Wait for the end of the pause; return whether submissions may go on."""
-        with self._changed:
-            while not self._stopped and (left := self._end - time.monotonic()) > 0:
-                self._changed.wait(left)
-            return not self._stopped
-
-    def begin(self) -> float | None:
-        """Begin a pause and return its length, s; return None if one is under way."""
-        with self._changed:
-            if self._end > time.monotonic():
-                return None
-            seconds, self._next = self._next, min(2 * self._next, PAUSE_SECONDS[1])
-            self._end = time.monotonic() + seconds
-            return seconds
-
-    def end(self) -> None:
-        """End the pause: a job has ended, so there may be room for another."""
-        with self._changed:
-            self._end = 0.0
-            self._changed.notify_all()
-
-    def accepted(self) -> None:
-        """Let the next pause be a short one."""
-        self._next = PAUSE_SECONDS[0]
-
-    def stop(self) -> None:
-        """End the pause for good."""
-        with self._changed:
-            self._stopped = True
-            self._changed.notify_all()
+    # Which command is asked is not a choice here; without a default, the Slurm plugin does not comment on it.
+    status_command: Optional[str] = field(  # noqa: UP045  Snakemake reads the type
+        default=None, metadata={"help": "No effect.", "env_var": False, "required": False}
+    )
 
 
 class Executor(base.Executor):
@@ -116,9 +73,11 @@ class Executor(base.Executor):
         self._forgotten: dict[str, float] = {}
         self._waiting = Waiting()
         self._writing = threading.Lock()
-        self._away = 0.0  # when it was last reported that Slurm does not answer
+        self._news = News()
         try:
             profile.refuse_old_options(sys.argv)
+            if self.workflow.executor_settings.array_jobs:
+                raise UserError("mnist-slurm-array-jobs: job arrays lose results; delete the setting")
             if not self.workflow.executor_settings.no_check:
                 self.logger.info(preflight.check(self._planned(), RESULTS, Path.cwd()))
         except UserError as error:
@@ -151,48 +110,75 @@ class Executor(base.Executor):
             refusal = self._refusals.pop(job, None)
             if refusal is None:
                 return
-            if seconds := self._pause.begin():
+            self._cancel_unknown(job)
+            seconds = self._pause.begin()
+            if seconds and self._news.is_new(refusal):
                 self.logger.warning(
                     f"Slurm accepts no job now: {refusal}. Next try when a job has ended, or in {duration(seconds)}."
                 )
+
+    def _cancel_unknown(self, job: JobExecutorInterface) -> None:
+        """Cancel what Slurm accepted although sbatch reported an error, as it does when the answer is lost."""
+        try:
+            for number in slurm.queue(f"--name={self.run_uuid}").keys() - self._main.works.keys():
+                script = slurm.ask("scontrol", "write", "batch_script", number, "-")
+                if layout.find(script) == _work(job):
+                    slurm.cancel(number)
+        except UserError as error:
+            self._report_away(str(error))
 
     def report_job_submission(self, job_info: SubmittedJobInfo, register_job: bool = True) -> None:  # noqa: FBT001, FBT002
         """Write down what the job works on, for a main process that may have to continue."""
         self._pause.accepted()
         with self._writing:
             self._main.works[_number(job_info)] = dict(_wildcards(job_info.job).items())
-            self._main.write()
+            with contextlib.suppress(OSError):  # the job is in the queue, whether it can be written down or not
+                self._main.write()
         super().report_job_submission(job_info, register_job=register_job)
 
     def report_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:
         """Report a failed submission or job; let Snakemake try again only if that may succeed."""
         job, number = job_info.job, job_info.external_jobid
-        work = layout.of_wildcards(_wildcards(job))
         if number is None:
             text = _refusal(msg or "")
             if reasons.passes(text):
                 self._refusals[job] = text
                 return
-            self._give_up(job, f"{work}: not submitted: {text}")
+            without = f" (without {', '.join(sorted(self._failed_nodes))})" if self._failed_nodes else ""
+            self.logger.error(f"{_work(job)}: not submitted: {text}{without}")
+            job.attempt = job.restart_times + 1  # no further one
         else:
             self._pause.end()
-            record = RESULTS / work.record
-            if reason := attempts.hopeless(record, job.attempt, self._begin, number, job_info.aux["state"]):
-                self._give_up(job, f"{work}: not retried: {reason}")
-            elif attempts.found_no_gpu(record, number):
-                self._failed_nodes.add(job_info.aux["nodes"])
-                self.logger.warning(f"{work}: no GPU on {job_info.aux['nodes']}; tried again on another node")
+            self._report_end(job_info)
         super().report_job_error(job_info, msg=msg, **kwargs)
+
+    def _report_end(self, job_info: SubmittedJobInfo) -> None:
+        """Report how a job failed, and whether it is tried again."""
+        job, number, work = job_info.job, _number(job_info), _work(job_info.job)
+        state, nodes = job_info.aux["state"], job_info.aux["nodes"]
+        record = RESULTS / work.record
+        reason = attempts.hopeless(record, job.attempt, self._begin, number, state)
+        last = attempts.last(record, number)
+        if reason:
+            job.attempt = job.restart_times + 1  # no further one
+        elif job.attempt > job.restart_times:
+            reason = f"job {number} ended as {state}, and all {job.attempt} attempts are used up"
+        if reason:
+            self.logger.error(f"{work}: failed: {reason}\n{_end_of_log(job_info, begun=last is not None)}")
+        elif last and last["end"] == attempts.NO_GPU:
+            self._failed_nodes |= {nodes} - {""}
+            self.logger.warning(f"{work}: no GPU on {nodes}; tried again on another node")
+        else:
+            text = (last and last["reason"]) or f"it ended as {state}"
+            self.logger.warning(f"{work}: job {number} on {nodes or 'no node'}: {text}; tried again")
+
+    def print_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:
+        """Leave out Snakemake's page about a job, whose outcome is reported already."""
 
     def report_job_success(self, job_info: SubmittedJobInfo) -> None:
         """Report that a job has ended well, which makes room for another."""
         self._pause.end()
         super().report_job_success(job_info)
-
-    def _give_up(self, job: JobExecutorInterface, text: str) -> None:
-        """Report why a job will not be tried again, and use up its attempts."""
-        self.logger.error(text)
-        job.attempt = job.restart_times + 1
 
     async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> AsyncGenerator[SubmittedJobInfo, None]:
         """Yield the jobs that have not ended; report those that have, and why others wait."""
@@ -201,14 +187,18 @@ class Executor(base.Executor):
             return
         try:
             known = slurm.queue("--states=all", f"--name={self.run_uuid}")
-            if gone := [info.external_jobid for info in active_jobs if info.external_jobid not in known]:
-                known |= slurm.ended(gone)
         except UserError as error:
             self._report_away(str(error))
             for info in active_jobs:
                 yield info
             return
-        for line in self._waiting.lines(known[number] for number in map(_number, active_jobs) if number in known):
+        try:
+            if gone := {_number(info) for info in active_jobs} - known.keys():
+                known |= slurm.ended(gone)
+        except UserError as error:
+            self._report_away(str(error))
+        listed = {known[number]: _work(info.job) for info in active_jobs if (number := _number(info)) in known}
+        for line in self._waiting.lines(listed):
             self.logger.info(line)
         for info in active_jobs:
             if self._under_way(info, known.get(_number(info))):
@@ -218,8 +208,7 @@ class Executor(base.Executor):
         """Return whether a job has not ended; report it if it has."""
         number = _number(info)
         if job is None or not job.state:
-            first = self._forgotten.setdefault(number, time.monotonic())
-            if time.monotonic() - first < FORGOTTEN_SECONDS:
+            if time.monotonic() - self._forgotten.setdefault(number, time.monotonic()) < FORGOTTEN_SECONDS:
                 return True
             self.logger.warning(
                 f"Slurm knows nothing of job {number} any more; its results decide whether it succeeded"
@@ -228,23 +217,19 @@ class Executor(base.Executor):
         elif job.state == "COMPLETED":
             self.report_job_success(info)
         elif job.state in ("PREEMPTED", "REVOKED"):
-            self.logger.info(
-                f"{layout.of_wildcards(_wildcards(info.job))}: job {number} was {job.state.lower()}; again"
-            )
+            self.logger.info(f"{_work(info.job)}: job {number} was {job.state.lower()}; again")
             self._job_submission_executor.submit(self.run_job, info.job)
         elif job.state in slurm.UNDER_WAY:
             return True
         else:
-            log = info.aux["slurm_logfile"]
-            state = "OUT_OF_MEMORY" if slurm.out_of_memory(log) else job.state
+            state = "OUT_OF_MEMORY" if slurm.out_of_memory(info.aux["slurm_logfile"]) else job.state
             info.aux |= {"state": state, "nodes": job.nodes}
-            self.report_job_error(info, msg=f"Slurm job {number} ended: {state}. ", aux_logs=[str(log)])
+            self.report_job_error(info)
         return False
 
     def _report_away(self, text: str) -> None:
-        """Report, not more often than anything else, that Slurm does not answer."""
-        if not self._away or time.monotonic() - self._away >= REPORT_SECONDS:
-            self._away = time.monotonic()
+        """Report that Slurm does not answer."""
+        if self._news.is_new(text):
             self.logger.warning(f"Slurm does not answer, asked again until it does: {text}")
 
     async def sleep(self) -> None:
@@ -274,29 +259,6 @@ class Executor(base.Executor):
         main_process.remove()
 
 
-class Waiting:
-    """Reports why jobs wait."""
-
-    def __init__(self) -> None:
-        self._reported = 0.0
-        self._warned: set[str] = set()
-
-    def lines(self, jobs: Iterable[slurm.Job]) -> list[str]:
-        """Return lines about jobs that wait; a warning at once, the others every few minutes."""
-        waiting = [job for job in jobs if job.waits]
-        lines = []
-        for job in waiting:
-            if (advice := reasons.advice(job.reason)) and job.reason not in self._warned:
-                self._warned.add(job.reason)
-                lines.append(f"Warning: job {job.number} will not start ({job.reason}): {advice}")
-        counts = Counter(job.reason for job in waiting if job.reason != "None")
-        if counts and (not self._reported or time.monotonic() - self._reported >= REPORT_SECONDS):
-            self._reported = time.monotonic()
-            listed = ", ".join(f"{count} ({reasons.explained(reason)})" for reason, count in counts.most_common())
-            lines.append(f"[{time.strftime('%H:%M:%S')}] waiting in the queue: {listed}")
-        return lines
-
-
 def _number(info: SubmittedJobInfo) -> str:
     """Return the Slurm number of a submitted job."""
     return str(info.external_jobid)
@@ -305,6 +267,19 @@ def _number(info: SubmittedJobInfo) -> str:
 def _wildcards(job: Any) -> Any:
     """Return the wildcards of a job, or of the first in a group; all in a group have the same."""
     return next(iter(job.jobs)).wildcards if job.is_group() else job.wildcards
+
+
+def _work(job: Any) -> layout.Work:
+    """Return what a job works on."""
+    return layout.of_wildcards(_wildcards(job))
+
+
+def _end_of_log(info: SubmittedJobInfo, *, begun: bool) -> str:
+    """Return the last lines of a failed job: of its program's log, or of Slurm's if the program did not begin."""
+    logs = [Path(log) for log in info.job.log if begun and Path(log).exists()]
+    log = max(logs, key=lambda path: path.stat().st_mtime, default=info.aux["slurm_logfile"])
+    lines = log.read_text(errors="replace").splitlines()[-LAST_LINES:] if log.exists() else []
+    return "\n    ".join([f"The end of {log}:", *lines])
 
 
 def _refusal(message: str) -> str:

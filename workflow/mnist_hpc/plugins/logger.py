@@ -30,12 +30,15 @@ class LogHandler(LogHandlerBase):
         self._verb = "started"
 
     def emit(self, record: LogRecord) -> None:
-        """Write a record; an error in this method must not end Snakemake's logging thread."""
+        """Write a record; an error in this method must neither end Snakemake's logging thread nor hide what it says."""
         try:
             text = self._own(record) if self._replaces(record) else self.format(record)
+        except Exception:  # noqa: BLE001  see above
+            text = record.getMessage()
+        try:
             if text:
                 print(text, file=sys.stderr, flush=True)
-        except Exception:  # noqa: BLE001  see above
+        except OSError:  # the terminal is gone
             self.handleError(record)
 
     def _replaces(self, record: Any) -> bool:
