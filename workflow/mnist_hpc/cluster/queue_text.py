@@ -1,6 +1,5 @@
 """What ``make status`` says about the main process and its jobs in the queue."""
 
-import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -20,10 +19,11 @@ def lines(folder: Path, *, locked: bool) -> list[str]:
     """
     main = main_process.read(folder)
     try:
-        found = _jobs(folder) if shutil.which("squeue") else []
-        if main:
+        # Without the folder of logs, nothing was ever submitted from here.
+        found = _jobs(folder) if shutil.which("squeue") and (folder / slurm.LOGS).is_dir() else []
+        if main and (main.job or found or locked or main.alive(folder)):
             return [_place(main, folder, left=bool(found)), *found]
-        return [*(_unlock(locked=locked, jobs=bool(found))), *found]
+        return [*_unlock(locked=locked, jobs=bool(found)), *found]
     except UserError as error:
         known = [] if main is None or main.job else [_place(main, folder, left=True)]
         return [*known, f"Slurm does not answer, so what is in the queue is not known: {error}"]
@@ -80,9 +80,8 @@ def _unlock(*, locked: bool, jobs: bool) -> list[str]:
     """Return what to do about the locks of a folder in which no cluster's main process was recorded."""
     if not locked:
         return []
-    if jobs:
-        return ["This folder is locked and has jobs in the queue; `make resume PROFILE=…` says what to do."]
-    return [
-        "This folder is locked: either a workflow is running here, or its main process was killed. In the latter "
-        "case, run snakemake --unlock and start the workflow again."
-    ]
+    todo = "`make resume PROFILE=…` says what to do" if jobs else "run snakemake --unlock and start the workflow again"
+    text = (
+        "This folder is locked: either a workflow is running here, or its main process was killed. In the latter case, "
+    )
+    return [f"{text}{todo}."]
