@@ -27,8 +27,7 @@ from harness import (
     workflow,
 )
 
-from conftest import DIFFER, UNTIL_TABLES, copy_project, error_line, snakemake
-from conftest import run as run_command
+from conftest import DIFFER, UNTIL_TABLES, copy_project, snakemake
 
 pytestmark = NEEDS_SLURM
 
@@ -93,39 +92,6 @@ def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_j
     drawn = snakemake(demo, *few)
     assert drawn.returncode == 0, drawn.stdout
     assert f"{len(runs)} Slurm jobs" in (demo / "results/digits/figures/slurm.svg").read_text()
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ("abc123p", "nobody", "Invalid account"),
-        ("GPU-shared", "nowhere", "Invalid partition name"),
-        ("gpus-per-node=1", "gpus-per-node=h100:1", "Requested node configuration is not available"),
-        ("GPU-shared", "short", "short allows 2 minutes and a job requests 80"),
-    ],
-)
-def test_what_slurm_would_refuse_is_said_in_one_line_before_anything_is_queued(cluster, project, old, new, said):
-    edit(project, old, new)
-    doctor = run_command("doctor", "--profile", "profiles/slurm", cwd=project, **cluster.environment)
-    assert said in doctor.stdout
-    assert "FIX  trial job: not submitted" in doctor.stdout
-    assert "2 problems to fix" in error_line(doctor)
-    run = snakemake(project, profile="slurm", **cluster.environment)
-    assert run.returncode == 2
-    (line,) = [line for line in run.stdout.splitlines() if line.startswith("mnist_hpc: error: ")]
-    assert said in line
-    assert cluster.run("squeue", "-h") == ""
-
-
-def test_the_doctor_tries_a_compute_node(cluster, project):
-    doctor = run_command("doctor", "--profile", "profiles/slurm", cwd=project, **cluster.environment)
-    assert doctor.returncode == 0, doctor.stdout
-    assert "ok   trial job: TensorFlow " in doctor.stdout
-    edit(project, "require_gpu=0", "require_gpu=1")
-    doctor = run_command("doctor", "--profile", "profiles/slurm", cwd=project, **cluster.environment)
-    assert "FIX  environment: TensorFlow has no CUDA here; run `make env-gpu`" in doctor.stdout
-    assert "FIX  trial job: a GPU is required and TensorFlow sees none on" in doctor.stdout
-    assert not list((project / "results").glob(".doctor*"))
 
 
 def test_a_cancelled_training_goes_on_in_a_new_job(cluster, project, whole):

@@ -145,7 +145,7 @@ def forbidden(request: Request) -> str | None:
         if match := re.search(pattern, request.extra):
             instead = f"write {INSTEAD[name]}" if name in INSTEAD else "delete it: the workflow sets it"
             return (
-                f"slurm_extra: found {match[0].strip(' =')} ({name}), which Snakemake does not accept there; {instead}"
+                f"slurm_extra: found {match[0].strip(' =')} ({name}), which Snakemake refuses there; {instead}"
             )
     return None
 

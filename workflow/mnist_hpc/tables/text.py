@@ -20,7 +20,7 @@ def duration(seconds: float) -> str:
 
 def counted(count: int, noun: str) -> str:
     """Return a number with its noun: 1 job, 2 jobs."""
-    return f"{count} {noun}{'s' * (count != 1)}"
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def accuracy(row: Mapping[str, Any]) -> str:
