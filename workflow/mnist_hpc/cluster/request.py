@@ -64,7 +64,7 @@ class Request:
     def _values(self) -> dict[str, str]:
         """The options with their values, by long name; the last of equal ones, as for sbatch."""
         found = {}
-        for text, following in zip(self.options, [*self.options[1:], ""], strict=True):
+        for text, following in zip(self.options, [*self.options[1:], ""], strict=False):
             match = re.fullmatch(r"--([\w-]+)(?:=(.*))?|-(\w)=?(.*)", text, re.DOTALL)
             if match:
                 name, value = match[1] or SHORT.get(match[3], match[3]), match[2] or match[4]

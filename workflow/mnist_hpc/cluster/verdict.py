@@ -17,12 +17,12 @@ NO_NODE = re.compile(r"node configuration is not available|nodes? (required )?.*
 HINTS = {
     "feature": ("constraint", "`sinfo -o '%P %f'` lists the features of the nodes"),
     "reservation": ("mnist-slurm-reservation and slurm_extra", "`scontrol show reservation` lists them"),
-    r"gres|gpu|node configuration": (
+    "gres|node configuration": (
         "slurm_extra",
         "`sinfo -o '%P %G %c %m'` shows the GPUs, CPUs and memory of the nodes",
     ),
     r"not available \(inactive or drain\)": ("slurm_partition", "the site has closed it; wait, or use another"),
-    r"QOS\w*Wall|time limit|limit time": (
+    "MaxWall|time limit": (
         "runtime",
         "`sinfo -s` and `sacctmgr show qos format=name,maxwall` show the limits",
     ),
@@ -144,9 +144,7 @@ def forbidden(request: Request) -> str | None:
     for pattern, name in get_forbidden_slurm_options().items():
         if match := re.search(pattern, request.extra):
             instead = f"write {INSTEAD[name]}" if name in INSTEAD else "delete it: the workflow sets it"
-            return (
-                f"slurm_extra: found {match[0].strip(' =')} ({name}), which Snakemake refuses there; {instead}"
-            )
+            return f"slurm_extra: found {match[0].strip(' =')} ({name}), which Snakemake refuses there; {instead}"
     return None
 
 
