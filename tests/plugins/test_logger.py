@@ -75,12 +75,14 @@ def test_a_record_that_the_handler_does_not_understand_is_shown_as_it_is(said):
     assert said(damaged, {"msg": "Error: disk full"}) == ["a job without a name", "Error: disk full"]
 
 
-def test_on_a_cluster_jobs_are_submitted(said):
+def test_on_a_cluster_the_executor_says_what_it_has_submitted(said):
     job = {"event": LogEvent.JOB_INFO, "rule_name": "tabulate", "jobid": 1, "wildcards": {}}
-    assert said({"event": LogEvent.RESOURCES_INFO, "msg": "remote", "nodes": 100}, job)[-1].endswith(
-        "submitted: tabulate"
-    )
-    assert said({"event": LogEvent.RESOURCES_INFO, "msg": "local", "cores": 2}, job)[-1].endswith("started: tabulate")
+    here, there = job | {"local": True}, job | {"local": False}
+    cluster = {"event": LogEvent.RESOURCES_INFO, "msg": "remote", "nodes": 100}
+    accepted = {"msg": "Job 5d5c-8d1c has been submitted with SLURM jobid 8 (log: 8.log)."}
+    assert said(cluster, here)[-1].endswith("started: tabulate")
+    assert said(cluster, there, accepted) == ["remote"]
+    assert said({"event": LogEvent.RESOURCES_INFO, "msg": "local", "cores": 2}, there)[-1].endswith("started: tabulate")
 
 
 def test_the_end_of_a_job_that_nobody_started_is_not_told(said):

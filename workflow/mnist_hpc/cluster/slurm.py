@@ -15,11 +15,12 @@ LOGS = Path("logs/slurm")
 SHORT_OF_MEMORY = re.compile(
     r"^slurmstepd\S*: error: .*(?:oom[-_ ]kill|exceeded (?:job )?memory limit)", re.MULTILINE | re.IGNORECASE
 )
+# States of a job that is in the queue but does not run.
+WAITING = {"PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
+# What squeue may show instead of a job's state, also after its end.
+FLAGS = {"RESIZING", "SIGNALING", "STAGE_OUT", "STOPPED"}
 # States of a job that has not ended.
-UNDER_WAY = {
-    *("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "RESIZING", "SIGNALING", "STAGE_OUT", "STOPPED"),
-    *("REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"),
-}
+UNDER_WAY = WAITING | FLAGS | {"RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING"}
 
 
 def ask(*command: str, timeout: float = 60.0, stdin: str | None = None) -> str:
@@ -72,7 +73,7 @@ class Job:
     @property
     def waits(self) -> bool:
         """Whether it is in the queue and does not run."""
-        return self.state in ("PENDING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD")
+        return self.state in WAITING
 
     def __str__(self) -> str:
         return f"job {self.number} ({self.state.lower()}, {self.nodes or self.reason})"

@@ -134,6 +134,8 @@ class Executor(base.Executor):
             self._main.works[_number(job_info)] = dict(_wildcards(job_info.job).items())
             with contextlib.suppress(OSError):  # the job is in the queue, whether it can be written down or not
                 self._main.write()
+        submitted = f"submitted: {_work(job_info.job)} as job {_number(job_info)}"
+        self.logger.info(f"[{time.strftime('%H:%M:%S')}] {submitted}")
         super().report_job_submission(job_info, register_job=register_job)
 
     def report_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:
@@ -185,23 +187,27 @@ class Executor(base.Executor):
         main_process.show_life()
         if not active_jobs:
             return
+        known: dict[str, slurm.Job] = {}
+        complete = False
         try:
             known = slurm.queue("--states=all", f"--name={self.run_uuid}")
+            complete = True
         except UserError as error:
             self._report_away(str(error))
-            for info in active_jobs:
-                yield info
-            return
         try:
-            if gone := {_number(info) for info in active_jobs} - known.keys():
-                known |= slurm.ended(gone)
+            clear = {number for number, job in known.items() if job.state not in slurm.FLAGS}
+            if unclear := {_number(info) for info in active_jobs} - clear:
+                known |= slurm.ended(unclear)
         except UserError as error:
             self._report_away(str(error))
         listed = {known[number]: _work(info.job) for info in active_jobs if (number := _number(info)) in known}
         for line in self._waiting.lines(listed):
             self.logger.info(line)
         for info in active_jobs:
-            if self._under_way(info, known.get(_number(info))):
+            job = known.get(_number(info))
+            # Without squeue's answer, only success is certain: accounting may not know yet that a job was requeued.
+            unknown = not complete and not (job and job.state == "COMPLETED")
+            if unknown or self._under_way(info, job):
                 yield info
 
     def _under_way(self, info: SubmittedJobInfo, job: slurm.Job | None) -> bool:

@@ -3,6 +3,7 @@
 Dry runs and Snakemake's log file under .snakemake/log keep Snakemake's own text.
 """
 
+import re
 import sys
 import time
 from logging import LogRecord
@@ -17,6 +18,9 @@ from mnist_hpc.tables.text import duration
 # Events for which this handler has its own text, or none.
 REPLACED = {LogEvent.JOB_INFO, LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED, LogEvent.GROUP_INFO, LogEvent.PROGRESS}
 
+# The second one is the Slurm plugin's "Job <id> has been submitted with SLURM jobid <number>".
+REPLACED_TEXT = re.compile(r"Select jobs to execute|Job \S+ has been submitted with SLURM jobid")
+
 
 class LogHandler(LogHandlerBase):
     """Writes the events of a run to standard error."""
@@ -27,7 +31,7 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         self._started: dict[int, tuple[str, float]] = {}
         self._total = self._done = 0
-        self._verb = "started"
+        self._cluster = False
 
     def emit(self, record: LogRecord) -> None:
         """Write a record; an error in this method must neither end Snakemake's logging thread nor hide what it says."""
@@ -49,8 +53,8 @@ class LogHandler(LogHandlerBase):
         if event == LogEvent.RUN_INFO:
             self._total = record.stats["total"] - record.stats.get("all", 0)
         elif event == LogEvent.RESOURCES_INFO and hasattr(record, "nodes"):
-            self._verb = "submitted"  # to a cluster, where the job may wait
-        return event in REPLACED or record.msg == "Select jobs to execute..."
+            self._cluster = True
+        return event in REPLACED or bool(REPLACED_TEXT.match(str(record.msg)))
 
     def _own(self, record: Any) -> str:
         """Return the line for a job that started or ended, and an empty text for anything else."""
@@ -58,7 +62,9 @@ class LogHandler(LogHandlerBase):
         if event == LogEvent.JOB_INFO and record.rule_name != "all":
             name = _name(record.rule_name, dict(record.wildcards))
             self._started[record.jobid] = name, now
-            text = f"{self._verb}: {name}"
+            if self._cluster and not record.local:
+                return ""  # the executor says so when Slurm has accepted it
+            text = f"started: {name}"
         elif event == LogEvent.JOB_FINISHED and record.job_id in self._started:
             name, start = self._started.pop(record.job_id)
             self._done += 1
