@@ -66,7 +66,7 @@ def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_j
     pd.testing.assert_frame_equal(runs.drop(columns=DIFFER), here.drop(columns=DIFFER))
     assert "Nothing to be done" in snakemake(demo, *few).stdout
 
-    assert sum(map(int, re.findall(r"^(\d+) jobs: ", printed, re.MULTILINE))) == len(runs)
+    assert sum(map(int, re.findall(r"^(\d+) jobs?: ", printed, re.MULTILINE))) == len(runs)
     assert "GPU-hours if every job uses its whole time limit" in printed
     listed = cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "JobID,State,AllocTRES").splitlines()
     assert len(listed) == len(runs)
@@ -221,7 +221,7 @@ def test_a_lost_main_process_is_resumed_as_asked(cluster, project, whole):
         assert snakemake(project, "--unlock", profile="slurm", **cluster.environment).returncode == 0
         again = snakemake(project, profile="slurm", **cluster.environment)
         assert again.returncode == 2
-        assert f"still do this work, such as job {first} (stopped, n" in again.stdout
+        assert f"still done by 1 job of an earlier main process, such as job {first} (stopped, n" in again.stdout
         resumed = make(cluster, project, "resume", during=lambda: run.go_on(first), ORPHANS="wait")
         assert resumed.returncode == 0, resumed.stdout + resumed.stderr
         slow = whole(project)

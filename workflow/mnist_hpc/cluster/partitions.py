@@ -61,7 +61,7 @@ def known() -> dict[str, Partition]:
             found[""] = partition
         starts_jobs = re.sub("[~#!%@^+-]+$", "", condition) in STARTING_JOBS
         words = frozenset(features.split(",")) - {"(null)"}
-        partition.nodes.append(Nodes(int(number), starts_jobs, gpus_in(gres), whole(cpus), whole(memory), words))
+        partition.nodes.append(Nodes(whole(number), starts_jobs, gpus_in(gres), whole(cpus), whole(memory), words))
     return found
 
 

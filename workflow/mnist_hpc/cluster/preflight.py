@@ -31,7 +31,7 @@ def check(planned: Iterable[Planned], results: Path, folder: Path) -> str:
     works = {work for _, work in planned}
     if busy := [f"{job}, {work}" for job, work in main_process.jobs_of(folder).items() if work in works]:
         raise UserError(
-            f"{counted(len(busy), 'job')} of an earlier main process still at this work, such as {busy[0]}; "
+            f"this work is still done by {counted(len(busy), 'job')} of an earlier main process, such as {busy[0]}; "
             "`make resume PROFILE=…` waits for them, cancels or adopts them"
         )
     requests = Counter(request for request, _ in planned)
