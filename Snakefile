@@ -5,7 +5,7 @@ from pathlib import Path
 from shlex import quote
 
 from mnist_hpc import figures
-from mnist_hpc.cluster import attempts, container
+from mnist_hpc.cluster import attempts, container, times
 from mnist_hpc.errors import UserError
 from mnist_hpc.files.code_hash import code_hash
 from mnist_hpc.study import check, layout

@@ -6,7 +6,7 @@ from mnist_hpc.cluster import main_process, preflight, slurm
 from mnist_hpc.cluster.request import Request
 from mnist_hpc.cluster.verdict import Verdict
 from mnist_hpc.errors import UserError
-from mnist_hpc.study.layout import Block, Part
+from mnist_hpc.study.layout import Block
 
 BLOCK = Block("digits", "a", 0, 4)
 REQUEST = Request(30, 4000, 1, ("--partition=gpu", "--gpus-per-node=1"))
@@ -28,12 +28,6 @@ def queue(monkeypatch):
     monkeypatch.setattr(main_process, "jobs_of", lambda _: jobs)
     monkeypatch.setattr(preflight, "examine", lambda *_: Verdict())
     return jobs
-
-
-def test_the_time_of_a_block_is_expected_from_other_seeds_of_its_variant(results):
-    assert preflight.expected_seconds(BLOCK, results) == 75
-    assert preflight.expected_seconds(Block("digits", "b", 0, 4), results) is None
-    assert preflight.expected_seconds(Part("digits", "rates", 1, 1), results) is None
 
 
 def test_jobs_are_counted_with_their_cost(results):

@@ -1,11 +1,13 @@
 """The documentation is true: links resolve, commands exist and accept their arguments, snippets are valid configs."""
 
 import os
+import platform
 import re
 import shlex
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +30,7 @@ PAGES = sorted(
 )
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Programs in `sh` blocks that are not ours to check.
-OTHERS = {"git", "cd", "nano", "tmux", "source", "cp", "ruff"}
+OTHERS = {"git", "cd", "nano", "tmux", "source", "cp", "ruff", "export", "curl", "uv", "apptainer"}
 ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
@@ -109,6 +111,22 @@ def test_every_page_is_reached_from_the_readme():
         targets = [((ROOT / page).parent / file).resolve().relative_to(ROOT).as_posix() for file in files]
         todo += [target for target in targets if target in PAGES]
     assert reached >= set(PAGES) - {"results/README.md"}
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the named glibc is that of x86-64")
+def test_the_named_glibc_is_the_oldest_that_the_installed_packages_work_with():
+    """Each wheel says the oldest glibc it works with: manylinux_2_27, or by an older name."""
+    old = {"manylinux1": "5", "manylinux2010": "12", "manylinux2014": "17"}
+    needed = {}
+    for package in metadata.distributions():
+        tags = " ".join(re.findall(r"^Tag: .*(manylinux.*)_x86_64$", package.read_text("WHEEL") or "", re.MULTILINE))
+        versions = [int(old.get(tag, tag.rpartition("_")[2])) for tag in tags.split()]
+        needed |= {package.name: min(versions)} if versions else {}
+    assert needed
+    named = int(re.search(r"glibc 2\.(\d+) or newer", text_of("docs/sites.md"))[1])
+    # RHEL 8 has 2.28, and what came before had 2.17.
+    assert named == 28
+    assert 17 < max(needed.values()) <= named, needed
 
 
 def test_the_readme_is_short():

@@ -33,8 +33,10 @@ def status(cluster, project):
 
 
 def test_the_doctor_trains_on_a_compute_node_as_jobs_do(doctor, project):
-    (project / "profiles/slurm/config.yaml").open("a").write('precommand: "export PROBED=yes; test -n $PROBED"\n')
-    found = doctor(LD_LIBRARY_PATH="/opt/old/lib")
+    # The first variable is that of this host, the second one that of the job.
+    precommand = r"""precommand: test "$HERE" = "a host" && export PROBED=yes && test "\$PROBED" = yes"""
+    (project / "profiles/slurm/config.yaml").open("a").write(f"{precommand}\n")
+    found = doctor(LD_LIBRARY_PATH="/opt/old/lib", HERE="a host")
     assert found.returncode == 0, found.stdout
     assert "ok   trial job: TensorFlow " in found.stdout
     assert "trained a convolution in " in found.stdout

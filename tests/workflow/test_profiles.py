@@ -10,6 +10,11 @@ from mnist_hpc.study.config import read_yaml
 from mnist_hpc.study.specification import Study
 
 SITES = ["slurm", "bridges2", "delta", "perlmutter", "vista", "anvil"]
+# What may differ from profiles/slurm: what is requested, and how often the site may be asked.
+OWN = {"default-resources", "set-resources", "jobs"}
+OWN_OF = {"vista": {"seconds-between-status-checks"}}
+# Sites whose GPUs are not supported.
+WITHOUT_GPUS = {"vista"}
 
 
 @pytest.fixture(scope="module")
@@ -20,17 +25,27 @@ def study():
 @pytest.mark.parametrize("site", SITES)
 def test_every_cluster_profile_asks_for_gpus_signals_and_retries(site, study):
     profile = Profile(ROOT / "profiles" / site)
-    own = {"default-resources", "set-resources", "jobs"}
+    own = OWN | OWN_OF.get(site, set())
     general = Profile(ROOT / "profiles/slurm")
     assert {key: value for key, value in profile.settings.items() if key not in own} == {
         key: value for key, value in general.settings.items() if key not in own
     }
-    assert profile.of_rule("train")["require_gpu"] == 1
+    gpus = 0 if site in WITHOUT_GPUS else 1
+    assert profile.of_rule("train").get("require_gpu", 0) == profile.of_rule("sweep").get("require_gpu", 0) == gpus
     for request in profile.requests(study):
         assert request.option("account")
         assert "--signal=TERM@120" in request.options
-        assert request.gpus == (0 if site == "vista" else 1)
+        assert request.gpus == gpus
         assert "mnist-slurm-array-jobs" not in profile.settings
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_a_profile_says_first_what_it_was_tried_on_and_where_its_facts_are_from(site):
+    head = (ROOT / "profiles" / site / "config.yaml").read_text().partition("default-resources:")[0]
+    if site != "slurm":
+        assert "NOT TRIED AT THE SITE" in head
+        assert "https://" in head
+    assert ("GPU NOT SUPPORTED YET" in head.splitlines()[0]) == (site in WITHOUT_GPUS)
 
 
 @pytest.mark.parametrize("site", SITES)
@@ -48,7 +63,7 @@ def test_local_profile_runs_jobs_here():
 def test_vista_is_asked_for_whole_nodes_only(study):
     (request, *_) = Profile(ROOT / "profiles/vista").requests(study)
     words = [text for text in request.arguments if not text.startswith(("--signal", "--time"))]
-    assert words == ["--account=PROJECT", "--partition=gh", "--nodes=1", "--ntasks=1"]
+    assert words == ["--account=PROJECT", "--partition=gg", "--nodes=1", "--ntasks=1"]
 
 
 def test_bridges2_leaves_memory_to_the_gpu(study):

@@ -1,5 +1,4 @@
 # Train and evaluate one block of seeds of one variant.
-from mnist_hpc.study.specification import EVALUATION_MINUTES
 
 
 def memory(wildcards) -> int:
@@ -21,7 +20,7 @@ rule train:
         "logs/{dataset}/{variant}/seeds-{first}-{last}/train.log",
     threads: lambda wildcards: study.variants[wildcards.variant].keys["threads"]
     resources:
-        runtime=lambda wildcards: study.variants[wildcards.variant].keys["runtime"],
+        runtime=lambda wildcards: times.training_limit(study, layout.of_wildcards(wildcards), Path("results")),
         mem_mb=memory,
         # 1 in the profiles of clusters: a job without a GPU fails instead of training on the CPU for hours.
         require_gpu=0,
@@ -48,7 +47,7 @@ rule evaluate:
         "logs/{dataset}/{variant}/seeds-{first}-{last}/evaluate.log",
     threads: lambda wildcards: study.variants[wildcards.variant].keys["threads"]
     resources:
-        runtime=EVALUATION_MINUTES,
+        runtime=lambda wildcards: times.evaluation_limit(study, layout.of_wildcards(wildcards), Path("results")),
         mem_mb=memory,
     params:
         code=code_hash("stages.evaluate"),

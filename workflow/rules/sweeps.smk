@@ -25,7 +25,7 @@ rule sweep:
     priority: 1  # variants wait for its choice
     threads: lambda wildcards: swept(wildcards)["threads"]
     resources:
-        runtime=lambda wildcards: swept(wildcards)["runtime"],
+        runtime=lambda wildcards: times.training_limit(study, layout.of_wildcards(wildcards), Path("results")),
         mem_mb=memory_of_part,
         require_gpu=0,
     params:

@@ -1,4 +1,4 @@
-"""Run jobs in a site's container instead of the environment of the lock file."""
+"""Run jobs in a container instead of the environment of the lock file; docs/slurm.md describes it for users."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ def image() -> Path | None:
 def python(default: str) -> list[str]:
     """Return the command that starts Python in a job: the default, or that of the container with this package.
 
-    The container must have TensorFlow with Keras 3, NumPy and h5py.
+    The container must have Python 3.11 or newer, TensorFlow with Keras 3, NumPy, h5py and PyYAML.
     """
     path = image()
     if path is None:

@@ -49,6 +49,7 @@ class Limits:
         self.enforced = bool(re.search(r"^AccountingStorageEnforce\s*=.*\b(limits|safe)\b", config, re.MULTILINE))
         rows = _table(ASSOCIATION, "user", getpass.getuser(), "withassoc") if cluster else []
         self.associations = [row for row in rows if cluster and row["cluster"].lower() == cluster[1].lower()]
+        self._used: dict[str, list[str]] = {}
         self._qos = {row["name"]: row for row in _table(QOS, "qos")} if self.enforced else {}
 
     @cached_property
@@ -101,13 +102,17 @@ class Limits:
         account = self.account(request)
         if not self.enforced or not account:
             return None
-        query = ("flags=assoc", f"users={getpass.getuser()}", f"accounts={account}")
-        for line in _optional("scontrol", "--oneliner", "show", "assoc_mgr", *query).splitlines():
-            if f" Account={account} " in line:
-                for name, limit, used in re.findall(r"([\w/:]+)=(\d+)\((\d+)\)", _value(line, "GrpTRESMins")):
-                    if int(used) >= int(limit):
-                        return f"account {account} has used {used} of its {limit} minutes of {name}"
-        return None
+        if account not in self._used:
+            query = ("flags=assoc", f"users={getpass.getuser()}", f"accounts={account}")
+            shown = _optional("scontrol", "--oneliner", "show", "assoc_mgr", *query)
+            limits = re.findall(rf" Account={re.escape(account)} .* GrpTRESMins=(\S*)", shown)
+            found = re.findall(r"([\w/:]+)=(\d+)\((\d+)\)", ",".join(limits))
+            self._used[account] = [
+                f"account {account} has used {used} of its {limit} minutes of {name}"
+                for name, limit, used in found
+                if int(used) >= int(limit)
+            ]
+        return next(iter(self._used[account]), None)
 
     def _association(self, request: Request, partition: str) -> Row:
         """Return the user's association with the account of a request, in this partition if there is a special one."""
@@ -131,12 +136,6 @@ def _table(columns: Sequence[str], *what: str) -> list[Row]:
     """Return rows of accounting, by column; none if it does not answer."""
     shown = _optional("sacctmgr", "--noheader", "--parsable2", "show", *what, f"format={','.join(columns)}")
     return [dict(zip(columns, line.split("|"), strict=False)) for line in shown.splitlines()]
-
-
-def _value(line: str, key: str) -> str:
-    """Return the value of a key in a line of ``scontrol``."""
-    match = re.search(rf" {key}=(\S*)", line)
-    return match[1] if match else ""
 
 
 def _optional(*command: str) -> str:

@@ -1,16 +1,14 @@
 """Checks before jobs are submitted: would Slurm accept them, does a job do this work already, what will it cost."""
 
-import contextlib
-import csv
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from mnist_hpc.cluster import main_process
+from mnist_hpc.cluster import main_process, times
 from mnist_hpc.cluster.request import Request
 from mnist_hpc.cluster.verdict import Site, examine
 from mnist_hpc.errors import UserError
-from mnist_hpc.study.layout import Block, Work
+from mnist_hpc.study.layout import Work
 from mnist_hpc.tables.text import counted
 
 Planned = tuple[Request, Work]
@@ -44,24 +42,11 @@ def check(planned: Iterable[Planned], results: Path, folder: Path) -> str:
     lines = [f"{counted(count, 'job')}: {request}" for request, count in requests.items()]
     gpu_hours = sum(request.gpus * request.runtime / 60 for request, _ in planned)
     cost = f"At most {gpu_hours:.1f} GPU-hours if every job uses its whole time limit once"
-    known = [(request.gpus or 1, expected_seconds(work, results)) for request, work in planned]
+    known = [(request.gpus or 1, times.expected_seconds(work, results)) for request, work in planned]
     seconds = [gpus * value for gpus, value in known if value is not None]
     if seconds:
         cost += f"; expected {sum(seconds) / 3600:.2g}, from the recorded times of {len(seconds)} of {len(known)} jobs"
     return "\n".join([*lines, f"{cost}.", *(f"Warning: {text}" for text in dict.fromkeys(warnings))])
-
-
-def expected_seconds(work: Work, results: Path) -> float | None:
-    """Estimate the training time of a block from recorded times of its variant; None if there are none."""
-    if not isinstance(work, Block):
-        return None
-    recorded = []
-    for path in sorted((results / work.dataset / "runs" / work.variant).glob("*/metrics.csv")):
-        with path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                with contextlib.suppress(KeyError, ValueError, TypeError):  # it diverged, or the file is damaged
-                    recorded.append(float(row["train_seconds"]))
-    return len(work.seeds) * sum(recorded) / len(recorded) if recorded else None
 
 
 def refusal(request: Request) -> str | None:

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mnist_hpc.cluster import times
 from mnist_hpc.cluster.request import Request
 from mnist_hpc.errors import UserError
 from mnist_hpc.study import config
-from mnist_hpc.study.specification import EVALUATION_MINUTES, Study
+from mnist_hpc.study.layout import Block
+from mnist_hpc.study.specification import Study
 
 EXECUTOR = "mnist-slurm"
 
@@ -39,20 +41,22 @@ class Profile:
         """Return the resources that the profile sets for a rule; they override the rule's own."""
         return self._rules.get(rule, {})
 
-    def requests(self, study: Study) -> dict[Request, list[str]]:
-        """Return the distinct requests of the study's jobs, each with its variants and sweeps."""
+    def requests(self, study: Study, results: Path = Path("results")) -> dict[Request, list[str]]:
+        """Return the distinct requests of the study's jobs, each with the names of what they work on."""
         found: dict[Request, list[str]] = {}
-
-        def add(name: str, keys: Mapping[str, Any], rule: str, evaluation: int) -> None:
-            own = {"runtime": keys["runtime"], "mem_mb": keys["mem_mb"]} | self.of_rule(rule)
+        for work in study.works:
+            limit = times.training_limit(study, work, results)
+            if isinstance(work, Block):
+                keys, rule = study.variants[work.variant].keys, "train"
+                evaluation = times.evaluation_limit(study, work, results)
+                evaluation = self.of_rule("evaluate").get("runtime", evaluation)
+            else:
+                keys, rule, evaluation = study.sweeps[work.sweep].variant.keys, "sweep", 0
+            own = {"runtime": limit, "mem_mb": keys["mem_mb"]} | self.of_rule(rule)
             own["runtime"] += evaluation
-            found.setdefault(Request.of(self.defaults | own, keys["threads"]), []).append(name)
-
-        evaluation = self.of_rule("evaluate").get("runtime", EVALUATION_MINUTES)
-        for name, variant in study.variants.items():
-            add(name, variant.keys, "train", evaluation)
-        for name, sweep in study.sweeps.items():
-            add(name, sweep.variant.keys, "sweep", 0)
+            names = found.setdefault(Request.of(self.defaults | own, keys["threads"]), [])
+            if work.name not in names:
+                names.append(work.name)
         return found
 
 

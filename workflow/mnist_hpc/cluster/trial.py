@@ -58,7 +58,7 @@ class Trial:
         paths = shlex.join([f"--question={self.folder / 'question.txt'}", f"--answer={self._answer}"])
         command = f"{python} -m mnist_hpc probe --require-gpu {gpu} {paths}"
         before = []
-        if precommand := self._profile.settings.get("precommand"):
+        if precommand := self._precommand():
             before.append(f"{{ {precommand}\n}} || {{ echo 'the precommand of the profile failed'; exit 1; }}")
         if container.image():
             before.append(f"{python} -c {shlex.quote(CHECK_PYTHON)} || exit 1")
@@ -67,12 +67,20 @@ class Trial:
         options = (f"--job-name={self._name}", f"--output={self._log}", "--export=ALL", *short.arguments)
         return slurm.ask("sbatch", "--parsable", *options, stdin=script).splitlines()[-1].partition(";")[0]
 
+    def _precommand(self) -> str:
+        """Return the profile's commands before a job, with variables of this host as the Slurm plugin passes them."""
+        command = str(self._profile.settings.get("precommand") or "")
+        if not command or self._profile.settings.get("mnist-slurm-pass-command-as-script"):
+            return command
+        escaped = command.replace('"', r"\"")
+        return slurm.ask("sh", "-c", f'printf %s "{escaped}"')
+
     def wait(self, number: str, seconds: float) -> slurm.Job | None:
         """Wait until the job has ended, or has waited for so many seconds; return what Slurm then knows of it."""
         begin = time.monotonic()
         while True:
             job = slurm.queue("--states=all", f"--name={self._name}").get(number)
-            if job is None or job.state not in slurm.UNDER_WAY or self._answer.exists():
+            if job is None or job.state not in slurm.UNDER_WAY or self.answered:
                 return job
             waited = time.monotonic() - begin
             if job.waits and (reasons.advice(job.reason) or waited > seconds):
@@ -80,6 +88,11 @@ class Trial:
             if waited > seconds + 60 * (MINUTES + 2):  # Slurm should have ended it
                 return job
             time.sleep(PAUSE)
+
+    @property
+    def answered(self) -> bool:
+        """Whether what the job wrote is here."""
+        return self._answer.exists()
 
     def answer(self) -> dict[str, Any] | None:
         """Return what the job wrote; None if that does not appear here."""
@@ -138,6 +151,9 @@ def _ended(trial: Trial, job: slurm.Job | None, request: Request, wait: int, beg
     if job and job.state not in ("COMPLETED", "RUNNING", "COMPLETING"):
         where = f" on {job.nodes}" if job.nodes else ""
         yield Finding(SUBJECT, f"it ended as {job.state}{where}: {trial.error()}", Level.FIX)
+        return
+    if job and job.state == "RUNNING" and not trial.answered:
+        yield Finding(SUBJECT, f"it still runs on {job.nodes} after {MINUTES} minutes and was cancelled", Level.FIX)
         return
     seen = time.monotonic()
     found = trial.answer()

@@ -17,8 +17,6 @@ from mnist_hpc.study.datasets import BUILT_IN
 from mnist_hpc.study.layout import RAW_FILES, TABLES, Block, Part, Work
 
 DEFAULTS: dict[str, Any] = {"loss": "CategoricalCrossentropy", "threads": 1, "runtime": 60, "mem_mb": 4000}
-# Time limit of an evaluation on a cluster.
-EVALUATION_MINUTES = 20
 # The keys of a variant that decide its numbers; the others say where, how often and with which limits it runs.
 TRAINING_KEYS: tuple[str, ...] = ("layers", "loss", "optimizer", "batch_size", "steps", "epochs", "l2", "initial_scale")
 TRAINING_KEYS += ("augmentation", "dtype_policy", "threads")
@@ -34,6 +32,7 @@ class Variant:
     keys: Mapping[str, Any]
     base: str | None = None
     grid: Mapping[str, list[Any]] | None = None  # the values that its sweep (``from_sweep``) tries, by key
+    runtime_given: bool = False  # whether the config gives its ``runtime``, itself or in a base
 
     @property
     def from_sweep(self) -> str | None:
@@ -192,13 +191,15 @@ class Study:
 
     def _variant(self, name: str, content: Mapping[str, Any]) -> Variant:
         """Return a variant with the keys of its bases and the defaults."""
-        keys = DEFAULTS | inherited(name, content)
+        given = inherited(name, content)
+        keys = DEFAULTS | given
         keys["layers"] = [grids.named(layer) for layer in keys["layers"]]
         keys["optimizer"], keys["loss"] = grids.named(keys["optimizer"]), grids.named(keys["loss"])
         seeds = min(keys.get("seeds", content["seeds"]), content.get("max_seeds", 2**31))
         sweep = content.get("sweeps", {}).get(keys.get("from_sweep"))
         base = content["variants"][name].get("base")
-        return Variant(name, keys.get("dataset", self.dataset), seeds, keys, base, sweep and sweep["grid"])
+        grid = sweep and sweep["grid"]
+        return Variant(name, keys.get("dataset", self.dataset), seeds, keys, base, grid, "runtime" in given)
 
     def _sweep(self, name: str, keys: Mapping[str, Any]) -> Sweep:
         """Return a sweep with the points that see no more images than it allows."""

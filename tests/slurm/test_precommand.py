@@ -1,0 +1,71 @@
+"""Commands before a job: the key ``precommand`` of a profile, on the private Slurm."""
+
+import os
+from pathlib import Path
+
+import pytest
+from harness import NEEDS_SLURM, SLOW, cluster, edit, make_project, workflow
+
+pytestmark = NEEDS_SLURM
+
+# What a site's /etc/profile.d does: `module` is a function of the shell.
+MODULES = (
+    'module() { [ "$2" = cuda ] || { echo "no module $2" >&2; return 1; }; export LOADED="$2 of job $SLURM_JOB_ID"; }\n'
+)
+FEW = ("results/digits/runs/slow/seeds-0-1/models.h5",)
+
+
+def before(make_project, command):
+    """Return a project whose profile has this ``precommand``, and in which modules.sh defines ``module``."""
+    project = make_project(SLOW)
+    (project / "modules.sh").write_text(MODULES)
+    edit(project, "\njobs: 20", f"\nprecommand: {command}\njobs: 20")
+    return project
+
+
+def environments(job):
+    """Return the environment of each process of a job that trains."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            pairs = (process / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        variables = dict(pair.decode().partition("=")[::2] for pair in pairs if pair)
+        if words[1:4] == [b"-m", b"mnist_hpc", b"train"] and variables.get("SLURM_JOB_ID") == job:
+            found.append(variables)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (". ./modules.sh && module load cuda", {"LOADED": "cuda of job {job}"}),
+        (
+            r"""export A='it is $HOME' && export B="two words" && export C=\$SLURM_JOB_ID D=$HOME""",
+            {
+                "A": "it is {home}",
+                "B": "two words",
+                "C": "{job}",
+                "D": "{home}",
+            },
+        ),
+    ],
+)
+def test_a_training_sees_what_a_command_before_it_did(cluster, make_project, command, expected):
+    with workflow(cluster, before(make_project, command), *FEW) as run:
+        job = run.training()
+        (variables,) = environments(job)
+        run.go_on(job)
+        run.ended()
+    for name, value in expected.items():
+        assert variables[name] == value.format(job=job, home=os.environ["HOME"])
+
+
+def test_a_command_that_fails_ends_the_job_with_its_text(cluster, make_project):
+    project = before(make_project, ". ./modules.sh && module load nosuch")
+    with workflow(cluster, project, *FEW) as run:
+        printed = run.ended(1)
+    assert "no module nosuch" in printed
+    assert "two jobs ended before the program began; see their logs" in printed
