@@ -76,7 +76,8 @@ class Limits:
         """Return the QOS of a request, or the default of its account."""
         row = self._association(request, partition)
         allowed = row.get("qos", "").split(",")
-        return request.option("qos") or row.get("defaultqos") or (allowed[0] if len(allowed) == 1 else "") or "normal"
+        default = row.get("defaultqos") or (allowed[0] if len(allowed) == 1 else "") or "normal"
+        return request.option("qos").lower() or default
 
     def minutes(self, request: Request, partition: str) -> Limit | None:
         """Return the limit of a job's time, apart from the partition's own; None if there is none.
@@ -105,7 +106,7 @@ class Limits:
         if account not in self._used:
             query = ("flags=assoc", f"users={getpass.getuser()}", f"accounts={account}")
             shown = _optional("scontrol", "--oneliner", "show", "assoc_mgr", *query)
-            limits = re.findall(rf" Account={re.escape(account)} .* GrpTRESMins=(\S*)", shown)
+            limits = re.findall(rf" Account={re.escape(account)} .* GrpTRESMins=(\S*)", shown, re.IGNORECASE)
             found = re.findall(r"([\w/:]+)=(\d+)\((\d+)\)", ",".join(limits))
             self._used[account] = [
                 f"account {account} has used {used} of its {limit} minutes of {name}"
@@ -117,7 +118,7 @@ class Limits:
     def _association(self, request: Request, partition: str) -> Row:
         """Return the user's association with the account of a request, in this partition if there is a special one."""
         account = self.account(request)
-        found = {row["partition"]: row for row in self.associations if row["account"] == account}
+        found = {row["partition"]: row for row in self.associations if row["account"].lower() == account}
         return found.get(partition) or found.get("") or {}
 
     def _owners(self, request: Request, partition: str) -> list[tuple[str, Row]]:

@@ -19,8 +19,9 @@ from mnist_hpc.cluster.request import Request
 from mnist_hpc.errors import UserError
 from mnist_hpc.tables.text import duration
 
-# Time limit of the job, minutes, and how often the queue is looked at, s.
-MINUTES = 5
+# Time limit of the job, minutes, of which the first start of TensorFlow on a slow file system may need some; and how
+# often the queue is looked at, s.
+MINUTES = 10
 PAUSE = 2.0
 SUBJECT = "trial job"
 # Like a job of Snakemake: first the profile's own commands, then a step without the variables of the batch step.
@@ -63,7 +64,9 @@ class Trial:
         if container.image():
             before.append(f"{python} -c {shlex.quote(CHECK_PYTHON)} || exit 1")
         script = SCRIPT.format(before="\n".join(before), command=command)
-        short = Request(MINUTES, request.mem_mb, request.cpus, request.options)
+        # No signal before the end: the job has nothing to save.
+        kept = tuple(option for option in request.options if not option.startswith("--signal"))
+        short = Request(MINUTES, request.mem_mb, request.cpus, kept)
         options = (f"--job-name={self._name}", f"--output={self._log}", "--export=ALL", *short.arguments)
         return slurm.ask("sbatch", "--parsable", *options, stdin=script).splitlines()[-1].partition(";")[0]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from mnist_hpc.cluster import partitions, reasons, slurm
-from mnist_hpc.cluster.limits import Limits
+from mnist_hpc.cluster.limits import Limit, Limits
 from mnist_hpc.cluster.partitions import Partition
 from mnist_hpc.cluster.request import Request
 from mnist_hpc.errors import UserError
@@ -152,19 +152,17 @@ def _too_long(request: Request, site: Site) -> str | None:
     """Return what to do about a time limit above what is allowed: many clusters accept such a job and never run it."""
     found = []
     for partition in partitions.of_request(request, site.partitions):
-        limits = [site.limits.minutes(request, partition.name)]
-        own = partition.minutes if not site.limits.lifts_time_limit(request, partition.name) else None
-        values = {limit.owner: limit.value for limit in limits if limit} | (
-            {f"partition {partition.name}": own} if own is not None else {}
-        )
-        exceeded = {owner: value for owner, value in values.items() if request.runtime > value}
+        allowed = [site.limits.minutes(request, partition.name)]
+        if partition.minutes is not None and not site.limits.lifts_time_limit(request, partition.name):
+            allowed.append(Limit(f"partition {partition.name}", partition.minutes))
+        exceeded = [limit for limit in allowed if limit and limit.value < request.runtime]
         if not exceeded:
             return None
-        owner = min(exceeded, key=lambda name: exceeded[name])
-        found.append(f"{owner} allows {exceeded[owner]} minutes")
+        least = min(exceeded, key=lambda limit: limit.value)
+        found.append(f"{least.owner} allows {counted(least.value, 'minute')}")
     if not found:
         return None
     return (
         f"{' and '.join(dict.fromkeys(found))} and a job requests {request.runtime} (its training and evaluation "
-        "together); lower the variant's runtime: the training continues in the next job"
+        f"together); lower the variant's runtime: the training continues in the next job; {SKIP}"
     )
