@@ -17,6 +17,7 @@ def test_a_request_is_that_of_the_jobs_resources():
     assert request.gpus == 2
     assert request.option("partition") == "gpu"
     assert request.option("qos") == ""
+    assert Request.of(resources | {"qos": "a"}, 4, {"qos": "b", "reservation": None}).option("qos") == "b"
 
 
 @pytest.mark.parametrize(

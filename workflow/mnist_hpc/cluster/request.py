@@ -41,14 +41,16 @@ class Request:
     extra: str = ""
 
     @classmethod
-    def of(cls, resources: Mapping[str, Any], threads: int) -> "Request":
-        """Return the request of a job with these Snakemake resources."""
+    def of(cls, resources: Mapping[str, Any], threads: int, settings: Mapping[str, Any] | None = None) -> "Request":
+        """Return the request of a job with these Snakemake resources and settings of the executor (qos, reservation)."""
         options = [
             f"--{option}={resources[name]}" for name, option in OPTIONS.items() if resources.get(name) not in (None, "")
         ]
         model, gpus = resources.get("gpu_model"), resources.get("gpu")
         if model or gpus:
             options.append(f"--gpus={model}:{gpus or 1}" if model else f"--gpus={gpus}")
+        of_all = settings or {}
+        options += [f"--{name}={of_all[name]}" for name in ("qos", "reservation") if of_all.get(name)]
         extra = str(resources.get("slurm_extra") or "")
         cpus = resources.get("cpus_per_task") or threads
         runtime, mem_mb = (int(resources.get(name) or 0) for name in ("runtime", "mem_mb"))
