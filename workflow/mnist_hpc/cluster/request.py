@@ -42,7 +42,7 @@ class Request:
 
     @classmethod
     def of(cls, resources: Mapping[str, Any], threads: int, settings: Mapping[str, Any] | None = None) -> "Request":
-        """Return the request of a job with these Snakemake resources and settings of the executor (qos, reservation)."""
+        """Return the request of a job with these Snakemake resources, and qos and reservation of the executor."""
         options = [
             f"--{option}={resources[name]}" for name, option in OPTIONS.items() if resources.get(name) not in (None, "")
         ]
