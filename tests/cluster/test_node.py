@@ -87,9 +87,8 @@ def test_the_script_is_valid_and_runs_the_sites_own_command_first(tmp_path):
 
 
 @pytest.fixture
-def small(tmp_path, monkeypatch):
-    """Return a function that gives the time limit of a study with three works, on a partition without a limit."""
-    monkeypatch.setattr(node, "allowed_minutes", lambda _: math.inf)
+def small(tmp_path):
+    """Return a study with three works."""
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     config["variants"] = {name: config["variants"][name] for name in ("regression", "cnn")}
     config["variants"]["regression"]["runtime"] = 10
@@ -109,14 +108,13 @@ def test_the_time_limit_is_what_is_left_to_do_over_the_processes(small, tmp_path
         Part("mnist", "rates", 1, 1),
     }
     # A quarter of the limits, 2.5, 150 and 25 minutes, and 10 for the figures.
-    assert node.minutes(small, tmp_path, 1, "") == 188
-    assert node.minutes(small, tmp_path, 2, "") == 150 + 10  # the longest alone
+    assert node.minutes(small, tmp_path, 1, math.inf) == 188
+    assert node.minutes(small, tmp_path, 2, math.inf) == 150 + 10  # the longest alone
     recorded[Block("mnist", "cnn", 0, 4)] = 3600.0
-    assert node.minutes(small, tmp_path, 1, "") == math.ceil(2.5 + (90 + 1) + 25 + 10)
+    assert node.minutes(small, tmp_path, 1, math.inf) == math.ceil(2.5 + (90 + 1) + 25 + 10)
     recorded[Block("mnist", "cnn", 0, 4)] = 1.0
-    assert node.minutes(small, tmp_path, 4, "") == 35  # the sweep and the figures
-    monkeypatch.setattr(node, "allowed_minutes", lambda _: 15)
-    assert node.minutes(small, tmp_path, 4, "") == 15
+    assert node.minutes(small, tmp_path, 4, math.inf) == 35  # the sweep and the figures
+    assert node.minutes(small, tmp_path, 4, 15) == 15
 
 
 def test_progress_is_an_interruption_elsewhere_than_before(tmp_path):

@@ -11,10 +11,11 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from mnist_hpc.cluster import preflight, slurm, times
+from mnist_hpc.cluster import partitions, slurm, times
 from mnist_hpc.cluster.main_process import MainProcess
 from mnist_hpc.cluster.profile import Profile
-from mnist_hpc.cluster.request import Request
+from mnist_hpc.cluster.request import SHORT, Request
+from mnist_hpc.cluster.verdict import Site
 from mnist_hpc.files.atomic import write_text
 from mnist_hpc.files.code_hash import code_hash
 from mnist_hpc.study.layout import Block, Work
@@ -39,8 +40,7 @@ OWN = {
     *("time", "mem", "cpus-per-task", "nodes", "ntasks", "ntasks-per-node", "signal", "requeue", "no-requeue"),
     *("job-name", "output", "error", "open-mode"),
 }
-SHORT = {"G": "gpus", "t": "time", "c": "cpus-per-task", "N": "nodes", "n": "ntasks", "J": "job-name", "o": "output"}
-SHORT |= {"e": "error", "p": "partition", "A": "account", "q": "qos", "C": "constraint"}
+NAMES = SHORT | {"t": "time", "c": "cpus-per-task", "J": "job-name", "o": "output", "e": "error"}
 
 
 def request(profile: Profile, study: Study, gpus: int, slots: int, minutes: int) -> Request:
@@ -55,7 +55,7 @@ def request(profile: Profile, study: Study, gpus: int, slots: int, minutes: int)
     """
     train = profile.of_rule("train")
     resources = profile.defaults | train
-    given = long_options(Request.of(resources, 1).options)
+    given = long_options(Request.of(resources, 1, profile.executor).options)
     options = with_gpus([option for option in given if _name(option) not in OWN], gpus)
     names = {_name(option) for option in options}
     variants = [*study.variants.values(), *(sweep.variant for sweep in study.sweeps.values())]
@@ -84,8 +84,8 @@ def long_options(words: Iterable[str]) -> list[str]:
     for word in words:
         if not word.startswith("-") and found and re.fullmatch(r"-\w|--[\w-]+", found[-1]):
             found[-1] += f"={word}" if found[-1].startswith("--") else word
-        elif word[:1] == "-" and word[1:2] in SHORT:
-            found.append(f"--{SHORT[word[1]]}" + (f"={word[2:].removeprefix('=')}" if word[2:] else ""))
+        elif word[:1] == "-" and word[1:2] in NAMES:
+            found.append(f"--{NAMES[word[1]]}" + (f"={word[2:].removeprefix('=')}" if word[2:] else ""))
         else:
             found.append(word)
     return found
@@ -111,11 +111,14 @@ def with_gpus(options: Iterable[str], count: int) -> list[str]:
     return found
 
 
-def minutes(study: Study, results: Path, processes: int, partition: str) -> int:
-    """Return the time limit of a job that runs what is left of a study with several processes at once."""
+def minutes(study: Study, results: Path, processes: int, allowed: float) -> int:
+    """Return the time limit of a job that runs what is left of a study with several processes at once.
+
+    ``allowed`` are the minutes that the site allows at most.
+    """
     seconds = [_expected(study, work, results) for work in left(study, results)]
     needed = max(sum(seconds) / processes, *seconds, 0) / 60 + FIGURE_MINUTES
-    return int(min(max(LEAST_MINUTES, math.ceil(needed)), allowed_minutes(partition)))
+    return int(min(max(LEAST_MINUTES, math.ceil(needed)), allowed))
 
 
 def left(study: Study, results: Path) -> list[Work]:
@@ -138,13 +141,14 @@ def _expected(study: Study, work: Work, results: Path) -> float:
     return float(SHARE * 60 * variant.keys["runtime"])
 
 
-def allowed_minutes(partition: str) -> float:
-    """Return the longest time limit that partitions, separated by commas, all allow; infinity if they have none."""
-    listed = slurm.ask("sinfo", "--noheader", "--all", "--format=%P|%l").splitlines()
-    limits = dict(line.strip().split("|") for line in listed)
-    names = partition.split(",") if partition else [name.rstrip("*") for name in limits if name.endswith("*")]
-    known = {name.rstrip("*"): preflight.minutes(limit) for name, limit in limits.items()}
-    found = [limit for name in names if (limit := known.get(name)) is not None]
+def allowed_minutes(request: Request, site: Site) -> float:
+    """Return the longest time limit that a request's partitions, QOS and account allow, minutes; may be infinite."""
+    found: list[float] = []
+    for partition in partitions.of_request(request, site.partitions):
+        if limit := site.limits.minutes(request, partition.name):
+            found.append(limit.value)
+        if partition.minutes is not None and not site.limits.lifts_time_limit(request, partition.name):
+            found.append(partition.minutes)
     return min(found, default=math.inf)
 
 

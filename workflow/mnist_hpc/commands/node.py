@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from mnist_hpc import options
-from mnist_hpc.cluster import node, preflight, supervisor
+from mnist_hpc.cluster import node, supervisor
 from mnist_hpc.cluster.profile import Profile
 from mnist_hpc.cluster.request import Request
+from mnist_hpc.cluster.verdict import Site, examine
+from mnist_hpc.console import say
 from mnist_hpc.errors import UserError
 from mnist_hpc.study.specification import Study
 
@@ -42,11 +44,17 @@ def run(
     """
     study, described = Study.read(config, overrides), Profile(profile)
     supervisor.take_over()
-    partition = Request.of(described.defaults, 1).option("partition")
-    minutes = minutes or node.minutes(study, results, gpus * slots, partition)
+    site = Site()
+    allowed = node.allowed_minutes(Request.of(described.defaults, 1, described.executor), site)
+    if minutes and minutes > allowed:
+        raise UserError(f"MINUTES: found {minutes}, expected at most {allowed:g}, the limit of the partition or QOS")
+    minutes = minutes or node.minutes(study, results, gpus * slots, allowed)
     request = node.request(described, study, gpus, slots, minutes)
-    if reason := preflight.refusal(request):
-        raise UserError(reason)
+    verdict = examine(request, site)
+    if verdict.error:
+        raise UserError(verdict.error)
+    for warning in verdict.warnings:
+        say(f"Warning: {warning}")
     _fetch(study, overrides)
     inside = [sys.executable, "-m", "mnist_hpc", "supervise", "--config", str(config), "--results", str(results)]
     inside += ["--require-gpu", str(described.of_rule("train").get("require_gpu", 0))]
