@@ -45,7 +45,7 @@ def test_each_seed_is_a_pack_of_its_own():
     from mnist_hpc.training import packing
 
     points = grids.points(specification(), {"learning_rate": [0.1, 0.2]})
-    assert [pack.seed for pack in packing.packs(points, 3, SHAPE, 10**9)] == [0, 1, 2]
+    assert [pack.seed for pack in packing.packs(points, 3, SHAPE, 10**9)] == [10**6, 10**6 + 1, 10**6 + 2]
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from mnist_hpc.errors import UserError
-from mnist_hpc.study import config, grids, schema
+from mnist_hpc.study import config, grids, schedules, schema
 from mnist_hpc.study.datasets import BUILT_IN
 from mnist_hpc.study.layers import LAYERS, output_shape
-from mnist_hpc.study.specification import Study, Variant, inherited
+from mnist_hpc.study.specification import Study, Sweep, Variant, inherited
 
 # Folders of results that no data set may be named after.
 RESERVED = {"state", "benchmarks"}
 # More than any study has; all points are listed before the first job.
 MOST_POINTS = 100_000
+# Limits on the gradient, of which an optimiser takes one.
+CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
 
 
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
@@ -43,7 +45,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
         for name, variant in study.variants.items():
             if variant.from_sweep:
                 _check_grid(f"variants.{name}.from_sweep", study, variant, variant.grid or {})
-        _ = study.sweeps  # lists the points
+        _check_recipes(study)
         for name, members in study.ensembles.items():
             _check_ensemble(f"ensembles.{name}", members, study)
     except UserError as error:
@@ -134,6 +136,35 @@ def _check_grid(place: str, study: Study, variant: Variant, grid: Mapping[str, S
                 changed = grids.with_value(specification, key, value)
                 schema.validate_variant(f"{place}.{key}", changed)
                 _check_training(f"{place}.{key}", changed, facts, variant.dataset)
+
+
+def _check_recipes(study: Study) -> None:
+    """Check the optimiser of each training: of the variants, and of the points of sweeps that are tried."""
+    trained: list[tuple[str, Variant, Sweep | None]] = []
+    trained += [(f"sweeps.{name}.grid", sweep.variant, sweep) for name, sweep in study.sweeps.items()]
+    for name, variant in study.variants.items():
+        trained.append((f"variants.{name}", variant, study.sweeps[variant.from_sweep] if variant.from_sweep else None))
+    for place, variant, sweep in trained:
+        _, _, examples = study.facts(variant.dataset)
+        if sweep is None:
+            _check_recipe(place, variant.specification, examples)
+            continue
+        points = grids.points(variant.specification, sweep.grid)
+        for point in (points[number] for number in sweep.points):
+            values = ", ".join(f"{key} {grids.text(value)}" for key, value in point.values.items())
+            _check_recipe(f"{place} at {values}", point.specification, examples)
+
+
+def _check_recipe(place: str, specification: Mapping[str, Any], examples: int) -> None:
+    ((optimizer, arguments),) = specification["optimizer"].items()
+    limits = [key for key in CLIPPING if key in arguments]
+    if len(limits) > 1:
+        raise UserError(f"{place}.optimizer.{optimizer}: found {' and '.join(limits)}, expected one of them")
+    if isinstance(rate := arguments.get("learning_rate"), Mapping):
+        try:
+            schedules.check(rate, grids.steps_of(specification, examples))
+        except UserError as error:
+            raise UserError(f"{place}.optimizer.{optimizer}.learning_rate.{error}") from None
 
 
 def _check_ensemble(place: str, members: Sequence[str], study: Study) -> None:
