@@ -171,6 +171,24 @@ def test_a_damaged_checkpoint_is_reported_and_its_pack_trained_anew(digit_splits
     assert measured(again) == measured(whole)
 
 
+def test_on_another_kind_of_device_a_pack_is_trained_again_and_both_checkpoints_stay(digit_splits, tmp_path):
+    from mnist_hpc.training import packing, sweep
+
+    points = grids.points(specification(), {"learning_rate": RATES, "batch_size": [20, 100]})
+    packs = packing.packs(points, 1, (28, 28, 1), 10**9)
+    lines = {}
+    for threads in (1, 2, 1):
+        lines[threads] = []
+        sweep.train(packs, *digit_splits, tmp_path, lines[threads].append, lambda: False, threads)
+    one, two = sorted(path.name for path in tmp_path.iterdir())
+    assert ("threads-1" in one, "threads-2" in two) == (True, True)
+    assert [line for line in lines[2] if "starts over" in line] == [
+        f"pack {number} of 2 starts over on {two}: the checkpoint of {one} stays" for number in (1, 2)
+    ]
+    assert lines[1] == []  # back where it was finished
+    assert len(list(tmp_path.glob("*/*.h5"))) == 4
+
+
 def test_a_finished_pack_is_not_trained_again(digit_splits, tmp_path):
     points = grids.points(specification(), {"learning_rate": RATES, "batch_size": [20, 100]})
     whole = trained(digit_splits, tmp_path, points, seeds=1)

@@ -81,7 +81,7 @@ def remove_finished(results: Path, blocks: Iterable[Block], finished: Collection
     for block in blocks:
         done = [seed for seed in block.seeds if (block.variant, seed) in finished]
         for seed in done:
-            for path in folder(results, block.dataset, block.variant).glob(f"**/seed-{seed}.h5"):
+            for path in [*folder(results, block.dataset, block.variant).glob(f"**/seed-{seed}.h5")]:
                 path.unlink()
                 remove_empty(path.parent, levels=5)  # kind, identity, variant, data set, state
         if len(done) == len(block.seeds):
