@@ -55,10 +55,38 @@ def measured(rows):
         ({"layers": HIDDEN, "optimizer": {"Adam": {}}}, {"learning_rate": [0.001, 0.01], "initial_scale": [0.1, 1.0]}),
         ({"layers": NOISY, "optimizer": {"RMSprop": {}}}, {"learning_rate": [0.001, 0.01], "epochs": [2, 4]}),
         ({"layers": HIDDEN, "optimizer": {"RMSprop": {"learning_rate": 0.001}}}, {"momentum": [0, 0.9]}),
+        (
+            {"layers": HIDDEN, "optimizer": {"RMSprop": {"rho": 0.8, "epsilon": 0.01, "centered": True}}},
+            {"learning_rate": [0.001, 0.01]},
+        ),
+        (
+            {"layers": HIDDEN, "optimizer": {"Adagrad": {"initial_accumulator_value": 0.01, "epsilon": 0.01}}},
+            {"learning_rate": [0.01, 0.1]},
+        ),
+        (
+            {"layers": HIDDEN, "optimizer": {"Adam": {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 0.1, "amsgrad": True}}},
+            {"learning_rate": [0.001, 0.01]},
+        ),
         ({"layers": HIDDEN, "optimizer": {"AdamW": {}}}, {"learning_rate": [0.001, 0.01]}),
+        ({"layers": HIDDEN, "optimizer": {"SGD": {"clipnorm": 0.01}}}, {"learning_rate": [0.1, 0.3]}),
+        ({"layers": HIDDEN, "optimizer": {"SGD": {"learning_rate": 0.3}}}, {"global_clipnorm": [0.01, 0.1]}),
         ({"layers": CNN}, {"learning_rate": [0.01, 0.1], "steps": [7, 20]}),
     ],
-    ids=["regression", "width", "nesterov", "adam", "noisy", "momenta apart", "not packed: adamw", "not packed: cnn"],
+    ids=[
+        "regression",
+        "width",
+        "nesterov",
+        "adam",
+        "noisy",
+        "momenta apart",
+        "rmsprop",
+        "adagrad",
+        "amsgrad",
+        "not packed: adamw",
+        "not packed: clipnorm",
+        "a grid of limits",
+        "not packed: cnn",
+    ],
 )
 def test_each_point_equals_the_variant_trained_alone(digit_splits, tmp_path, changes, grid):
     points = grids.points(specification(**changes), grid)

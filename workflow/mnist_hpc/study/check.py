@@ -140,10 +140,12 @@ def _check_grid(place: str, study: Study, variant: Variant, grid: Mapping[str, S
 
 def _check_recipes(study: Study) -> None:
     """Check the optimiser of each training: of the variants, and of the points of sweeps that are tried."""
-    trained: list[tuple[str, Variant, Sweep | None]] = []
+    own = {name: variant for name, variant in study.variants.items() if not variant.from_sweep}
+    trained: list[tuple[str, Variant, Sweep | None]] = [(f"variants.{name}", own[name], None) for name in own]
     trained += [(f"sweeps.{name}.grid", sweep.variant, sweep) for name, sweep in study.sweeps.items()]
     for name, variant in study.variants.items():
-        trained.append((f"variants.{name}", variant, study.sweeps[variant.from_sweep] if variant.from_sweep else None))
+        if variant.from_sweep:
+            trained.append((f"variants.{name}.from_sweep", variant, study.sweeps[variant.from_sweep]))
     for place, variant, sweep in trained:
         _, _, examples = study.facts(variant.dataset)
         if sweep is None:
