@@ -202,11 +202,11 @@ REFUSED = {
     ),
     "two limits on the gradient": (
         {"variants.regression.optimizer": {"SGD": {"clipnorm": 1.0, "global_clipnorm": 1.0}}},
-        "variants.regression.optimizer.SGD: found clipnorm and global_clipnorm, expected one of them",
+        "variants.regression: optimizer.SGD: found clipnorm and global_clipnorm, expected one of them",
     ),
     "two limits on the gradient in a point of a grid": (
         {"sweeps.hidden-optimizers.grid": {"clipvalue": [0.1], "clipnorm": [1.0]}},
-        "sweeps.hidden-optimizers.grid at clipvalue 0.1, clipnorm 1.0.optimizer.SGD: found ",
+        "sweeps.hidden-optimizers.grid at clipvalue 0.1, clipnorm 1.0: optimizer.SGD: found ",
     ),
     "a limit of nothing": ({"variants.regression.optimizer": {"SGD": {"clipnorm": 0}}}, "clipnorm: found 0"),
     "base misspelt": ({"variants.cnn.base": "hidden-sigmod"}, "(did you mean 'hidden-sigmoid'?)"),

@@ -145,7 +145,7 @@ def test_a_schedule_that_makes_no_sense_is_refused_with_the_reason(case, tmp_pat
     schedule, said = REFUSED[case]
     line = refusal(tmp_path, STUDY % (schedule, "steps: 100"))
     assert said in line
-    assert "variants.scheduled.optimizer.Adam.learning_rate." in line
+    assert "variants.scheduled: optimizer.Adam.learning_rate." in line
 
 
 def test_passes_over_the_data_are_counted_in_steps(tmp_path):
@@ -165,7 +165,7 @@ def test_a_sweep_is_refused_for_the_combination_that_makes_no_sense_if_it_is_tri
     line = refusal(tmp_path, text)
     assert "sweeps.rates.grid at learning_rate " in line
     assert (
-        "steps 1000.optimizer.Adam.learning_rate.CosineDecay: found a learning rate of 0 in 90% of the 1000 s" in line
+        "steps 1000: optimizer.Adam.learning_rate.CosineDecay: found a learning rate of 0 in 90% of the 1000 s" in line
     )
     (tmp_path / "config.yaml").write_text(text + "    max_images: 50000\n")
     check.load(tmp_path / "config.yaml")

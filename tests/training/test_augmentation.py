@@ -96,6 +96,27 @@ def test_shear_is_that_of_keras_about_the_centre_instead_of_the_corner(factor, a
     assert not np.allclose(found, expected, atol=0.1)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "together"),
+    [
+        ({"x_factor": 0.5, "y_factor": 0.5}, 0.5),
+        ({"x_factor": [0.4, 0.5], "y_factor": [0.4, 0.5]}, 1.0),
+        ({"x_factor": 0.5, "y_factor": [0.4, 0.5]}, 0.5),
+        ({"x_factor": [0.4, 0.5], "y_factor": 0.5}, 0.5),
+    ],
+)
+def test_both_shears_go_to_the_same_side_as_often_as_in_keras(arguments, together):
+    layer = keras.layers.RandomShear(**arguments, seed=1)
+    factors = np.array(layer.get_random_transformation(dots(400, 14, 14))["shear_factor"])
+    right = centres(augmented(dots(400, 22, 14), [{"RandomShear": arguments}]))[:, 1]
+    below = centres(augmented(dots(400, 14, 22), [{"RandomShear": arguments}]))[:, 0]
+    # A standard deviation of 0.025.
+    assert np.mean(factors[:, 0] * factors[:, 1] > 0) == pytest.approx(together, abs=0.1)
+    assert np.mean(right * below > 0) == pytest.approx(together, abs=0.1)
+    assert np.mean(right > 0) == pytest.approx(0.5, abs=0.1)
+    assert np.mean(below > 0) == pytest.approx(0.5, abs=0.1)
+
+
 def test_draws_fill_their_range_evenly_and_differ_by_image_step_and_seed():
     layer = {"RandomTranslation": {"height_factor": 0.2, "width_factor": 0.0}}
     found = [

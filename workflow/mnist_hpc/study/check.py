@@ -148,25 +148,25 @@ def _check_recipes(study: Study) -> None:
             trained.append((f"variants.{name}.from_sweep", variant, study.sweeps[variant.from_sweep]))
     for place, variant, sweep in trained:
         _, _, examples = study.facts(variant.dataset)
-        if sweep is None:
-            _check_recipe(place, variant.specification, examples)
-            continue
-        points = grids.points(variant.specification, sweep.grid)
-        for point in (points[number] for number in sweep.points):
-            values = ", ".join(f"{key} {grids.text(value)}" for key, value in point.values.items())
-            _check_recipe(f"{place} at {values}", point.specification, examples)
+        points = grids.points(variant.specification, sweep.grid if sweep else {})
+        for point in (points[number] for number in sweep.points) if sweep else points:
+            try:
+                _check_recipe(point.specification, examples)
+            except UserError as error:
+                values = ", ".join(f"{key} {grids.text(value)}" for key, value in point.values.items())
+                raise UserError(f"{place}{' at ' if values else ''}{values}: {error}") from None
 
 
-def _check_recipe(place: str, specification: Mapping[str, Any], examples: int) -> None:
+def _check_recipe(specification: Mapping[str, Any], examples: int) -> None:
     ((optimizer, arguments),) = specification["optimizer"].items()
     limits = [key for key in CLIPPING if key in arguments]
     if len(limits) > 1:
-        raise UserError(f"{place}.optimizer.{optimizer}: found {' and '.join(limits)}, expected one of them")
+        raise UserError(f"optimizer.{optimizer}: found {' and '.join(limits)}, expected one of them")
     if isinstance(rate := arguments.get("learning_rate"), Mapping):
         try:
             schedules.check(rate, grids.steps_of(specification, examples))
         except UserError as error:
-            raise UserError(f"{place}.optimizer.{optimizer}.learning_rate.{error}") from None
+            raise UserError(f"optimizer.{optimizer}.learning_rate.{error}") from None
 
 
 def _check_ensemble(place: str, members: Sequence[str], study: Study) -> None:

@@ -9,7 +9,7 @@ from mnist_hpc.errors import UserError
 # A one-cycle schedule begins at this fraction of its maximum.
 ONE_CYCLE_START = 1 / 25
 # Steps at which a schedule is looked at, and the fraction of its highest rate below which a rate is as good as 0.
-SAMPLES = 1000
+SAMPLES = 200
 NOTHING = 1e-6
 
 Schedule = Mapping[str, Mapping[str, Any]]
