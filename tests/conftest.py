@@ -144,6 +144,21 @@ def trainer_of(splits: tuple[Split, Split], **changes: object) -> Any:
     return Trainer(Loop(changed, splits[0], choose(changed, changed["threads"])), splits[1])
 
 
+def of_keras(layers: list[Any], weights: dict[str, np.ndarray], split: Split) -> tuple[float, float]:
+    """Return loss and accuracy of a trained classifier of images as Keras' own ``evaluate`` has them, in float32."""
+    import keras
+
+    from mnist_hpc.training import models
+
+    model = models.build(layers, (28, 28, 1), seed=0)
+    models.set_weights(model, weights)
+    model.compile(
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["sparse_categorical_accuracy"]
+    )
+    loss, accuracy = model.evaluate(split.inputs[..., np.newaxis] / np.float32(255), split.labels, verbose=0)
+    return float(loss), float(accuracy)
+
+
 def without_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return rows of a learning curve without what differs from run to run."""
     return [{key: value for key, value in row.items() if key not in ("train_seconds", "checksum")} for row in rows]

@@ -1,9 +1,15 @@
-"""What `make status` says about results that it cannot read."""
+"""What `make status` says about results that it cannot read, and about what is under way."""
+
+import shutil
 
 import pytest
 
 from conftest import SMALL_STUDY, call
+from mnist_hpc.commands import status
+from mnist_hpc.files.provenance import specification_hash
 from mnist_hpc.study.specification import Study
+from mnist_hpc.tables import collect
+from mnist_hpc.training.checkpoint import Checkpoint, folder
 
 
 @pytest.fixture
@@ -31,3 +37,18 @@ def test_a_damaged_result_is_a_line_and_the_others_follow(study, tmp_path, conte
 @pytest.mark.usefixtures("study")
 def test_without_damage_there_is_no_such_column():
     assert "damaged" not in call("status").stdout
+
+
+def test_a_run_is_under_way_on_whatever_kind_of_device_it_began(study, tmp_path, digits):
+    shutil.copytree(digits, tmp_path / "digits/data")
+    identities = collect.identities(study, tmp_path, "trained", "evaluated")
+    found = identities["regression"]
+    hashed = specification_hash({key: found[key] for key in ("spec_hash", "data_hash", "code_hash")})
+    place = folder(tmp_path, "digits", "regression") / hashed
+    for kind, step in (("cpu", 10), ("gpu", 30)):
+        Checkpoint(place / kind / "seed-1.h5").save({"step": step, "steps": 60}, {})
+    Checkpoint(place.with_name("of-other-code") / "cpu/seed-0.h5").save({"step": 10, "steps": 60}, {})
+    row = status.overview(study, tmp_path, identities).set_index("variant").loc["regression"]
+    assert (row["under way"], row["missing"]) == (1, 1)
+    # The furthest counts for the time that is left.
+    assert status._progress(place.parent, found, {0, 1}) == {1: 0.5}

@@ -52,10 +52,10 @@ def command(folder, digits, net, *more, **changes):
     ]
 
 
-def start(arguments):
+def start(arguments, **environment):
     """Start a training in a process of its own; return it when it has begun to train."""
     program = [sys.executable, "-m", "mnist_hpc", *map(str, arguments)]
-    process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
     for line in process.stderr:
         if ": step " in line:
             break
@@ -139,6 +139,70 @@ def test_a_finished_training_is_taken_over_and_not_repeated(digits, tmp_path):
     assert {seed: model.facts for seed, model in results(tmp_path)[1].items()} == {
         seed: model.facts for seed, model in before[1].items()
     }
+
+
+# Another kind of device for the same process: a processor with fewer instructions, as oneDNN and TensorFlow see it.
+OLDER = {"ONEDNN_MAX_CPU_ISA": "AVX2"}
+
+
+def places_of(folder):
+    """Return kind and file of each checkpoint."""
+    return sorted(path.relative_to(folder).parts[-2:] for path in (folder / "state").rglob("*.h5"))
+
+
+def has_bfloat16():
+    from mnist_hpc.training import device
+
+    return device.computes_in_bfloat16()
+
+
+@pytest.mark.parametrize("policy", [pytest.param("float32", marks=pytest.mark.slow), "mixed_bfloat16"])
+def test_on_another_kind_of_device_a_training_starts_over_and_both_checkpoints_stay(digits, tmp_path, policy):
+    """Seed 0 finished and seed 1 under way on this processor, then all on one without its newer instructions."""
+    if not has_bfloat16():
+        pytest.skip("this processor has no bfloat16, so the older kind may be its own")
+    changes = {"steps": 60, "dtype_policy": policy}
+    arguments = command(tmp_path, digits, "cnn", **changes)
+    assert call(*command(tmp_path, digits, "cnn", "--seeds", "0", **changes)).returncode == 0
+    (tmp_path / "models.h5").unlink()
+    process = start(arguments)
+    process.terminate()
+    assert "seed 1: step " in process.communicate()[1]
+    begun = places_of(tmp_path)
+    assert [file for _, file in begun] == ["seed-0.h5", "seed-1.h5"]
+    (kind,) = {kind for kind, _ in begun}
+
+    undisturbed = tmp_path / "undisturbed"
+    assert run(*command(undisturbed, digits, "cnn", **changes), **OLDER).returncode == 0
+    moved = run(*arguments, **OLDER)
+    assert moved.returncode == 0, moved.stderr
+    assert_same(results(tmp_path), results(undisturbed))
+    facts = results(tmp_path)[1][0].facts
+    assert (facts["windows"], facts["dtype_policy"]) == (1, "float32")
+    (line,) = [line for line in moved.stderr.splitlines() if "starts over" in line]
+    (other,) = {place for place, _ in places_of(tmp_path)} - {kind}
+    assert line == f"cnn: starts over on {other}: the checkpoints of {kind} stay"
+    assert ("AVX2" in other, "AVX2" in kind, "continues" in moved.stderr) == (True, False, False)
+    assert set(begun) < set(places_of(tmp_path))
+
+    back = run(*arguments)
+    assert "seed 0: already trained by an earlier process" in back.stderr
+    assert "seed 1: continues at step " in back.stderr
+    assert "starts over" not in back.stderr
+    header, models, _ = results(tmp_path)
+    assert header == results(undisturbed)[0]  # the specification is the same on both
+    assert models[1].facts["dtype_policy"] == policy
+    others = results(undisturbed)[1]
+    assert any(not np.array_equal(models[0].weights[name], value) for name, value in others[0].weights.items())
+
+
+def test_another_number_of_threads_is_another_kind(digits, tmp_path):
+    arguments = command(tmp_path, digits, "dense", steps=50)
+    assert call(*arguments).returncode == 0
+    again = run(*arguments, "--threads", "2")
+    assert "dense: starts over on " in again.stderr
+    assert "already trained" not in again.stderr
+    assert len(places_of(tmp_path)) == 4
 
 
 @pytest.mark.parametrize("change", ["specification", "code", "data"])

@@ -200,6 +200,15 @@ REFUSED = {
         {"variants.regression.batch_size": "ful"},
         "found 'ful' (text), expected a whole number from 1 or full (did you mean 'full'?)",
     ),
+    "two limits on the gradient": (
+        {"variants.regression.optimizer": {"SGD": {"clipnorm": 1.0, "global_clipnorm": 1.0}}},
+        "variants.regression: optimizer.SGD: found clipnorm and global_clipnorm, expected one of them",
+    ),
+    "two limits on the gradient in a point of a grid": (
+        {"sweeps.hidden-optimizers.grid": {"clipvalue": [0.1], "clipnorm": [1.0]}},
+        "sweeps.hidden-optimizers.grid at clipvalue 0.1, clipnorm 1.0: optimizer.SGD: found ",
+    ),
+    "a limit of nothing": ({"variants.regression.optimizer": {"SGD": {"clipnorm": 0}}}, "clipnorm: found 0"),
     "base misspelt": ({"variants.cnn.base": "hidden-sigmod"}, "(did you mean 'hidden-sigmoid'?)"),
     "a mirror on disk": ({"datasets.mnist.mirrors": ["file:///etc"]}, "datasets.mnist.mirrors[0]: found 'file:///etc'"),
     "no seeds": ({"seeds": 0}, "seeds: found 0 (a whole number), expected 1 or more"),

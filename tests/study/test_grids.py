@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -72,3 +73,17 @@ def test_a_training_sees_its_batches_or_whole_epochs():
     assert grids.images_seen({"batch_size": 20, "steps": 5}, 1000) == 100
     assert grids.images_seen({"batch_size": "full", "steps": 5}, 1000) == 5000
     assert grids.images_seen({"batch_size": 20, "epochs": 2}, 1000) == 2000
+
+
+@pytest.mark.parametrize(
+    ("keys", "steps", "batch"),
+    [
+        ({"batch_size": 30, "steps": 7}, 7, 30),
+        ({"batch_size": 30, "epochs": 2}, 6, 30),
+        ({"batch_size": "full", "epochs": 2}, 2, 100),
+        ({"batch_size": 100, "epochs": 3}, 3, 100),
+    ],
+)
+def test_an_epoch_is_a_pass_over_all_examples_as_far_as_batches_are_whole(keys, steps, batch):
+    assert grids.steps_of(keys, 100) == steps
+    assert grids.batch_of(keys, 100) == batch

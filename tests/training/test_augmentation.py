@@ -72,6 +72,51 @@ def test_one_layer_is_that_of_keras(layer, arguments):
     assert augmented(images, [{layer: arguments}]) == pytest.approx(np.array(of_keras(images, training=True)), abs=1e-3)
 
 
+@pytest.mark.parametrize(("factor", "across", "down"), [("x_factor", 7, 0), ("y_factor", 0, 7)])
+def test_shear_is_that_of_keras_about_the_centre_instead_of_the_corner(factor, across, down):
+    """What Keras gives is ours moved by half of the image times the factor: with 29 pixels, the middle is pixel 14."""
+    images = np.random.default_rng(0).random((8, 29, 29, 1)).astype(np.float32)
+    arguments = {factor: [0.5, 0.5]}
+    of_keras = keras.layers.RandomShear(**arguments, fill_mode="constant", fill_value=0.0, seed=1)
+    expected = np.array(of_keras(images, training=True))
+    found = augmented(images, [{"RandomShear": arguments}])
+    moves = set()
+    for image in range(8):
+        # Both toss for the direction: find the one of ours that went Keras' way.
+        for other in range(8):
+            for sign in (1, -1):
+                shift = (sign * down, sign * across)
+                moved = np.roll(
+                    augmented(np.repeat(images[[image]], 8, 0), [{"RandomShear": arguments}])[other], shift, (0, 1)
+                )
+                inside = (slice(8, -8), slice(8, -8))
+                if np.allclose(moved[inside], expected[image][inside], atol=1e-3):
+                    moves.add(sign)
+    assert moves == {1, -1}
+    assert not np.allclose(found, expected, atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "together"),
+    [
+        ({"x_factor": 0.5, "y_factor": 0.5}, 0.5),
+        ({"x_factor": [0.4, 0.5], "y_factor": [0.4, 0.5]}, 1.0),
+        ({"x_factor": 0.5, "y_factor": [0.4, 0.5]}, 0.5),
+        ({"x_factor": [0.4, 0.5], "y_factor": 0.5}, 0.5),
+    ],
+)
+def test_both_shears_go_to_the_same_side_as_often_as_in_keras(arguments, together):
+    layer = keras.layers.RandomShear(**arguments, seed=1)
+    factors = np.array(layer.get_random_transformation(dots(400, 14, 14))["shear_factor"])
+    right = centres(augmented(dots(400, 22, 14), [{"RandomShear": arguments}]))[:, 1]
+    below = centres(augmented(dots(400, 14, 22), [{"RandomShear": arguments}]))[:, 0]
+    # A standard deviation of 0.025.
+    assert np.mean(factors[:, 0] * factors[:, 1] > 0) == pytest.approx(together, abs=0.1)
+    assert np.mean(right * below > 0) == pytest.approx(together, abs=0.1)
+    assert np.mean(right > 0) == pytest.approx(0.5, abs=0.1)
+    assert np.mean(below > 0) == pytest.approx(0.5, abs=0.1)
+
+
 def test_draws_fill_their_range_evenly_and_differ_by_image_step_and_seed():
     layer = {"RandomTranslation": {"height_factor": 0.2, "width_factor": 0.0}}
     found = [

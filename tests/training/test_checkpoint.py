@@ -64,9 +64,9 @@ def test_a_damaged_checkpoint_is_ignored_with_a_warning_and_replaced(saved, dama
 
 
 def test_a_checkpoint_of_another_seed_or_training_is_not_taken(saved, tmp_path):
-    for place in ("seed-1.h5", "other/seed.h5"):
+    for place in ("seed-1.h5", "other/seed.h5", f"other/{tmp_path.name}/seed.h5"):
         copied = Checkpoint(tmp_path / place)
-        copied.path.parent.mkdir(exist_ok=True)
+        copied.path.parent.mkdir(exist_ok=True, parents=True)
         copied.path.write_bytes(saved.path.read_bytes())
         with pytest.raises(UserError, match="place"):
             copied.load()
@@ -75,7 +75,8 @@ def test_a_checkpoint_of_another_seed_or_training_is_not_taken(saved, tmp_path):
 
 def test_checkpoints_of_finished_seeds_go_and_those_of_others_stay(tmp_path):
     blocks = [Block("mnist", "cnn", 0, 1), Block("mnist", "cnn", 2, 3)]
-    places = [tmp_path / f"state/mnist/cnn/{identity}/seed-{seed}.h5" for identity in "ab" for seed in (0, 1, 2, 10)]
+    folders = [tmp_path / f"state/mnist/cnn/{identity}/{kind}" for identity in "ab" for kind in ("gpu", "cpu")]
+    places = [folder / f"seed-{seed}.h5" for folder in folders for seed in (0, 1, 2, 10)]
     for place in places:
         Checkpoint(place).save({}, {})
     for block in blocks:
@@ -88,6 +89,6 @@ def test_checkpoints_of_finished_seeds_go_and_those_of_others_stay(tmp_path):
 
 
 def test_an_empty_folder_of_checkpoints_is_removed(tmp_path):
-    Checkpoint(tmp_path / "state/mnist/cnn/a/seed-0.h5").save({}, {})
+    Checkpoint(tmp_path / "state/mnist/cnn/a/cpu/seed-0.h5").save({}, {})
     checkpoint.remove_finished(tmp_path, [Block("mnist", "cnn", 0, 0)], {("cnn", 0)})
     assert list(tmp_path.iterdir()) == []

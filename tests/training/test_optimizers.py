@@ -1,9 +1,12 @@
 """Schedules, decay and averages of the weights, as a training meets them."""
 
+import inspect
+
+import keras
 import numpy as np
 import pytest
 
-from conftest import specification, trainer_of
+from conftest import ROOT, specification, trainer_of
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -56,6 +59,84 @@ def loop_of(split, **changes):
 
 def kernel_and_bias(made):
     return [variable.numpy() for variable in made.model.trainable_variables]
+
+
+HIDDEN = [{"Flatten": {}}, {"Dense": {"units": 16, "activation": "relu"}}, {"Dense": {"units": 10}}]
+OPTIMIZERS = {
+    "SGD": {"learning_rate": 0.5, "momentum": 0.9, "nesterov": True},
+    "RMSprop": {"learning_rate": 0.01, "rho": 0.8, "momentum": 0.5, "epsilon": 0.001, "centered": True},
+    "Adagrad": {"learning_rate": 0.1, "initial_accumulator_value": 0.01, "epsilon": 0.001},
+    "Adam": {"learning_rate": 0.01, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 0.01, "amsgrad": True},
+    "AdamW": {"learning_rate": 0.01, "epsilon": 0.01},
+}
+# Small enough to limit every gradient of the first steps.
+LIMITS = {"clipnorm": 0.02, "global_clipnorm": 0.03, "clipvalue": 0.001}
+COMMON = [{name: value} for name, value in LIMITS.items()]
+COMMON += [{"weight_decay": 0.5}, {"use_ema": True, "ema_momentum": 0.6}]
+COMMON += [{"global_clipnorm": 0.03, "weight_decay": 0.5, "use_ema": True, "ema_momentum": 0.6}]
+
+
+def of_keras(split, name, arguments, steps):
+    """Yield the weights after each step that Keras' own training takes with its own optimiser."""
+    from mnist_hpc.training import models
+    from mnist_hpc.training.batches import batch_indices
+
+    model = models.build(HIDDEN, (28, 28, 1), seed=0)
+    optimizer = getattr(keras.optimizers, name)(**arguments)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    for batch in batch_indices(0, len(split.labels), 100, 0, steps):
+        model.train_on_batch(split.inputs[batch][..., np.newaxis] / np.float32(255), split.labels[batch])
+        live = model.get_weights()
+        if optimizer.use_ema:
+            optimizer.finalize_variable_values(model.trainable_variables)
+        yield model.get_weights()
+        model.set_weights(live)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("common", COMMON, ids=["-".join(arguments) for arguments in COMMON])
+def test_every_step_is_that_of_keras_own_optimizer(digit_splits, name, common):
+    arguments = OPTIMIZERS[name] | common
+    made = loop_of(digit_splits[0], layers=HIDDEN, optimizer={name: arguments}, steps=4)
+    without = loop_of(digit_splits[0], layers=HIDDEN, optimizer={name: OPTIMIZERS[name]}, steps=4)
+    for step, expected in enumerate(of_keras(digit_splits[0], name, arguments, 4)):
+        for one in (made, without):
+            one.run(0, step, step + 1)
+        for found, weight in zip(made.weights().values(), expected, strict=True):
+            # Other orders of the same float32 sums; limited gradients of almost nothing are steps of the usual size.
+            assert found == pytest.approx(weight, rel=1e-4, abs=2e-5)
+    changed = [np.abs(made.weights()[key] - value).max() for key, value in without.weights().items()]
+    assert max(changed) > 1e-3
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_xla_limits_gradients_as_the_plain_graph_does(digit_splits, limit):
+    from mnist_hpc.training.engine import Engine
+    from mnist_hpc.training.loop import Loop
+
+    arguments = OPTIMIZERS["SGD"] | {limit: LIMITS[limit]}
+    changed = specification(layers=HIDDEN, optimizer={"SGD": arguments}, steps=4)
+    made = Loop(changed, digit_splits[0], Engine(whole=True, update=False, dtype_policy="float32"))
+    made.start(0)
+    made.run(0, 0, 4)
+    *_, expected = of_keras(digit_splits[0], "SGD", arguments, 4)
+    for found, weight in zip(made.weights().values(), expected, strict=True):
+        assert found == pytest.approx(weight, rel=1e-4, abs=2e-5)
+
+
+# What Keras' optimisers take and a config does not, see docs/variants.md.
+UNSUPPORTED = {"name", "kwargs", "ema_overwrite_frequency", "loss_scale_factor", "gradient_accumulation_steps"}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_argument_of_keras_is_supported_or_documented_as_not(name):
+    from mnist_hpc.study.schema import optimizer_arguments
+
+    known = set(inspect.signature(getattr(keras.optimizers, name).__init__).parameters) - {"self"}
+    assert known - set(optimizer_arguments(name)) == UNSUPPORTED
+    text = (ROOT / "docs/variants.md").read_text()
+    assert all(f"`{argument}`" in text for argument in UNSUPPORTED - {"name", "kwargs"})
 
 
 def test_a_schedule_decides_the_steps_that_a_training_takes(digit_splits):

@@ -45,7 +45,7 @@ def test_each_seed_is_a_pack_of_its_own():
     from mnist_hpc.training import packing
 
     points = grids.points(specification(), {"learning_rate": [0.1, 0.2]})
-    assert [pack.seed for pack in packing.packs(points, 3, SHAPE, 10**9)] == [0, 1, 2]
+    assert [pack.seed for pack in packing.packs(points, 3, SHAPE, 10**9)] == [10**6, 10**6 + 1, 10**6 + 2]
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,12 @@ def test_each_seed_is_a_pack_of_its_own():
         ({"optimizer": {"AdamW": {}}}, "learning_rate", False),
         ({"optimizer": {"Adam": {"use_ema": True}}}, "learning_rate", False),
         ({"optimizer": {"SGD": {"learning_rate": CYCLE}}}, "learning_rate", False),
+        ({"optimizer": {"SGD": {"clipnorm": 1.0}}}, "learning_rate", False),
+        ({"optimizer": {"Adam": {"global_clipnorm": 1.0}}}, "learning_rate", False),
+        ({"optimizer": {"RMSprop": {"clipvalue": 1.0}}}, "learning_rate", False),
+        ({"optimizer": {"Adagrad": {"weight_decay": 0.1}}}, "learning_rate", False),
+        ({"optimizer": {"SGD": {"weight_decay": 0.0, "use_ema": False}}}, "learning_rate", True),
+        ({"optimizer": {"RMSprop": {"centered": True, "momentum": 0.5}}}, "learning_rate", True),
         # Half of the way along a schedule is no training of half the length.
         ({"optimizer": {"SGD": {"learning_rate": CYCLE}}}, "steps", False),
         ({"augmentation": [{"RandomRotation": {"factor": 0.1}}]}, "learning_rate", False),
@@ -71,3 +77,16 @@ def test_each_seed_is_a_pack_of_its_own():
 def test_what_can_be_trained_together_is(changes, key, together):
     values = [10, 20] if key in ("batch_size", "steps", "width") else [0.1, 0.2]
     assert len(cut({key: values}, **changes)) == (1 if together else 2)
+
+
+@pytest.mark.parametrize("name", ["SGD", "RMSprop", "Adagrad", "Adam", "AdamW"])
+def test_an_argument_that_a_pack_would_ignore_is_trained_alone_whatever_keras_adds(name):
+    """Each argument that a config may have, one by one: heeded by packs, see test_sweep.py, or trained alone."""
+    from mnist_hpc.study.schema import optimizer_arguments
+    from mnist_hpc.training.packing import packable
+
+    heeded = {"learning_rate", "momentum", "nesterov", "rho", "epsilon", "centered", "initial_accumulator_value"}
+    heeded |= {"beta_1", "beta_2", "amsgrad"}
+    for argument in [*optimizer_arguments(name), "an_argument_of_tomorrow"]:
+        packed = packable(specification(optimizer={name: {argument: 0.5}}))
+        assert packed == (argument in heeded and name != "AdamW"), argument

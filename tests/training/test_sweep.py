@@ -1,10 +1,13 @@
 """Sweeps: each point is the variant trained alone, however points are packed or cut off."""
 
+import numpy as np
 import pytest
+import yaml
 
-from conftest import specification, trainer_of
+from conftest import of_keras, specification, trainer_of
 from mnist_hpc.errors import Interrupted
 from mnist_hpc.study import grids
+from mnist_hpc.study.schema import SCHEMA
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -34,7 +37,7 @@ def trained(splits, folder, points, seeds=2, memory=10**9, report=quiet, stop=la
     packs = packing.packs(points, seeds, (28, 28, 1), memory)
     rows = sweep.train(packs, *splits, folder, report, stop)
     assert len(rows) == len(points) * seeds
-    return {(row["point"], row["seed"]): row for row in rows}
+    return {(row["point"], row["seed"] - grids.FIRST_SEED): row for row in rows}
 
 
 def measured(rows):
@@ -52,10 +55,38 @@ def measured(rows):
         ({"layers": HIDDEN, "optimizer": {"Adam": {}}}, {"learning_rate": [0.001, 0.01], "initial_scale": [0.1, 1.0]}),
         ({"layers": NOISY, "optimizer": {"RMSprop": {}}}, {"learning_rate": [0.001, 0.01], "epochs": [2, 4]}),
         ({"layers": HIDDEN, "optimizer": {"RMSprop": {"learning_rate": 0.001}}}, {"momentum": [0, 0.9]}),
+        (
+            {"layers": HIDDEN, "optimizer": {"RMSprop": {"rho": 0.8, "epsilon": 0.01, "centered": True}}},
+            {"learning_rate": [0.001, 0.01]},
+        ),
+        (
+            {"layers": HIDDEN, "optimizer": {"Adagrad": {"initial_accumulator_value": 0.01, "epsilon": 0.01}}},
+            {"learning_rate": [0.01, 0.1]},
+        ),
+        (
+            {"layers": HIDDEN, "optimizer": {"Adam": {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 0.1, "amsgrad": True}}},
+            {"learning_rate": [0.001, 0.01]},
+        ),
         ({"layers": HIDDEN, "optimizer": {"AdamW": {}}}, {"learning_rate": [0.001, 0.01]}),
+        ({"layers": HIDDEN, "optimizer": {"SGD": {"clipnorm": 0.01}}}, {"learning_rate": [0.1, 0.3]}),
+        ({"layers": HIDDEN, "optimizer": {"SGD": {"learning_rate": 0.3}}}, {"global_clipnorm": [0.01, 0.1]}),
         ({"layers": CNN}, {"learning_rate": [0.01, 0.1], "steps": [7, 20]}),
     ],
-    ids=["regression", "width", "nesterov", "adam", "noisy", "momenta apart", "not packed: adamw", "not packed: cnn"],
+    ids=[
+        "regression",
+        "width",
+        "nesterov",
+        "adam",
+        "noisy",
+        "momenta apart",
+        "rmsprop",
+        "adagrad",
+        "amsgrad",
+        "not packed: adamw",
+        "not packed: clipnorm",
+        "a grid of limits",
+        "not packed: cnn",
+    ],
 )
 def test_each_point_equals_the_variant_trained_alone(digit_splits, tmp_path, changes, grid):
     points = grids.points(specification(**changes), grid)
@@ -63,7 +94,7 @@ def test_each_point_equals_the_variant_trained_alone(digit_splits, tmp_path, cha
     for point in points:
         trainer = trainer_of(digit_splits, **{"steps": None} | point.specification)
         for seed in (0, 1):
-            run, _ = trainer.train(seed, quiet)
+            run, _ = trainer.train(grids.FIRST_SEED + seed, quiet)
             row = rows[point.place, seed]
             assert {key: row[key] for key in grid} == {key: grids.text(value) for key, value in point.values.items()}
             assert row["status"] == "ok"
@@ -101,15 +132,89 @@ def test_a_point_that_explodes_fails_alone(digit_splits, tmp_path):
     assert rows[0, 0]["validation_loss"] == pytest.approx(alone[0, 0]["validation_loss"], rel=2e-3)
 
 
+def test_a_sweep_shares_no_seed_with_a_variant(digit_splits, tmp_path):
+    """Seed 0 of both: other batches, and so another validation loss, though the weights begin at zero."""
+    rows = trained(digit_splits, tmp_path, grids.points(specification(), {"learning_rate": [0.5]}))
+    trainer = trainer_of(digit_splits)
+    losses = [trainer.train(seed, quiet)[0].facts["validation_loss"] for seed in (0, 1)]
+    losses += [rows[0, seed]["validation_loss"] for seed in (0, 1)]
+    assert np.abs(np.subtract.outer(losses, losses))[~np.eye(4, dtype=bool)].min() > 1e-4
+    # Whatever the config says: its seeds end below.
+    keys = yaml.safe_load(SCHEMA.read_text())
+    limits = [keys["properties"]["seeds"]["maximum"]]
+    limits += [keys["$defs"][kind]["properties"]["seeds"]["maximum"] for kind in ("variant", "sweep")]
+    assert max(limits) <= grids.FIRST_SEED
+
+
+@pytest.mark.parametrize("layers", [HIDDEN, CNN], ids=["packed", "each alone"])
+@pytest.mark.parametrize("steps", [1, 12])
+def test_a_point_that_diverges_in_its_last_step_fails_alone(digit_splits, tmp_path, layers, steps):
+    points = grids.points(
+        specification(layers=layers, optimizer={"SGD": {"learning_rate": 0.01}}, steps=steps),
+        {"learning_rate": [0.01, 1e6, 1e25]},
+    )
+    # In one step, the loss of the batch is that of the initial weights: finite and small.
+    rows = trained(digit_splits, tmp_path, points, seeds=1)
+    assert [rows[place, 0]["status"] for place in range(3)] == ["ok", "failed", "failed"]
+    assert "validation_loss" not in rows[1, 0]
+
+
+def test_a_weight_of_one_setting_that_is_not_finite_fails_that_setting(digit_splits):
+    """The net still answers: a unit whose bias is minus infinity is a unit that is off."""
+    from mnist_hpc.training.packed_loop import PackedLoop
+
+    loop = PackedLoop([specification(layers=HIDDEN, l2=decay) for decay in (0.0, 0.1)], digit_splits[0])
+    for kind, weight in loop.variables():
+        if kind.startswith("0/"):
+            loop.start(0)
+            value = weight.numpy()
+            value[(-1,) * value.ndim] = -np.inf  # of the second setting, in the layout [inputs, 2 × units] or [2, ...]
+            weight.assign(value)
+            assert loop.finite().tolist() == [True, False], kind
+
+
+def test_what_is_chosen_by_is_computed_in_float32(digit_splits):
+    from mnist_hpc.training.engine import Engine
+    from mnist_hpc.training.loop import Loop
+    from mnist_hpc.training.trainer import Trainer
+
+    changed = specification(layers=CNN, optimizer={"Adam": {"learning_rate": 0.01}}, steps=12)
+    engine = Engine(whole=False, update=False, dtype_policy="mixed_bfloat16")
+    trainer = Trainer(Loop(changed, digit_splits[0], engine), digit_splits[1], [6, 12])
+    run, weights = trainer.train(0, quiet)
+    assert run.rows[-1]["validation_loss"][0] == pytest.approx(of_keras(CNN, weights, digit_splits[1])[0], rel=1e-6)
+    stopped = Trainer(Loop({**changed, "steps": 6}, digit_splits[0], engine), digit_splits[1])
+    _, weights = stopped.train(0, quiet)
+    assert run.rows[0]["validation_loss"][0] == pytest.approx(of_keras(CNN, weights, digit_splits[1])[0], rel=1e-6)
+
+
 def test_a_damaged_checkpoint_is_reported_and_its_pack_trained_anew(digit_splits, tmp_path):
     points = grids.points(specification(), {"learning_rate": RATES})
     whole = trained(digit_splits, tmp_path, points, seeds=1)
-    (saved,) = tmp_path.glob("*.h5")
+    (saved,) = tmp_path.glob("*/*.h5")
     saved.write_bytes(b"damaged")
     lines = []
     again = trained(digit_splits, tmp_path, points, seeds=1, report=lines.append)
     assert lines[0].startswith("pack 1 of 1, warning: damaged checkpoint ignored, starting over")
     assert measured(again) == measured(whole)
+
+
+def test_on_another_kind_of_device_a_pack_is_trained_again_and_both_checkpoints_stay(digit_splits, tmp_path):
+    from mnist_hpc.training import packing, sweep
+
+    points = grids.points(specification(), {"learning_rate": RATES, "batch_size": [20, 100]})
+    packs = packing.packs(points, 1, (28, 28, 1), 10**9)
+    lines = {}
+    for threads in (1, 2, 1):
+        lines[threads] = []
+        sweep.train(packs, *digit_splits, tmp_path, lines[threads].append, lambda: False, threads)
+    one, two = sorted(path.name for path in tmp_path.iterdir())
+    assert ("threads-1" in one, "threads-2" in two) == (True, True)
+    assert [line for line in lines[2] if "starts over" in line] == [
+        f"pack {number} of 2 starts over on {two}: the checkpoint of {one} stays" for number in (1, 2)
+    ]
+    assert lines[1] == []  # back where it was finished
+    assert len(list(tmp_path.glob("*/*.h5"))) == 4
 
 
 def test_a_finished_pack_is_not_trained_again(digit_splits, tmp_path):

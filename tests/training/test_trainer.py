@@ -2,10 +2,12 @@
 
 import random
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from conftest import specification, trainer_of, without_times
+from conftest import of_keras, specification, trainer_of, without_times
 from mnist_hpc.data.splits import Split
 from mnist_hpc.errors import Interrupted
 from mnist_hpc.training.batches import batch_indices
@@ -121,6 +123,58 @@ def test_the_last_row_of_the_history_is_the_validation_of_the_final_weights(digi
     assert last["validation_accuracy"] == pytest.approx(np.mean(found == validation.labels))
 
 
+@pytest.mark.parametrize("average", [{}, {"use_ema": True}], ids=["last weights", "averaged"])
+def test_the_reported_validation_is_that_of_the_evaluation_whatever_the_precision(digit_splits, average):
+    from mnist_hpc.training.engine import Engine
+    from mnist_hpc.training.loop import Loop
+    from mnist_hpc.training.trainer import Trainer
+
+    changed = specification(layers=CNN, optimizer={"Adam": {"learning_rate": 0.01, **average}}, steps=20)
+    engine = Engine(whole=False, update=False, dtype_policy="mixed_bfloat16")
+    trainer = Trainer(Loop(changed, digit_splits[0], engine), digit_splits[1])
+    run, weights = trainer.train(0, quiet)
+    loss, accuracy = of_keras(CNN, weights, digit_splits[1])
+    assert run.facts["validation_loss"] == run.history()[-1]["validation_loss"] == pytest.approx(loss, rel=1e-6)
+    assert run.facts["validation_accuracy"] == pytest.approx(accuracy, abs=1e-6)
+    # The precision of the training has other digits: 8 bits.
+    rough, _ = trainer.loop.validate(digit_splits[1], exact=False)
+    assert abs(rough[0] - loss) > 1e-5 * loss
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["alone", "packed"])
+@pytest.mark.parametrize("loss", ["CategoricalCrossentropy", "SquaredError"])
+def test_the_train_loss_is_without_smoothing_and_l2_which_training_does_minimise(digit_splits, packed, loss):
+    """Against Keras on the same logits, and against a training step that Keras takes with the same loss."""
+    from mnist_hpc.training import models
+    from mnist_hpc.training.packed_loop import PackedLoop
+
+    arguments = {"label_smoothing": 0.3} if loss == "CategoricalCrossentropy" else {}
+    changes = {"layers": DENSE, "loss": {loss: arguments}, "l2": 0.1, "optimizer": {"SGD": {"learning_rate": 0.1}}}
+    changed = specification(**changes)
+    loop = PackedLoop([changed], digit_splits[0]) if packed else trainer_of(digit_splits, **changed).loop
+    batch = batch_indices(0, 1257, 100, 0, 2)
+    network = models.build(DENSE, (28, 28, 1), seed=0)
+    loop.start(0)
+    for step in range(2):
+        images = digit_splits[0].inputs[batch[step]][..., np.newaxis] / np.float32(255)
+        labels = np.eye(10, dtype=np.float32)[digit_splits[0].labels[batch[step]]]
+        with tf.GradientTape() as tape:
+            logits = network(images)
+            kernels = [weight for weight in network.trainable_variables if weight.name == "kernel"]
+            penalty = 0.1 * sum(tf.reduce_sum(kernel**2) for kernel in kernels)
+            if arguments:
+                plain = keras.losses.CategoricalCrossentropy(from_logits=True)(labels, logits)
+                minimised = keras.losses.CategoricalCrossentropy(from_logits=True, **arguments)(labels, logits)
+            else:  # ½ Σ over ten classes is five times Keras' mean
+                plain = 5 * tf.reduce_mean(keras.losses.MeanSquaredError()(labels, tf.sigmoid(logits)))
+                minimised = plain
+            minimised += penalty
+        (found,) = loop.run(0, step, step + 1)[0][0]
+        assert found == pytest.approx(float(plain), rel=1e-5)
+        gradients = tape.gradient(minimised, network.trainable_variables)
+        keras.optimizers.SGD(0.1).apply(gradients, network.trainable_variables)
+
+
 def test_validation_covers_all_examples_of_an_incomplete_last_batch(digit_splits, regression, monkeypatch):
     from mnist_hpc.training import models
 
@@ -138,6 +192,29 @@ def test_a_run_that_explodes_is_failed_with_its_step_and_the_next_seed_goes_on(d
         assert 1 < run.facts["failed_step"] <= 60
         assert weights == {}
         assert all(row["step"] < run.facts["failed_step"] for row in run.history())
+
+
+@pytest.mark.parametrize("rate", [1e6, 1e25, 1e38])
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("average", [{}, {"use_ema": True}], ids=["last weights", "averaged"])
+def test_a_run_that_explodes_in_its_last_step_is_failed(digit_splits, rate, steps, average):
+    """The loss of the last batch is from before the step that ruins the net: only what it leaves behind tells."""
+    jump = {"CosineDecay": {"initial_learning_rate": 1e-3, "warmup_target": rate, "warmup_steps": 1}}
+    optimizer = {"SGD": {"learning_rate": rate if steps == 1 else jump, **average}}
+    lines = []
+    trainer = trainer_of(digit_splits, layers=DENSE, steps=steps, optimizer=optimizer)
+    run, weights = trainer.train(0, lines.append)
+    assert (run.facts["status"], run.facts["failed_step"], run.facts["steps"]) == ("failed", steps, steps)
+    assert weights == {}
+    assert "validation_loss" not in run.facts
+    assert [row["step"] for row in run.history()] == list(range(1, steps))
+    assert sum(f"diverged at step {steps} of {steps}" in line for line in lines) == 1
+
+
+def test_a_first_loss_that_is_infinite_is_no_measure_for_the_others():
+    split = Split(np.full((100, 2), 1e30, np.float32), np.arange(100, dtype=np.uint8) % 2)
+    ((run, _),) = train((split, split), layers=[{"Dense": {"units": 2}}], initial_scale=1e10, steps=3).values()
+    assert run.facts["failed_step"] == 1
 
 
 def test_a_nan_in_the_data_fails_at_the_step_that_meets_it():

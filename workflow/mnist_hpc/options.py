@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from mnist_hpc.errors import UserError
+from mnist_hpc.study import finite
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +63,7 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     add_job(parser)
     add_gpu(parser)
     add_device(parser)
-    parser.add_argument("--checkpoint-seconds", type=float, default=60.0, help="seconds between two checkpoints")
+    parser.add_argument("--checkpoint-seconds", type=seconds, default=60.0, help="seconds between two checkpoints")
 
 
 def _pair(text: str) -> tuple[str, Any]:
@@ -77,11 +78,24 @@ def _pair(text: str) -> tuple[str, Any]:
 
 
 def json_value(text: str) -> Any:
-    """Return the value of a JSON option; raise UserError if the text is not JSON."""
+    """Return the value of a JSON option; raise UserError if it is not JSON, or a number not finite."""
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
+        value = json.loads(text)
+    except ValueError as error:
         raise UserError(f"found {text!r}, expected JSON ({error})") from None
+    finite.check(value)
+    return value
+
+
+def seconds(text: str) -> float:
+    """Return a time from 0; raise UserError for anything else."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise UserError(f"found {text!r}, expected seconds, such as 60")
+    return value
 
 
 def count(text: str) -> int:

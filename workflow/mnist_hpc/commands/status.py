@@ -128,15 +128,18 @@ def _trained(path: Path, identity: Mapping[str, str]) -> set[int]:
 
 
 def _progress(folder: Path, identity: Mapping[str, str], seeds: set[int]) -> dict[int, float]:
-    """Return the fraction of the steps done, for each of these seeds that has a current checkpoint."""
+    """Return the fraction of the steps done, for each of these seeds that has a current checkpoint.
+
+    Of several, on different kinds of devices, the most advanced counts.
+    """
     if "data_hash" not in identity:
         return {}
     hashed = specification_hash({key: identity[key] for key in HASHES})
-    found = {}
+    found: dict[int, float] = {}
     for seed in seeds:
-        place = checkpoint.Checkpoint(folder / hashed / f"seed-{seed}.h5")
-        if saved := place.found(report=lambda _: None):
-            found[seed] = saved[0]["step"] / saved[0]["steps"]
+        for path in (folder / hashed).glob(f"*/seed-{seed}.h5"):
+            if saved := checkpoint.Checkpoint(path).found(report=lambda _: None):
+                found[seed] = max(found.get(seed, 0.0), saved[0]["step"] / saved[0]["steps"])
     return found
 
 

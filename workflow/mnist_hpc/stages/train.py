@@ -14,7 +14,7 @@ from mnist_hpc.stages import BEGIN
 from mnist_hpc.study.layout import HISTORY_COLUMNS
 from mnist_hpc.tables import ranking
 from mnist_hpc.training import device, signals
-from mnist_hpc.training.checkpoint import Checkpoint
+from mnist_hpc.training.checkpoint import Checkpoint, elsewhere
 from mnist_hpc.training.models_file import Model, write_models
 
 
@@ -69,19 +69,23 @@ def run(
     facts = {"job": attempts.job(), "device": hardware, "threads": threads, "startup_seconds": time.monotonic() - BEGIN}
     facts |= {"commit": provenance.commit(), **device.versions()}
     specification = specification | {"layers": adapted(specification["layers"], train)}
+    engine = choose(specification, threads)
     folder = state / variant / provenance.specification_hash(hashes) if state else None
+    kind = device.kind(threads, engine.dtype_policy)
+    files = {seed: f"seed-{seed}.h5" for seed in seeds}
+    if folder and (others := elsewhere(folder, kind, files.values())):
+        say(f"{variant}: starts over on {kind}: the checkpoints of {' and '.join(others)} stay")
     stop = signals.stop_requested()
     trainer = None
     runs = {}
     for seed in seeds:
-        checkpoint = Checkpoint(folder / f"seed-{seed}.h5", checkpoint_seconds) if folder else None
+        checkpoint = Checkpoint(folder / kind / files[seed], checkpoint_seconds) if folder else None
         done = finished(checkpoint, report) if checkpoint else None
         if done:
             report(f"seed {seed}: already trained by an earlier process")
         else:
             if trainer is None:
-                loop = Loop(specification, train, choose(specification, threads))
-                trainer = Trainer(loop, validation, origin=facts)
+                trainer = Trainer(Loop(specification, train, engine), validation, origin=facts)
             done = trainer.train(seed, report, checkpoint, stop)
         runs[seed] = done
     keys = {"dataset": attributes["dataset"], "variant": variant}

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from mnist_hpc.errors import UserError
-from mnist_hpc.study import config, grids, schema
+from mnist_hpc.study import config, grids, schedules, schema
 from mnist_hpc.study.datasets import BUILT_IN
 from mnist_hpc.study.layers import LAYERS, output_shape
-from mnist_hpc.study.specification import Study, Variant, inherited
+from mnist_hpc.study.specification import Study, Sweep, Variant, inherited
 
 # Folders of results that no data set may be named after.
 RESERVED = {"state", "benchmarks"}
 # More than any study has; all points are listed before the first job.
 MOST_POINTS = 100_000
+# Limits on the gradient, of which an optimiser takes one.
+CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
 
 
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
@@ -43,7 +45,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
         for name, variant in study.variants.items():
             if variant.from_sweep:
                 _check_grid(f"variants.{name}.from_sweep", study, variant, variant.grid or {})
-        _ = study.sweeps  # lists the points
+        _check_recipes(study)
         for name, members in study.ensembles.items():
             _check_ensemble(f"ensembles.{name}", members, study)
     except UserError as error:
@@ -134,6 +136,37 @@ def _check_grid(place: str, study: Study, variant: Variant, grid: Mapping[str, S
                 changed = grids.with_value(specification, key, value)
                 schema.validate_variant(f"{place}.{key}", changed)
                 _check_training(f"{place}.{key}", changed, facts, variant.dataset)
+
+
+def _check_recipes(study: Study) -> None:
+    """Check the optimiser of each training: of the variants, and of the points of sweeps that are tried."""
+    own = {name: variant for name, variant in study.variants.items() if not variant.from_sweep}
+    trained: list[tuple[str, Variant, Sweep | None]] = [(f"variants.{name}", own[name], None) for name in own]
+    trained += [(f"sweeps.{name}.grid", sweep.variant, sweep) for name, sweep in study.sweeps.items()]
+    for name, variant in study.variants.items():
+        if variant.from_sweep:
+            trained.append((f"variants.{name}.from_sweep", variant, study.sweeps[variant.from_sweep]))
+    for place, variant, sweep in trained:
+        _, _, examples = study.facts(variant.dataset)
+        points = grids.points(variant.specification, sweep.grid if sweep else {})
+        for point in (points[number] for number in sweep.points) if sweep else points:
+            try:
+                _check_recipe(point.specification, examples)
+            except UserError as error:
+                values = ", ".join(f"{key} {grids.text(value)}" for key, value in point.values.items())
+                raise UserError(f"{place}{' at ' if values else ''}{values}: {error}") from None
+
+
+def _check_recipe(specification: Mapping[str, Any], examples: int) -> None:
+    ((optimizer, arguments),) = specification["optimizer"].items()
+    limits = [key for key in CLIPPING if key in arguments]
+    if len(limits) > 1:
+        raise UserError(f"optimizer.{optimizer}: found {' and '.join(limits)}, expected one of them")
+    if isinstance(rate := arguments.get("learning_rate"), Mapping):
+        try:
+            schedules.check(rate, grids.steps_of(specification, examples))
+        except UserError as error:
+            raise UserError(f"optimizer.{optimizer}.learning_rate.{error}") from None
 
 
 def _check_ensemble(place: str, members: Sequence[str], study: Study) -> None:

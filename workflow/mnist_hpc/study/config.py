@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from mnist_hpc.errors import UserError, reason
+from mnist_hpc.study import finite
 
 # Data sets that the project knows; a config may add others.
 DATASETS_FILE = Path(__file__).parents[2] / "datasets.yaml"
@@ -42,11 +43,19 @@ def read_yaml(path: Path) -> Any:
 
 
 def read(path: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the config of a study, unchecked, with the known data sets and the overrides merged in level by level."""
+    """Return the config of a study, with the known data sets and the overrides merged in level by level.
+
+    It is unchecked, but for being YAML with finite numbers; raise UserError otherwise.
+    """
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: found {type(content).__name__}, expected keys with values, as 'dataset: mnist'")
-    return _merge(_merge({"datasets": read_yaml(DATASETS_FILE)}, content), overrides or {})
+    merged = _merge(_merge({"datasets": read_yaml(DATASETS_FILE)}, content), overrides or {})
+    try:
+        finite.check(merged)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return merged
 
 
 def _merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

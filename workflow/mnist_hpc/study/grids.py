@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+# Seed 0 of a sweep, above every seed that a variant can have: no training of a sweep shares its initial weights and
+# batches with one that the study reports.
+FIRST_SEED = 1_000_000
 # Keys of a variant that a grid may vary, beside `width` and arguments of the optimiser.
 VARIED = ("optimizer", "batch_size", "steps", "epochs", "l2", "initial_scale")
 # The argument of a schedule that a number for the learning rate stands for.
@@ -66,10 +69,21 @@ def _without_units(layer: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"Dense": {name: value for name, value in layer["Dense"].items() if name != "units"}}
 
 
+def batch_of(specification: Mapping[str, Any], examples: int) -> int:
+    """Return the examples per step."""
+    return examples if specification["batch_size"] == "full" else specification["batch_size"]
+
+
+def steps_of(specification: Mapping[str, Any], examples: int) -> int:
+    """Return the steps of a training; ``epochs`` passes end with their last whole batch."""
+    return specification.get("steps") or specification["epochs"] * examples // batch_of(specification, examples)
+
+
 def images_seen(specification: Mapping[str, Any], examples: int) -> int:
     """Return the images that a training sees, counting repetitions."""
-    batch = examples if specification["batch_size"] == "full" else specification["batch_size"]
-    return batch * specification["steps"] if "steps" in specification else specification["epochs"] * examples
+    if "steps" in specification:
+        return batch_of(specification, examples) * specification["steps"]
+    return specification["epochs"] * examples
 
 
 def named(item: str | dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Translate, rotate, scale and shear training images at random in every step.
 
-The layers have the names, arguments and distributions of Keras' own; pixels from outside the image are black. All
-layers together are one affine map and one bilinear interpolation per image, while Keras interpolates once per layer.
+The layers have the names, arguments and distributions of Keras' own; pixels from outside the image are black. They
+differ from Keras' in two things: RandomShear leaves the centre of an image where it is, while Keras leaves the upper
+left corner and thereby moves the digit as well, at a factor of 0.5 by 7 pixels. And all layers together are one affine
+map and one bilinear interpolation per image, while Keras interpolates once per layer.
 The random numbers depend only on seed and step, so that a resumed training sees the same images.
 """
 
@@ -71,11 +73,12 @@ def _zoom(arguments: Mapping[str, Any], draws: tf.Tensor, _size: tuple[int, int]
 
 
 def _shear(arguments: Mapping[str, Any], draws: tf.Tensor, _size: tuple[int, int]) -> tf.Tensor:
-    """One number means 0 to that number; half of the images are sheared the other way, as in Keras."""
+    """Shear half of the images the other way, as Keras does: with two ranges by both at once, else by each alone."""
     factors = [arguments.get(name, 0.0) for name in ("x_factor", "y_factor")]
     x, y = (factor if isinstance(factor, list) else [0.0, factor] for factor in factors)
-    sign = tf.sign(draws[2] - 0.5)
-    return _affine(1.0, sign * _between(x, draws[0]), 0.0, sign * _between(y, draws[1]), 1.0, 0.0, draws.shape[1])
+    signs = tf.sign(draws[2:] - 0.5)
+    across, down = signs[0], signs[0 if all(isinstance(factor, list) for factor in factors) else 1]
+    return _affine(1.0, across * _between(x, draws[0]), 0.0, down * _between(y, draws[1]), 1.0, 0.0, draws.shape[1])
 
 
 MAPS = {"RandomTranslation": _translation, "RandomRotation": _rotation, "RandomZoom": _zoom, "RandomShear": _shear}

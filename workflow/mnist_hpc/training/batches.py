@@ -1,20 +1,8 @@
 """Which training examples each step sees."""
 
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-
-
-def steps_of(specification: Mapping[str, Any], examples: int) -> int:
-    """Return the steps of a training; ``epochs`` passes end with their last whole batch."""
-    return specification.get("steps") or specification["epochs"] * examples // batch_of(specification, examples)
-
-
-def batch_of(specification: Mapping[str, Any], examples: int) -> int:
-    """Return the examples per step."""
-    return examples if specification["batch_size"] == "full" else specification["batch_size"]
 
 
 def batch_indices(seed: int, examples: int, batch: int, first: int, last: int) -> np.ndarray:

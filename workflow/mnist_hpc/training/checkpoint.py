@@ -1,8 +1,9 @@
 """Checkpoints of interrupted and finished trainings, kept until their results are in the tables.
 
-Each seed has a file, ``results/state/<dataset>/<variant>/<identity>/seed-<n>.h5``. The identity is a hash of
-specification, data and code, so that no other training finds the checkpoint. The files are not declared to Snakemake,
-which deletes the outputs of a job when it starts over.
+Each seed has a file, ``results/state/<dataset>/<variant>/<identity>/<kind>/seed-<n>.h5``. The identity is a hash of
+specification, data and code, so that no other training finds the checkpoint. The kind is that of the device, see
+``device.kind``: a training that went on elsewhere would end in other bits than an undisturbed one. The files are not
+declared to Snakemake, which deletes the outputs of a job when it starts over.
 """
 
 import json
@@ -31,8 +32,8 @@ class Checkpoint:
 
     @property
     def _place(self) -> str:
-        """Identity and seed, which a file that was copied from elsewhere does not match."""
-        return "/".join(self.path.parts[-2:])
+        """Identity, kind and seed, which a file that was copied from elsewhere does not match."""
+        return "/".join(self.path.parts[-3:])
 
     def save(self, record: Record, arrays: Mapping[str, np.ndarray]) -> None:
         """Replace the checkpoint atomically by a JSON object and numeric arrays."""
@@ -61,6 +62,15 @@ class Checkpoint:
             return None
 
 
+def elsewhere(folder: Path, kind: str, names: Iterable[str]) -> list[str]:
+    """Return the other kinds of devices that have a checkpoint of a training which has none of this kind.
+
+    The checkpoints of each kind are in a folder of its own, under these names.
+    """
+    lacking = [name for name in names if not (folder / kind / name).exists()]
+    return sorted({path.parent.name for name in lacking for path in folder.glob(f"*/{name}")})
+
+
 def folder(results: Path, dataset: str, variant: str) -> Path:
     """Return the folder of a variant's checkpoints."""
     return results / "state" / dataset / variant
@@ -71,9 +81,9 @@ def remove_finished(results: Path, blocks: Iterable[Block], finished: Collection
     for block in blocks:
         done = [seed for seed in block.seeds if (block.variant, seed) in finished]
         for seed in done:
-            for path in folder(results, block.dataset, block.variant).glob(f"*/seed-{seed}.h5"):
+            for path in [*folder(results, block.dataset, block.variant).glob(f"**/seed-{seed}.h5")]:
                 path.unlink()
-                remove_empty(path.parent, levels=4)  # identity, variant, data set, state
+                remove_empty(path.parent, levels=5)  # kind, identity, variant, data set, state
         if len(done) == len(block.seeds):
             record = results / block.record
             record.unlink(missing_ok=True)

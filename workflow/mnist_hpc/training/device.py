@@ -3,12 +3,13 @@
 import gc
 import os
 import platform
+import re
 import sys
 from pathlib import Path
 
 from mnist_hpc import __version__
 from mnist_hpc.errors import NoGpuError
-from mnist_hpc.training import gpu_slots
+from mnist_hpc.training import gpu_slots, instruction_sets
 
 # Keras imports these if it finds them but does not need them; hiding them halves the time of the import.
 HIDDEN = ("sklearn", "matplotlib", "pandas", "scipy")
@@ -77,8 +78,32 @@ def computes_in_bfloat16() -> bool:
 
     if gpus := tf.config.list_physical_devices("GPU"):
         return tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0)) >= (8, 0)
-    flags = _processor_facts().get("flags", "").split()
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+    return "avx512_bf16" in instruction_sets.SETS.get(instruction_set(), ())
+
+
+def instruction_set() -> str:
+    """Return the highest instruction set of the processor that oneDNN may use, by its name; empty if unknown."""
+    facts = _processor_facts()
+    flags = facts.get("flags") or facts.get("Features", "")
+    return instruction_sets.highest(flags.split(), os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper())
+
+
+def kind(threads: int, dtype_policy: str) -> str:
+    """Return what decides the last bits of a training beside its data, specification and code, as a folder's name.
+
+    Between two devices of one kind, an interrupted training can move; call it after ``prepare``. It is the GPU with its
+    compute capability, or the processor's instruction set, TensorFlow's version, the threads, and the precision.
+    """
+    import tensorflow as tf
+
+    if gpus := tf.config.list_physical_devices("GPU"):
+        details = tf.config.experimental.get_device_details(gpus[0])
+        capability = ".".join(map(str, details.get("compute_capability", ())))
+        place = f"{details.get('device_name', 'GPU')} {capability}"
+    else:
+        place = f"{platform.machine()} {instruction_set()}"
+    place = re.sub(r"[^A-Za-z0-9.]+", "-", place).strip("-")
+    return f"{place}_tensorflow-{tf.__version__}_threads-{threads}_{dtype_policy}"
 
 
 def processor() -> str:

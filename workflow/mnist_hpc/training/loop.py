@@ -10,9 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from mnist_hpc.data.splits import Split
+from mnist_hpc.study.grids import batch_of, steps_of
 from mnist_hpc.training import models
 from mnist_hpc.training.augmentation import augment
-from mnist_hpc.training.batches import batch_indices, batch_of, steps_of
+from mnist_hpc.training.batches import batch_indices
 from mnist_hpc.training.engine import Engine
 from mnist_hpc.training.losses import LOSSES, one_hot, smoothed
 from mnist_hpc.training.optimizers import is_kernel, optimizer
@@ -51,8 +52,8 @@ class Loop:
         self._classes = self.model.output_shape[-1]
         self._inputs, self._labels = tf.constant(train.inputs), tf.constant(train.labels)
         self._update = self._compile_update()
-        # Without AutoGraph, which takes as long as the rest of the tracing.
-        self._validate = tf.function(self._validate_batch, autograph=False, reduce_retracing=True)
+        self._validate = self._validation_of(self.model)
+        self._exact: tuple[keras.Model, Callable[..., Any]] | None = None  # see ``validate``
         if engine.whole:
             self._capacity = max(1, min(self.steps, CAPACITY // self.batch))
             shape: list[int | None] = [self._capacity, self.batch]
@@ -83,7 +84,10 @@ class Loop:
             variable.assign(value)
 
     def run(self, seed: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-        """Train steps ``first`` to ``last`` - 1, at most ``most_steps``; return losses and accuracies (steps, 1)."""
+        """Train steps ``first`` to ``last`` - 1, at most ``most_steps``; return losses and accuracies (steps, 1).
+
+        The losses are without label smoothing and L2, of which only the gradient knows.
+        """
         indices = batch_indices(seed, self.examples, self.batch, first, last)
         count = len(indices)
         if self.engine.whole:
@@ -91,10 +95,24 @@ class Loop:
         losses, accuracies = self._run(indices, np.int32(count), np.int32(seed), np.int32(first))
         return losses.numpy()[:count, np.newaxis], accuracies.numpy()[:count, np.newaxis]
 
-    def validate(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
-        """Return loss and accuracy over all examples of a split, float64 (1,), with averaged weights if any."""
+    def validate(self, split: Split, *, exact: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """Return loss and accuracy over all examples of a split, float64 (1,), with averaged weights if any.
+
+        With ``exact`` in float32, as the evaluation does; otherwise in the precision of the training, which is faster.
+        """
         with self._averaged():
-            return summed(self._validate, split, 1)
+            if not exact or self.engine.dtype_policy == "float32":
+                return summed(self._validate, split, 1)
+            if self._exact is None:
+                model = models.build(self._layers, self._shape, 0)
+                self._exact = (model, self._validation_of(model))
+            model, validate = self._exact
+            models.set_weights(model, models.weights(self.model))
+            return summed(validate, split, 1)
+
+    def finite(self) -> np.ndarray:
+        """Return whether all weights are finite, averaged if there is an average, bool (1,)."""
+        return np.array([all(np.isfinite(value).all() for value in self.weights().values())])
 
     def weights(self) -> dict[str, np.ndarray]:
         """Return every weight of the model by name, averaged if its optimiser keeps an average."""
@@ -108,9 +126,11 @@ class Loop:
         live = [weight.numpy() for weight in weights] if self._averaging else []
         if self._averaging:
             self._optimizer.finalize_variable_values(weights)
-        yield
-        for weight, value in zip(weights, live, strict=False):
-            weight.assign(value)
+        try:
+            yield
+        finally:
+            for weight, value in zip(weights, live, strict=False):
+                weight.assign(value)
 
     def variables(self) -> Iterator[tuple[str, keras.Variable]]:
         """Yield everything that changes while training, by a name of its own."""
@@ -155,6 +175,8 @@ class Loop:
             loss = tf.reduce_mean(self._training_loss(targets, logits))
             objective = loss + self._penalty() if self._l2 else loss
         self._update(*tape.gradient(objective, self.model.trainable_variables))
+        if self._training_loss is not self._loss:
+            loss = tf.reduce_mean(self._loss(targets, logits))
         return loss, tf.reduce_mean(hits(labels, logits))
 
     def _penalty(self) -> tf.Tensor:
@@ -162,10 +184,16 @@ class Loop:
         kernels = (variable for variable in self.model.trainable_variables if is_kernel(variable))
         return self._l2 * tf.add_n([tf.reduce_sum(tf.square(kernel)) for kernel in kernels])
 
-    def _validate_batch(self, values: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        logits = self.model(models.inputs(values), training=False)
-        losses = self._loss(one_hot(labels, self._classes), logits)
-        return tf.reduce_sum(losses), tf.reduce_sum(hits(labels, logits))
+    def _validation_of(self, model: keras.Model) -> Callable[..., Any]:
+        """Return a compiled function from examples and labels to the sums of a model's losses and hits."""
+
+        def validate(values: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            logits = model(models.inputs(values), training=False)
+            losses = self._loss(one_hot(labels, self._classes), logits)
+            return tf.reduce_sum(losses), tf.reduce_sum(hits(labels, logits))
+
+        # Without AutoGraph, which takes as long as the rest of the tracing.
+        return tf.function(validate, autograph=False, reduce_retracing=True)
 
 
 def summed(validate: Callable[..., Any], split: Split, settings: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,8 +5,7 @@ from typing import Any
 
 import keras
 
-# A one-cycle schedule begins at this fraction of its maximum.
-ONE_CYCLE_START = 1 / 25
+from mnist_hpc.study import schedules
 
 
 def optimizer(specification: Mapping[str, Any], steps: int) -> keras.optimizers.Optimizer:
@@ -21,21 +20,9 @@ def optimizer(specification: Mapping[str, Any], steps: int) -> keras.optimizers.
 def schedule(
     learning_rate: Mapping[str, Mapping[str, Any]], steps: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Return a learning-rate schedule for a training of so many steps.
-
-    One of Keras' schedules without ``decay_steps`` ends with the training. ``OneCycle`` rises linearly for the fraction
-    ``warmup`` of all steps, then falls to 0 along a cosine (L. Smith, N. Topin, arXiv 1708.07120, with a cosine instead
-    of the second line).
-    """
-    ((name, given),) = learning_rate.items()
-    arguments = _floats(given)
-    if name != "OneCycle":
-        rest = max(1, steps - arguments.get("warmup_steps", 0))
-        return getattr(keras.optimizers.schedules, name)(**{"decay_steps": rest} | arguments)
-    highest, rising = arguments["maximal_learning_rate"], round(steps * arguments.get("warmup", 0.3))
-    return keras.optimizers.schedules.CosineDecay(
-        highest * ONE_CYCLE_START, max(1, steps - rising), warmup_target=highest, warmup_steps=rising
-    )
+    """Return Keras' learning-rate schedule for a training of so many steps, see ``schedules.of_keras``."""
+    name, arguments = schedules.of_keras(learning_rate, steps)
+    return getattr(keras.optimizers.schedules, name)(**_floats(arguments))
 
 
 def _floats(arguments: Mapping[str, Any]) -> dict[str, Any]:

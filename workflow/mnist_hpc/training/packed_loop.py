@@ -13,8 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from mnist_hpc.data.splits import Split
+from mnist_hpc.study.grids import batch_of, steps_of
 from mnist_hpc.training import models
-from mnist_hpc.training.batches import batch_indices, batch_of, steps_of
+from mnist_hpc.training.batches import batch_indices
 from mnist_hpc.training.loop import hits, summed
 from mnist_hpc.training.losses import LOSSES, one_hot, smoothed
 from mnist_hpc.training.optimizers import optimizer
@@ -69,10 +70,14 @@ class PackedLoop:
             return np.concatenate(scaled, axis=1) if first else np.stack(scaled)
         return np.stack([value] * self.settings)
 
+    def _side_by_side(self, index: int) -> bool:
+        """Return whether the settings share the matrix of a weight, that of the first layer, as [inputs, K × units]."""
+        return index < self._first_weights and len(self._model.trainable_variables[index].shape) == 2
+
     def _per_weight(self, values: np.ndarray, index: int) -> tf.Tensor:
         """Return a number for each setting in a shape that goes with a weight."""
         variable = self._model.trainable_variables[index]
-        if index < self._first_weights and len(variable.shape) == 2:
+        if self._side_by_side(index):
             return tf.constant(np.repeat(values, variable.shape[1])[np.newaxis])
         return tf.constant(values.reshape(-1, *[1] * len(variable.shape)))
 
@@ -110,9 +115,12 @@ class PackedLoop:
             labels = tf.gather(self._labels, indices[step])
             with tf.GradientTape() as tape:
                 logits = self._logits(values, learning=True)
-                loss = tf.reduce_mean(self._training_loss(self._targets(labels, logits), logits), axis=1)
+                targets = self._targets(labels, logits)
+                loss = tf.reduce_mean(self._training_loss(targets, logits), axis=1)
                 total = tf.reduce_sum(loss)
             self._apply(tape.gradient(total, [weight.value for weight in self._weights]))
+            if self._training_loss is not self._loss:
+                loss = tf.reduce_mean(self._loss(targets, logits), axis=1)
             losses = losses.write(step, loss)
         return losses.stack()
 
@@ -151,13 +159,26 @@ class PackedLoop:
             velocity.assign(tf.zeros_like(velocity))
 
     def run(self, seed: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-        """Train the steps ``first`` to ``last`` - 1; return losses, float32 (steps, K), and NaN for accuracies."""
+        """Train the steps ``first`` to ``last`` - 1; return losses, float32 (steps, K), and NaN for accuracies.
+
+        The losses are without label smoothing and L2, of which only the gradient knows.
+        """
         losses = self._run(batch_indices(seed, self.examples, self.batch, first, last)).numpy()
         return losses, np.full_like(losses, np.nan)
 
-    def validate(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
-        """Return loss and accuracy of each setting over all examples of a split, float64 (K,)."""
+    def validate(self, split: Split, *, exact: bool = True) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG002
+        """Return loss and accuracy of each setting over all examples of a split, float64 (K,); always in float32."""
         return summed(self._validate, split, self.settings)
+
+    def finite(self) -> np.ndarray:
+        """Return whether all weights of each setting are finite, bool (K,)."""
+        found = np.ones(self.settings, bool)
+        for index, weight in enumerate(self._weights):
+            values = np.isfinite(weight.numpy())
+            if self._side_by_side(index):  # [inputs, K × units]
+                values = values.reshape(len(values), self.settings, -1).transpose(1, 0, 2)
+            found &= values.reshape(self.settings, -1).all(axis=1)
+        return found
 
     def variables(self) -> Iterator[tuple[str, keras.Variable]]:
         """Yield everything that changes while training, by a name of its own."""

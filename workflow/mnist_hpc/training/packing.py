@@ -5,17 +5,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mnist_hpc.study.grids import Point, shared
+from mnist_hpc.study.grids import FIRST_SEED, Point, shared
 from mnist_hpc.study.layers import LAYERS, names
 from mnist_hpc.training.models import PREDICTION_BATCH
 
 # Keys in which settings of a pack may differ. Those that differ in their steps are points of one training.
 READ_OFF = ("steps", "epochs")
 PACKABLE = (*READ_OFF, "learning_rate", "l2", "initial_scale")
-# AdamW decays the weights by the one learning rate it knows.
-OPTIMIZERS = {"SGD", "RMSprop", "Adagrad", "Adam"}
-# Arguments of an optimiser that a pack does not support.
-ALONE = ("weight_decay", "use_ema")
+# Arguments of each optimiser that a pack heeds. It calls the optimiser's step itself and would silently ignore others:
+# clipping, decay and average of the weights. AdamW decays the weights by the one learning rate it knows.
+OPTIMIZERS = {
+    "SGD": {"learning_rate", "momentum", "nesterov"},
+    "RMSprop": {"learning_rate", "rho", "momentum", "epsilon", "centered"},
+    "Adagrad": {"learning_rate", "initial_accumulator_value", "epsilon"},
+    "Adam": {"learning_rate", "beta_1", "beta_2", "epsilon", "amsgrad"},
+}
 # Weights, gradients and the averages of the optimiser.
 COPIES = 5
 
@@ -33,7 +37,7 @@ def packable(specification: Mapping[str, Any]) -> bool:
         all(LAYERS[name].packed for name in layers[:first])
         and all(LAYERS[name].packed == "anywhere" for name in layers[first:])
         and optimizer in OPTIMIZERS
-        and not any(arguments.get(key) for key in ALONE)
+        and {key for key, value in arguments.items() if value} <= OPTIMIZERS[optimizer]
         and not scheduled(specification)
         and not specification.get("augmentation")
         and specification.get("dtype_policy", "float32") == "float32"
@@ -92,5 +96,5 @@ def packs(points: Sequence[Point], seeds: int, shape: tuple[int, ...], memory: i
         size = -(-len(settings) // shares)  # of equal size
         for begin in range(0, len(settings), size):
             pack = tuple(settings[begin : begin + size])
-            found += [Pack(pack, seed) for seed in range(seeds)]
+            found += [Pack(pack, FIRST_SEED + seed) for seed in range(seeds)]
     return found

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from mnist_hpc.files.provenance import now
 
 HISTORY_POINTS = 20
@@ -17,8 +19,8 @@ class Run:
     """How far the training with one seed has come; together with the variables, all that a resumed run needs.
 
     The rows are the learning curve: step, epoch, train_seconds, and lists over the settings of train_loss,
-    train_accuracy (means over the steps since the row before, as the model saw them, with dropout), validation_loss and
-    validation_accuracy (over all validation examples).
+    train_accuracy (means over the steps since the row before, as the model saw them, with dropout, but without label
+    smoothing and L2), validation_loss and validation_accuracy (over all validation examples).
     """
 
     steps: int  # to do in all
@@ -35,13 +37,19 @@ class Run:
         """Return what one setting had reached after a step: ``status``, and the values of that row if it is "ok"."""
         row = next((row for row in self.rows if row["step"] == step), None)
         failed = self.failed.get(str(setting), math.inf) <= step
-        if row is None or failed or not math.isfinite(row["validation_loss"][setting]):
+        if row is None or failed or diverged(row["validation_loss"][setting], self.limits[setting]):
             return {"status": "failed", "steps": step}
         return {"status": "ok", "steps": step, **of_setting(row, setting)}
 
     def history(self, setting: int = 0) -> list[Row]:
-        """Return the learning curve of one setting, a row per validation."""
-        return [of_setting(row, setting) for row in self.rows]
+        """Return the learning curve of one setting, a row per validation before it diverged."""
+        failed = self.failed.get(str(setting), math.inf)
+        return [of_setting(row, setting) for row in self.rows if row["step"] < failed]
+
+
+def diverged(loss: Any, limit: Any) -> Any:
+    """Return whether losses, numbers or arrays, are above a limit or not finite."""
+    return ~(np.isfinite(loss) & np.less_equal(loss, limit))
 
 
 def of_setting(row: Row, setting: int) -> Row:

@@ -8,9 +8,9 @@ from typing import Any
 from mnist_hpc.data.splits import Split
 from mnist_hpc.errors import Interrupted
 from mnist_hpc.files.provenance import specification_hash
-from mnist_hpc.study.grids import Point, text
-from mnist_hpc.training.batches import steps_of
-from mnist_hpc.training.checkpoint import Checkpoint
+from mnist_hpc.study.grids import Point, steps_of, text
+from mnist_hpc.training import device
+from mnist_hpc.training.checkpoint import Checkpoint, elsewhere
 from mnist_hpc.training.engine import choose
 from mnist_hpc.training.loop import Loop
 from mnist_hpc.training.packed_loop import PackedLoop
@@ -44,7 +44,12 @@ def train(
             report(f"pack {number} of {len(packs)}, {line}")
 
         name = specification_hash([[point.specification for point in same] for same in pack.settings])
-        checkpoint = Checkpoint(folder / f"{name}-seed-{pack.seed}.h5", checkpoint_seconds)
+        file, kind = f"{name}-seed-{pack.seed}.h5", _kind(pack, threads)
+        if others := elsewhere(folder, kind, [file]):
+            report(
+                f"pack {number} of {len(packs)} starts over on {kind}: the checkpoint of {' and '.join(others)} stays"
+            )
+        checkpoint = Checkpoint(folder / kind / file, checkpoint_seconds)
         steps = [[_steps(point, train) for point in same] for same in pack.settings]
         done = finished(checkpoint, report_pack)
         if done is None:
@@ -58,6 +63,13 @@ def train(
                 values = {key: text(value) for key, value in point.values.items()}
                 rows.append({**done[0].result(step, setting), **values, "seed": pack.seed, "point": point.place})
     return rows
+
+
+def _kind(pack: Pack, threads: int) -> str:
+    """Return the kind of device that trains a pack, with the precision in which it does."""
+    specification = pack.settings[0][0].specification
+    packed = packable(specification)
+    return device.kind(threads, "float32" if packed else choose(specification, threads).dtype_policy)
 
 
 def _loop(pack: Pack, train: Split, threads: int) -> Loop | PackedLoop:

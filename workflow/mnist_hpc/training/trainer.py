@@ -17,7 +17,7 @@ from mnist_hpc.files.provenance import now
 from mnist_hpc.training.checkpoint import Checkpoint
 from mnist_hpc.training.loop import Loop
 from mnist_hpc.training.packed_loop import PackedLoop
-from mnist_hpc.training.run import Run, history_steps, of_setting
+from mnist_hpc.training.run import Run, diverged, history_steps, of_setting
 
 # A loss this many times the first one never came back in practice; NaN and infinity count as diverged too.
 DIVERGED = 1e4
@@ -38,19 +38,22 @@ class Trainer:
     ) -> None:
         """Compile.
 
-        Runs are validated after the steps ``validated``, or those of ``history_steps`` if None. ``origin`` holds the
+        Runs are validated in float32 after the steps ``validated``. If None, they are validated after those of
+        ``history_steps``, in float32 after the last and in the precision of the training before. ``origin`` holds the
         facts that all runs of this process share, such as device, versions, and "job", its number in the batch system.
         """
         self.loop = loop
         self._validation = validation
-        self._validated = set(history_steps(loop.steps) if validated is None else validated)
+        # What is reported, or chosen by, is computed as the evaluation does it.
+        self._exact = {loop.steps} if validated is None else set(validated)
+        self._validated = set(history_steps(loop.steps)) if validated is None else self._exact
         self._origin = dict(origin or {})
         self._job = self._origin.pop("job", "")
         # Losses and accuracies of the steps since the last row, float32 (steps, K).
         self._since_row = self._nothing()
         begin = time.perf_counter()
         loop.run(0, 0, 1)
-        loop.validate(validation)
+        loop.validate(validation, exact=self._exact == self._validated)
         self.compile_seconds = time.perf_counter() - begin  # tracing and first call, paid once
 
     def _nothing(self) -> tuple[np.ndarray, np.ndarray]:
@@ -87,6 +90,10 @@ class Trainer:
                     f"seed {seed}: step {run.step} of {run.steps}, "
                     + ("saved; run again to continue" if checkpoint else "lost: there is no --state to save it in")
                 )
+        for setting in range(self.loop.settings):
+            if run.result(run.step, setting)["status"] == "failed" and self._fails(run, setting, run.step):
+                loss = run.rows[-1]["validation_loss"][setting]
+                report(f"seed {seed}: diverged at step {run.step} of {run.steps}: validation loss {loss}")
         run.facts = self._facts(run)
         weights = self.loop.weights() if run.facts["status"] == "ok" else {}
         if checkpoint:
@@ -125,12 +132,11 @@ class Trainer:
         losses, accuracies = self.loop.run(seed, run.step, upto)
         run.seconds += time.perf_counter() - begin
         if run.step == 0:
-            run.limits = (DIVERGED * np.maximum(1.0, losses[0])).tolist()
-        over = ~(losses <= np.array(run.limits))
+            run.limits = (DIVERGED * np.maximum(1.0, losses[0].astype(np.float64))).tolist()
+        over = diverged(losses, run.limits)
         for setting in np.flatnonzero(over.any(axis=0)).tolist():
-            if str(setting) not in run.failed:
-                step = int(over[:, setting].argmax())
-                run.failed[str(setting)] = run.step + step + 1
+            step = int(over[:, setting].argmax())
+            if self._fails(run, setting, run.step + step + 1):
                 report(
                     f"seed {seed}: diverged at step {run.step + step + 1} of {run.steps}: loss {losses[step, setting]}"
                 )
@@ -138,13 +144,23 @@ class Trainer:
         self._since_row = (np.concatenate([before[0], losses]), np.concatenate([before[1], accuracies]))
         run.step = upto
 
+    @staticmethod
+    def _fails(run: Run, setting: int, step: int) -> bool:
+        """Note that a setting diverged in a step, counted from 1; return False if it had before."""
+        new = str(setting) not in run.failed
+        run.failed.setdefault(str(setting), step)
+        return new
+
     def _validate(self, run: Run, seed: int, report: Callable[[str], None]) -> None:
         """Report where the run is and, after a step that is to be validated, end an interval of the learning curve."""
         speed = run.step * self.loop.batch / run.seconds
         if run.step not in self._validated:
             report(f"seed {seed}: step {run.step} of {run.steps}, {speed:,.0f} images/s")
             return
-        loss, accuracy = self.loop.validate(self._validation)
+        for setting in np.flatnonzero(~self.loop.finite()).tolist():
+            if self._fails(run, setting, run.step):
+                report(f"seed {seed}: diverged at step {run.step} of {run.steps}: a weight is not finite")
+        loss, accuracy = self.loop.validate(self._validation, exact=run.step in self._exact)
         train_loss, train_accuracy = (
             np.ascontiguousarray(values.T, np.float64).mean(axis=1).tolist() for values in self._since_row
         )
