@@ -25,6 +25,6 @@ def run(parts: list[Path], sweep: dict[str, Any], points: Path, best: Path, remo
     shutil.rmtree(remove_state, ignore_errors=True)
     remove_empty(remove_state.parent, levels=2)
     values = ", ".join(f"{key} {value}" for key, value in chosen["values"].items())
-    say(f"best of {chosen['points']} points: {values}; mean validation loss {chosen['validation_loss_mean']:.4f}")
+    say(f"lowest of {chosen['points']} mean validation losses: {chosen['validation_loss_mean']:.4f} at {values}")
     if chosen["at_the_edge"]:
         say(f"at the edge of the grid: {', '.join(chosen['at_the_edge'])}; there may be better values beyond")

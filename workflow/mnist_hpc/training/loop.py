@@ -106,11 +106,13 @@ class Loop:
         """Use the running average of the weights inside the block, if the optimiser keeps one."""
         weights = self.model.trainable_variables
         live = [weight.numpy() for weight in weights] if self._averaging else []
-        if self._averaging:
-            self._optimizer.finalize_variable_values(weights)
-        yield
-        for weight, value in zip(weights, live, strict=False):
-            weight.assign(value)
+        try:
+            if self._averaging:
+                self._optimizer.finalize_variable_values(weights)
+            yield
+        finally:
+            for weight, value in zip(weights, live, strict=False):
+                weight.assign(value)
 
     def variables(self) -> Iterator[tuple[str, keras.Variable]]:
         """Yield everything that changes while training, by a name of its own."""
