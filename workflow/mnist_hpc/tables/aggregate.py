@@ -66,7 +66,7 @@ def variants(runs: pd.DataFrame, success: Mapping[str, float | None], correct: C
         row |= {name: group[name].max() for name in ("parameters", "steps")}
         row |= {f"{name}_mean": good[name].mean() for name in ("train_seconds", "images_per_second")}
         rows.append(row | _limits("test_accuracy_new_images", other) | _successes(group, needed))
-    return pd.DataFrame(rows).astype({"successes": "Int64", "trials": "Int64"})
+    return pd.DataFrame(rows).astype({"success": float, "successes": "Int64", "trials": "Int64"})
 
 
 def _intervals(good: pd.DataFrame, correct: Correct) -> tuple[Interval, Interval]:
