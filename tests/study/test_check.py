@@ -124,7 +124,7 @@ REFUSED = {
     ),
     "ensemble of two kinds of outputs": (
         {"ensembles.all": ["hidden-sigmoid", "hidden-sigmoid-mse"]},
-        "ensembles.all: found variants with CategoricalCrossentropy and SquaredError, expected one loss: the outputs of",
+        "ensembles.all: found variants with CategoricalCrossentropy and SquaredError, expected one loss: the",
     ),
     "a success that nothing reaches": (
         {"variants.circle-3.success": 1.5},

@@ -108,10 +108,6 @@ def against(variants: pd.DataFrame, dataset: str, column: str, label: str, path:
     """
     shown = variants[(variants["dataset"] == dataset) & (variants["n"] > 0) & (variants[column] > 0)]
     shown = _leading(shown).sort_values("test_accuracy_mean", kind="stable")
-    costs, errors = shown[column].to_numpy(float), 1 - shown["test_accuracy_mean"].to_numpy(float)
-    low, high = errors_of_interval(shown)
-    floor, whole = style.floor(np.concatenate([errors, low]))
-    errors, low, high = (np.clip(values, floor, None) for values in (errors, low, high))
     text = f"Test accuracy, %, against {label.partition(',')[0]}: {dataset}"
     title = _titled(text, ", mean and 95 % interval", shown)
     with style.figure(path, max(3.6, 0.19 * len(shown) + 1), title) as made:
@@ -119,15 +115,24 @@ def against(variants: pd.DataFrame, dataset: str, column: str, label: str, path:
             style.note(made)
             return
         axes = made.subplots()
-        axes.set(xscale="log", xlim=(costs.min() / 2, costs.max() * 2), xlabel=label, ylabel="test accuracy, %")
-        lecture = [1 - value for value in LECTURE.values()] if dataset == "mnist" else []
-        style.error_axis(axes, "y", [*errors, *low, *high, *lecture], whole)
-        axes.errorbar(costs, errors, yerr=[errors - low, high - errors], fmt="o", linewidth=1, color=style.BLUE)
-        _names_beside(axes, shown, costs, errors)
-        for error in lecture:
-            axes.axhline(error, color=style.VERMILION, linewidth=1, linestyle="--")
-            place = {"xycoords": ("axes fraction", "data"), "xytext": (0, 3), "ha": "right"}
-            _annotate_lecture(axes, error, (0.98, error), **place)
+        axes.set(xlabel=label, ylabel="test accuracy, %")
+        draw_points(axes, shown, column, [1 - value for value in LECTURE.values()] if dataset == "mnist" else [])
+
+
+def draw_points(axes: Any, shown: pd.DataFrame, column: str, lecture: list[float]) -> None:
+    """Draw the errors of variants with their intervals against the cost in a column, and the lecture's errors."""
+    costs, errors = shown[column].to_numpy(float), 1 - shown["test_accuracy_mean"].to_numpy(float)
+    low, high = errors_of_interval(shown)
+    floor, whole = style.floor(np.concatenate([errors, low]))
+    errors, low, high = (np.clip(values, floor, None) for values in (errors, low, high))
+    axes.set(xscale="log", xlim=(costs.min() / 2, costs.max() * 2))
+    style.error_axis(axes, "y", [*errors, *low, *high, *lecture], whole)
+    axes.errorbar(costs, errors, yerr=[errors - low, high - errors], fmt="o", linewidth=1, color=style.BLUE)
+    _names_beside(axes, shown, costs, errors)
+    for error in lecture:
+        axes.axhline(error, color=style.VERMILION, linewidth=1, linestyle="--")
+        place = {"xycoords": ("axes fraction", "data"), "xytext": (0, 3), "ha": "right"}
+        _annotate_lecture(axes, error, (0.98, error), **place)
 
 
 def _annotate_lecture(axes: Any, error: float, place: tuple[float, float], **options: Any) -> None:
