@@ -36,7 +36,7 @@ def accuracy(variants: pd.DataFrame, runs: pd.DataFrame, path: Path) -> None:
     groups.sort(key=lambda pair: -len(pair[1]))
     absent = variants.loc[variants["n"] == 0, "variant"].tolist()
     rows = [len(group) for _, group in groups]
-    title = _titled("Test accuracy, %", ": seeds (dots), their mean and its 95 % interval", shown)
+    title = _titled("Test accuracy, %", ": seeds, their mean and its 95 % interval", shown)
     with style.figure(path, 1.1 + 0.2 * sum(rows) + 0.75 * len(rows) + 0.2 * bool(absent), title) as made:
         if not groups:
             style.note(made)

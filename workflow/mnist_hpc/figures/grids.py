@@ -48,7 +48,7 @@ def heat_maps(table: pd.DataFrame, best: dict[str, Any], sweep: Sweep, path: Pat
     down = len(sweep.grid[varied[1]]) if len(varied) > 1 else 1
     # The labels of values are vertical.
     heights = [(0.5 + 0.22 * down + labels) * -(-count // 2), (1.5 + labels) * -(-len(varied) // 2)]
-    with style.figure(path, 0.75 + sum(heights), title) as made:
+    with style.figure(path, 0.75 + 0.16 * len(best["at_the_edge"]) + sum(heights), title) as made:
         if not varied:
             style.note(made, "the grid has a single point")
             return

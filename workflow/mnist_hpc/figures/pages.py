@@ -90,7 +90,7 @@ def lecture(study: Study, results: Path, place: Callable[[Path], str]) -> str:
     def difference(name: str) -> str:
         """Return the paired difference of a variant's test accuracy to that of its base, or that there is none."""
         known = name in bases.index and bases.loc[name, "n"] > 0
-        return text.difference(bases.loc[name]) if known else "not in this study"
+        return f"the difference: {text.difference(bases.loc[name])}" if known else "the difference was not measured"
 
     def picture(kind: str, subject: str, alternative: str) -> str:
         """Return the directive of a picture, or nothing if the study does not have it."""

@@ -48,7 +48,8 @@ def table(study: Study, predictions: Predictions, runs: pd.DataFrame) -> pd.Data
         good = seeds[(statuses == "ok").all(axis=1)]
         differences = first.loc[good, "test_accuracy"] - second.loc[good, "test_accuracy"]
         rows.append(row | _difference(differences, predictions, row["variant"], row["reference"]))
-    found = pd.DataFrame(rows, columns=COLUMNS).astype({"committee_mcnemar_p": float})
+    types = {"committee_mcnemar_p": float, "committee_only_variant_right": "Int64"}
+    found = pd.DataFrame(rows, columns=COLUMNS).astype(types | {"committee_only_reference_right": "Int64"})
     families = found.groupby(["dataset", "relation"], sort=False)["committee_mcnemar_p"]
     found["committee_mcnemar_p_holm"] = families.transform(lambda values: holm(values.tolist()))
     return found
