@@ -61,11 +61,12 @@ def variants(runs: pd.DataFrame, success: Mapping[str, float | None], correct: C
             "test_accuracy_mean": good["test_accuracy"].mean(),
             "test_accuracy_sd": good["test_accuracy"].std(ddof=1),
             **_limits("test_accuracy", own),
+            **_limits("test_accuracy_new_images", other),
+            **_successes(group, needed),
         }
         row |= {f"{name}_mean": good[name].mean() for name in ("test_loss", "validation_accuracy", "validation_loss")}
         row |= {name: group[name].max() for name in ("parameters", "steps")}
-        row |= {f"{name}_mean": good[name].mean() for name in ("train_seconds", "images_per_second")}
-        rows.append(row | _limits("test_accuracy_new_images", other) | _successes(group, needed))
+        rows.append(row | {f"{name}_mean": good[name].mean() for name in ("train_seconds", "images_per_second")})
     return pd.DataFrame(rows).astype({"success": float, "successes": "Int64", "trials": "Int64"})
 
 
