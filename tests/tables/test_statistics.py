@@ -86,6 +86,14 @@ def test_the_crossed_variance_is_the_one_computed_by_hand():
     assert freedom == pytest.approx(0.25 / (1 / 36 + 1 / 8 + 1 / 72))
 
 
+@settings(deadline=None)
+@given(arrays.arrays(np.bool_, st.tuples(st.integers(1, 6), st.integers(1, 12))))
+def test_the_interval_for_new_seeds_and_images_is_one_of_accuracies_or_none(correct):
+    low, high = statistics.crossed_accuracy_interval(correct)
+    assert math.isnan(low) == math.isnan(high)
+    assert math.isnan(low) or 0 <= low <= correct.mean() <= high <= 1
+
+
 def test_one_seed_and_nets_that_are_always_right_say_nothing_of_other_seeds_and_images():
     for values in (np.ones((5, 10), bool), np.zeros((5, 10), bool), np.array([[True, False]])):
         assert np.isnan(statistics.crossed_accuracy_interval(values)).all()

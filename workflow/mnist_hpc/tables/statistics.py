@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 Interval = tuple[float, float]
 NO_INTERVAL = (math.nan, math.nan)
@@ -55,8 +55,8 @@ def _crossed(values: np.ndarray) -> tuple[float, float]:
 
     Seeds and images are crossed: each seed sees each image. With the mean squares of a two-way analysis of variance
     without replication, (MS_seed + MS_image - MS_residual) / (n N) is an unbiased estimate of the variance of the mean.
-    Its degrees of freedom are Satterthwaite's (Biometrics 2, 1946). Both are NaN for fewer than two seeds or images, or
-    if the estimate is not positive.
+    Its degrees of freedom are Satterthwaite's (Biometrics 2, 1946), at least one. Both are NaN for fewer than two seeds
+    or images, or if the estimate is not positive.
     """
     seeds, images = values.shape
     if min(seeds, images) < 2:
@@ -69,7 +69,7 @@ def _crossed(values: np.ndarray) -> tuple[float, float]:
     total = squares[0] + squares[1] - squares[2]
     if total <= 0:
         return math.nan, math.nan
-    return math.sqrt(total / (seeds * images)), float(total**2 / (squares**2 / freedoms).sum())
+    return math.sqrt(total / (seeds * images)), max(1.0, float(total**2 / (squares**2 / freedoms).sum()))
 
 
 def _around(mean: float, error: float, freedom: float) -> Interval:
@@ -83,8 +83,8 @@ def _around_logit(mean: float, error: float, freedom: float) -> Interval:
     if not 0 < mean < 1:
         return NO_INTERVAL
     half = stats.t.ppf(0.975, freedom) * error / (mean * (1 - mean))
-    logit = math.log(mean / (1 - mean))
-    return float(1 / (1 + math.exp(half - logit))), float(1 / (1 + math.exp(-half - logit)))
+    logit = special.logit(mean)
+    return float(special.expit(logit - half)), float(special.expit(logit + half))
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
