@@ -21,6 +21,11 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min".removesuffix(" 0 min")
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: 1 job, 2 jobs."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def accuracy(row: Row) -> str:
     """Return the test accuracy in a row of variants.csv: 99.70 ± 0.02 % (n = 5), or how many seeds succeeded."""
     if _is_number(row["successes"]):
