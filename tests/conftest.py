@@ -27,8 +27,8 @@ ROOT = Path(__file__).parents[1]
 THREADS = 1
 # What legitimately differs between two runs of one study.
 DIFFER = [
-    *("train_seconds", "images_per_second", "startup_seconds", "compile_seconds", "windows", "jobs", "started"),
-    *("finished", "host", "commit"),
+    *("train_seconds", "images_per_second", "startup_seconds", "compile_seconds", "process_seconds", "windows", "jobs"),
+    *("started", "finished", "host", "commit"),
 ]
 # Arguments for Snakemake to end a run with the tables, without figures and pages.
 UNTIL_TABLES = ("--until", "tabulate")

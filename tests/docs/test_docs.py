@@ -21,6 +21,7 @@ from mnist_hpc import __main__ as program
 from mnist_hpc.cluster import accounting
 from mnist_hpc.study import check, layout
 from mnist_hpc.tables import aggregate, collect, comparisons, ensembles
+from mnist_hpc.tables.predictions import Predictions
 from mnist_hpc.training.models_file import Model, write_models
 
 PAGES = sorted(
@@ -233,12 +234,13 @@ def columns(tmp_path_factory):
     study, results = check.load(ROOT / "config.yaml"), tmp_path_factory.mktemp("results")
     runs = collect.runs(study.blocks, results, {name: {} for name in study.variants})
     confusions = aggregate.confusions(runs, study.blocks, results)
+    predictions = Predictions(study, results)
     jobs = pd.DataFrame([dict.fromkeys(accounting.JOB_COLUMNS, 1)])
     tables = {
         "runs": runs,
-        "variants": aggregate.variants(runs),
-        "comparisons": comparisons.table(study, results, runs),
-        "ensembles": ensembles.table(study, results, runs),
+        "variants": aggregate.variants(runs, {}, predictions.correct),
+        "comparisons": comparisons.table(study, predictions, runs),
+        "ensembles": ensembles.table(study, predictions, runs),
         "sweeps": aggregate.sweeps(study, results),
         "confusions": confusions,
         "classes": pd.DataFrame(columns=aggregate.CLASS_COLUMNS),

@@ -10,8 +10,21 @@ from mnist_hpc.figures import cost
 def test_time_is_split_into_what_it_was_spent_on():
     _, runs = tables(1, seeds=2)
     (row,) = cost.parts(runs).to_dict("records")
-    # One job of two seeds: start-up and compiling once, ten seconds a seed of which seven are training.
-    assert row == {"start-up": 2.0, "compiling": 1.0, "training": 14.0, "validation, saving": 6.0}
+    # One job of two seeds: start-up and compiling once, nine and a half seconds a seed of which seven are training.
+    assert row == {"start-up": 2.0, "compiling": 1.0, "training": 14.0, "validation, saving": 5.0, "waiting": 0.0}
+
+
+def test_the_time_between_the_processes_of_a_training_is_not_their_work(tmp_path):
+    # 100 s of training that a short queue spread over ten hours, in four processes.
+    _, runs = tables(1, seeds=1)
+    spread = {"started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T10:00:00+00:00", "windows": 4}
+    runs = runs.assign(**spread, train_seconds=100.0, process_seconds=104.0)
+    table = cost.parts(runs)
+    (row,) = table.to_dict("records")
+    assert row["validation, saving"] == 4
+    assert row["waiting"] == 36_000 - 104
+    cost.job_times(table, "mnist", tmp_path / "figure.svg")
+    assert "1 min 47 s + 9 h 58 min waiting" in texts(tmp_path / "figure.svg")
 
 
 @pytest.mark.parametrize("case", STUDIES)

@@ -7,6 +7,7 @@ from drawn import texts
 
 from conftest import TUNED
 from mnist_hpc.figures import grids
+from mnist_hpc.study.grids import label
 from mnist_hpc.study.specification import Study
 
 
@@ -40,11 +41,12 @@ def test_a_sweep_of_any_grid_names_all_values_and_the_edge(grid, tmp_path):
     points.loc[0, ["status", "validation_loss"]] = ["failed", np.nan]
     table = grids.losses(points, sweep)
     assert table["loss"].isna().tolist() == [True] + [False] * (len(table) - 1)
-    best = {"values": {key: values[-1] for key, values in grid.items()}, "at_the_edge": ["learning_rate"]}
+    best = {"values": {key: values[-1] for key, values in grid.items()}, "at_the_edge": ["learning_rate", "l2 with x"]}
     grids.heat_maps(table, best, sweep, tmp_path / "figure.svg")
     found = texts(tmp_path / "figure.svg")
-    assert "chosen value at the edge of the grid: learning_rate" in found
+    assert "lowest loss at the edge of the grid: learning_rate" in found
+    assert "lowest loss at the edge of the grid: l2 with x" in found
     for key, values in grid.items():
         if len(values) > 1:
             assert key in found
-            assert all(grids._name(value) in found for value in values)
+            assert all(label(value) in found for value in values)

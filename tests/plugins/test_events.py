@@ -36,7 +36,8 @@ def test_the_best_are_told_if_the_tables_are_new(study, tmp_path):
     path = tmp_path / "digits/tables/variants.csv"
     path.parent.mkdir(parents=True)
     path.write_text(
-        "dataset,variant,status,n,test_accuracy_mean,test_accuracy_sd,train_seconds_mean\ndigits,a,ok,1,0.9,,1\n"
+        "dataset,variant,status,n,test_accuracy_mean,test_accuracy_sd,validation_accuracy_mean,train_seconds_mean\n"
+        "digits,a,ok,1,0.9,,0.8,1\n"
     )
     os.utime(path, (100, 100))
     assert "90.00 %" in events.best(study, tmp_path, 99)

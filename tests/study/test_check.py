@@ -122,6 +122,18 @@ REFUSED = {
         {"ensembles.all": ["cnn", "circle-3"]},
         "ensembles.all: found variants of circle and mnist, expected those of one data set",
     ),
+    "ensemble of two kinds of outputs": (
+        {"ensembles.all": ["hidden-sigmoid", "hidden-sigmoid-mse"]},
+        "ensembles.all: found variants with CategoricalCrossentropy and SquaredError, expected one loss: the",
+    ),
+    "a success that nothing reaches": (
+        {"variants.circle-3.success": 1.5},
+        "variants.circle-3.success: found 1.5 (a number), expected 1 or less",
+    ),
+    "no seed per job": (
+        {"variants.circle-3.seeds_per_job": 0},
+        "variants.circle-3.seeds_per_job: found 0 (a whole number), expected 1 or more",
+    ),
     "unknown optimiser": (
         {"variants.regression.optimizer": "adam"},
         "variants.regression.optimizer: found 'adam' (text), expected one of SGD, RMSprop, Adagrad, Adam, AdamW "

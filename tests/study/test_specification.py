@@ -65,12 +65,40 @@ def test_more_seeds_add_blocks_and_keep_the_old_ones(study):
     assert blocks(max_seeds=1) == ["mnist/runs/cnn/seeds-0-0"]
 
 
+def test_a_variant_has_blocks_of_its_own_size(study):
+    def blocks(seeds, per_job, **changes):
+        keys = {"seeds": seeds, "seeds_per_job": per_job}
+        return [block.folder.rpartition("/")[2] for block in study({"circle-3": keys}, **changes).blocks_of("circle-3")]
+
+    # The shipped study adds one job for forty seeds, and a quick look or a demo has one of them.
+    assert blocks(40, 40) == ["seeds-0-39"]
+    assert [str(block) for block in study().blocks_of("circle-2")] == ["circle circle-2 seeds 0 to 39"]
+    assert blocks(40, 40, max_seeds=1) == ["seeds-0-0"]
+    # What exists is kept as long as the boundaries stay.
+    assert blocks(5, 5) == blocks(5, 40) == ["seeds-0-4"]
+    assert blocks(10, 5) == ["seeds-0-4", "seeds-5-9"]
+    assert blocks(10, 40) == ["seeds-0-9"]
+    # Other variants, also those without the key, are not concerned.
+    assert len(study({"circle-3": {"seeds_per_job": 7}}).blocks_of("regression")) == 1
+
+
+def test_success_is_counted_for_toy_problems_and_where_it_is_asked_for(study):
+    variants = study({"cnn": {"success": 0.995}, "toy": {"base": "regression", "dataset": "spirals"}}).variants
+    assert {name: variants[name].success for name in ("regression", "cnn", "cnn-no-dropout", "circle-2", "toy")} == {
+        "regression": None,
+        "cnn": 0.995,
+        "cnn-no-dropout": 0.995,
+        "circle-2": 0.99,
+        "toy": 0.99,
+    }
+
+
 def test_what_reaches_the_training_holds_what_decides_its_numbers(study):
     def trained(**keys):
         return study({"regression": keys}).variants["regression"].json
 
     before = trained()
-    assert trained(runtime=5, mem_mb=9000, seeds=3, device="cpu") == before
+    assert trained(runtime=5, mem_mb=9000, seeds=3, seeds_per_job=2, success=0.9, device="cpu") == before
     assert trained(steps=999) != before
     assert trained(threads=2) != before
 
@@ -93,6 +121,8 @@ def test_the_tables_depend_on_what_they_list_in_any_order(study):
     before = study().hash
     assert Study(CONFIG | {"datasets": DATASETS, "variants": dict(reversed(CONFIG["variants"].items()))}).hash == before
     assert study({"regression": {"seeds": 3}}).hash != before
+    assert study({"regression": {"seeds_per_job": 3}}).hash != before
+    assert study({"regression": {"success": 0.9}}).hash != before
     assert study({"regression": {"mem_mb": 9000}}).hash == before
 
 

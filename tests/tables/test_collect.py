@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from conftest import TUNED
@@ -25,6 +26,11 @@ def write_block(results, block, accuracies, columns=RUN_COLUMNS, **changes):
     csv_table.write(results / block.folder / "metrics.csv", columns, rows)
 
 
+def variants(table):
+    """Return the rows of variants.csv; every seed gets the same of ten images right."""
+    return aggregate.variants(table, {}, lambda _, seeds: np.tile(np.arange(10) < 9, (len(seeds), 1)))
+
+
 def runs(results, blocks):
     return collect.runs(blocks, results, {block.variant: IDENTITY for block in blocks})
 
@@ -35,7 +41,7 @@ def test_every_run_of_the_study_has_its_row_whether_it_is_there_or_not(tmp_path)
     table = runs(tmp_path, [there, half, absent])
     assert table["status"].tolist() == ["ok", "ok", "missing", "missing", "missing", "missing"]
     assert table["seed"].tolist() == [0, 1, 2, 3, 0, 1]
-    summary = aggregate.variants(table).set_index("variant")
+    summary = variants(table).set_index("variant")
     assert summary["status"].to_dict() == {"a": "incomplete-seeds", "b": "missing"}
     assert summary["n"].to_dict() == {"a": 2, "b": 0}
 
@@ -45,7 +51,7 @@ def test_a_result_of_another_specification_is_stale(tmp_path):
     write_block(tmp_path, block, [0.9, 0.8], spec_hash="other")
     table = runs(tmp_path, [block])
     assert table["status"].tolist() == ["stale", "stale"]
-    assert aggregate.variants(table)["status"].tolist() == ["stale"]
+    assert variants(table)["status"].tolist() == ["stale"]
 
 
 def test_a_hash_of_digits_alone_stays_text(tmp_path):
@@ -125,7 +131,10 @@ def test_the_choice_of_a_sweep_is_part_of_the_identity_of_a_variant(tuned):
 
 def test_points_that_were_changed_by_hand_are_refused(tuned):
     study, results = tuned
-    assert aggregate.sweeps(study, results)["point"].tolist() == [2, 1, 0]
+    table = aggregate.sweeps(study, results)
+    assert table["point"].tolist() == [2, 1, 0]
+    assert table["loss_difference_mean"].tolist() == pytest.approx([np.nan, 0.1, 0.2], nan_ok=True)
+    assert table["loss_difference_ci95_low"].isna().all()  # of one seed
     points = results / study.sweeps["rates"].folder / "points.csv"
     points.write_text(points.read_text().replace("0.8", "0.7"))
     with pytest.raises(UserError, match=r"points\.csv: it was changed after it had been written; delete the file"):

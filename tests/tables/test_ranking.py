@@ -61,6 +61,48 @@ def test_a_value_at_the_edge_of_the_grid_is_said(tmp_path):
     assert choose(tmp_path, rows)[0]["at_the_edge"] == ["learning_rate"]
 
 
+OPTIMIZERS = {"optimizer": ["SGD", {"SGD": {"momentum": 0.9}}, "Adam"], "learning_rate": [0.1, 0.2, 0.3]}
+
+
+def test_every_optimiser_has_edges_of_its_own(tmp_path):
+    # SGD still improves at its last rate, though Adam is better; with momentum one seed failed there.
+    losses = [0.5, 0.4, 0.3, 0.6, 0.4, "", 0.3, 0.2, 0.3]
+    rows = [row(point, 0, loss, "ok" if loss else "failed") for point, loss in enumerate(losses)]
+    chosen, _ = choose(tmp_path, rows, grid=OPTIMIZERS)
+    assert chosen["values"] == {"optimizer": "Adam", "learning_rate": 0.2}
+    assert chosen["at_the_edge"] == ["learning_rate with optimizer SGD"]
+    losses[4:6] = [0.4, 0.35]
+    rows = [row(point, 0, loss) for point, loss in enumerate(losses)]
+    edges = ["learning_rate with optimizer SGD", "learning_rate with optimizer SGD momentum 0.9"]
+    assert choose(tmp_path, rows, grid=OPTIMIZERS)[0]["at_the_edge"] == edges
+
+
+@pytest.mark.parametrize(
+    ("values", "best", "edge"),
+    [
+        ([50, 100, "full"], 0, ["batch_size"]),
+        ([50, 100, "full"], 1, []),
+        ([50, 100, "full"], 2, []),  # there is no larger batch
+        ([100, 50, 200], 0, []),
+        ([100, 50, 200], 2, ["batch_size"]),
+        ([True, False, True], 0, []),
+        ([0.1, 0.2, {"OneCycle": {"maximal_learning_rate": 0.1}}], 0, []),
+        ([1, 1.0e-3, 1.0e-4], 0, ["batch_size"]),
+    ],
+    ids=str,
+)
+def test_only_numbers_have_an_edge(tmp_path, values, best, edge):
+    rows = [row(point, 0, 0.1 + (point != best)) for point in range(3)]
+    assert choose(tmp_path, rows, grid={"batch_size": values})[0]["at_the_edge"] == edge
+
+
+def test_the_shipped_grid_of_optimisers_reports_what_its_measured_losses_show(tmp_path):
+    # Mean validation losses of the study of 0.1.0 at the best rates: SGD's was the largest one tried.
+    grid = {"optimizer": ["SGD", "Adagrad"], "learning_rate": [0.03, 0.1, 0.3]}
+    rows = [row(point, 0, loss) for point, loss in enumerate([0.2, 0.1, 0.0710, 0.08, 0.0696, 0.09])]
+    assert choose(tmp_path, rows, grid=grid)[0]["at_the_edge"] == ["learning_rate with optimizer SGD"]
+
+
 def test_a_sweep_in_which_every_point_failed_has_no_choice(tmp_path):
     with pytest.raises(UserError, match="in every point of the sweep a training failed"):
         choose(tmp_path, [row(point, 0, "", "failed") for point in range(6)])

@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from conftest import specification
+from conftest import specification, trainer_of
+from mnist_hpc.data.splits import Split
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -50,6 +51,23 @@ def test_bits_do_not_depend_on_how_many_steps_a_call_does(digit_splits, layers, 
     others, parts = trained(digit_splits[0], layers, 12, 5, engine)
     assert np.array_equal(losses, parts)
     assert all(np.array_equal(weight, others[name]) for name, weight in weights.items())
+
+
+def test_the_weights_are_restored_if_a_validation_with_their_average_fails(digit_splits):
+    from mnist_hpc.training import models
+
+    optimizer = {"Adam": {"learning_rate": 0.01, "use_ema": True}}
+    loop = trainer_of(digit_splits, layers=HIDDEN, optimizer=optimizer).loop
+    loop.start(0)
+    loop.run(0, 0, 5)
+    before = models.weights(loop.model)
+    train, _ = digit_splits
+    with pytest.raises(Exception, match=r"shape|rank|compatible"):
+        loop.validate(Split(train.inputs[:, :5], train.labels))
+    after = models.weights(loop.model)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    averaged = loop.weights()
+    assert any(not np.array_equal(before[name], averaged[name]) for name in before)
 
 
 def test_bfloat16_keeps_the_weights_in_float32_and_learns_as_well(digit_splits):

@@ -1,6 +1,7 @@
 """One state machine for all trainings: the lecture's numbers, and the same bits in any company and after any stop."""
 
 import random
+import time
 
 import keras
 import numpy as np
@@ -264,6 +265,23 @@ def test_a_run_stopped_after_any_step_ends_in_the_same_bits(net, digit_splits, t
     assert same(result, undisturbed)
     assert result[0].facts["windows"] > 3
     assert sum(": continues at step" in line for line in lines) == result[0].facts["windows"] - 1
+
+
+def test_the_time_of_the_processes_of_a_training_adds_up_without_what_lies_between(digit_splits, tmp_path):
+    trainer, checkpoint, seconds = trainer_of(digit_splits, steps=2000), Checkpoint(tmp_path / "seed.h5"), []
+    while True:
+        begin = time.perf_counter()
+        try:
+            run, _ = trainer.train(0, quiet, checkpoint, stop=lambda: len(seconds) < 2)
+            break
+        except Interrupted:
+            continue
+        finally:
+            seconds.append(time.perf_counter() - begin)
+        trainer_of(digit_splits)  # something else
+    assert run.facts["windows"] == 3
+    # All but the writing of checkpoints.
+    assert run.facts["train_seconds"] < run.facts["process_seconds"] < sum(seconds)
 
 
 def test_a_training_with_a_damaged_checkpoint_starts_over(digit_splits, regression, tmp_path):

@@ -48,7 +48,7 @@ def project(tmp_path_factory):
     root = copy_project(tmp_path_factory.mktemp("report") / "study", STUDY)
     printed = make(root, "run")
     assert printed.rstrip().endswith("Report: results/digits/report.html")
-    assert "of 4 variants have results; the best by test accuracy" in printed
+    assert "of 4 variants have results; by validation accuracy, highest first" in printed
     return root
 
 
@@ -155,6 +155,8 @@ def test_the_lecture_has_every_slide_and_numbers_of_this_study(project):
     assert "<strong>digits</strong>" in text
     assert re.search(r"here: <strong>\d\d\.\d\d % \(n = 1\)</strong>", text)
     assert "not in this study" in text
+    assert re.search(r"[01] of 1 seeds reach 99 %\s+\(95 % interval of the share: \d+ to \d+ %\)", text)
+    assert re.search(r"the difference: [+−]\d\.\d\d points\s+\(no interval, n = 1\)", text)
     assert text.count("data:image/svg+xml") == 5
 
 

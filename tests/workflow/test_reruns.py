@@ -206,6 +206,12 @@ CONFIG_EDITS = {
     "more seeds": (config(seeds=4), blocks(RUNS, "2-3") | TABULATE),
     "more seeds of one variant": (config(variants__spiral__seeds=3), blocks(SPIRAL, "2-2") | TABULATE),
     "fewer seeds per job": (config(seeds_per_job=1), blocks(RUNS, "0-0", "1-1") | TABULATE),
+    "fewer seeds per job of one variant": (
+        config(variants__spiral__seeds_per_job=1),
+        blocks(SPIRAL, "0-0", "1-1") | TABULATE,
+    ),
+    "more seeds per job of one variant, in the same blocks": (config(variants__spiral__seeds_per_job=40), TABULATE),
+    "when a seed has succeeded": (config(variants__spiral__success=0.9), TABULATE),
     "a new variant": (
         config(variants__new={"base": "circle", "steps": 5}),
         {"train new 0-1", "evaluate new 0-1"} | TABULATE,

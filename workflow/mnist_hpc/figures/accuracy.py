@@ -32,11 +32,11 @@ def draw(study: Study, results: Path, kind: str) -> None:
 def accuracy(variants: pd.DataFrame, runs: pd.DataFrame, path: Path) -> None:
     """Draw one panel per data set with one row per variant, best first: each seed, the mean, its 95 % interval."""
     shown = variants[variants["n"] > 0].sort_values("test_accuracy_mean", ascending=False, kind="stable")
-    groups = [(name, group.head(figures.MOST)) for name, group in shown.groupby("dataset", sort=False)]
+    groups = [(name, _leading(group)) for name, group in shown.groupby("dataset", sort=False)]
     groups.sort(key=lambda pair: -len(pair[1]))
     absent = variants.loc[variants["n"] == 0, "variant"].tolist()
     rows = [len(group) for _, group in groups]
-    title = _titled("Test accuracy, %", ": seeds (dots), their mean and its 95 % interval", shown)
+    title = _titled("Test accuracy, %", ": seeds, their mean and its 95 % interval", shown)
     with style.figure(path, 1.1 + 0.2 * sum(rows) + 0.75 * len(rows) + 0.2 * bool(absent), title) as made:
         if not groups:
             style.note(made)
@@ -45,12 +45,19 @@ def accuracy(variants: pd.DataFrame, runs: pd.DataFrame, path: Path) -> None:
         for axes, (dataset, group) in zip(panels, groups, strict=True):
             good = runs["variant"].isin(group["variant"]) & (runs["status"] == "ok")
             _draw_rows(axes, group, runs[good], LECTURE if dataset == "mnist" else {})
-            cut = f", the best {figures.MOST}" if len(group) == figures.MOST else ""
-            axes.set_title(f"{dataset}{cut}", loc="left", color=style.GREY)
+            cut = f", the {figures.MOST} with the highest validation accuracy" if len(group) == figures.MOST else ""
+            counted = "; right: seeds that succeed, 95 % interval of their share" if group["success"].any() else ""
+            axes.set_title(f"{dataset}{cut}{counted}", loc="left", color=style.GREY)
         if absent:
             more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
             text = f"without a finished run: {', '.join(absent[:5])}{more}"
             made.supxlabel(text, x=0.01, ha="left", fontsize=8, color=style.VERMILION)
+
+
+def _leading(variants: pd.DataFrame) -> pd.DataFrame:
+    """Return the variants with the highest validation accuracy, as many as a figure shows, in their order."""
+    chosen = variants.nlargest(figures.MOST, "validation_accuracy_mean").index
+    return variants[variants.index.isin(chosen)]
 
 
 def _draw_rows(axes: Any, group: pd.DataFrame, runs: pd.DataFrame, lecture: dict[str, float]) -> None:
@@ -58,12 +65,10 @@ def _draw_rows(axes: Any, group: pd.DataFrame, runs: pd.DataFrame, lecture: dict
     names = group["variant"].tolist()
     places = {name: place for place, name in enumerate(names)}
     dots, means = 1 - runs["test_accuracy"].to_numpy(float), 1 - group["test_accuracy_mean"].to_numpy(float)
-    low, high = (
-        1 - group[f"test_accuracy_ci95_{side}"].fillna(group["test_accuracy_mean"]) for side in ("high", "low")
-    )
+    low, high = errors_of_interval(group)
     marks = {places[name]: 1 - value for name, value in lecture.items() if name in places}
-    floor, whole = style.floor(np.concatenate([dots, means]))
-    every = np.concatenate([dots, means, high, list(marks.values())])
+    floor, whole = style.floor(np.concatenate([dots, means, low]))
+    every = np.concatenate([dots, means, low, high, list(marks.values())])
     style.error_axis(axes, "x", np.clip(every, floor, 1), whole)
     dots, means, low, high = (np.clip(errors, floor, None) for errors in (dots, means, low, high))
     axes.plot(dots, runs["variant"].map(places), "o", color=style.SKY, markersize=3, alpha=0.6, markeredgewidth=0)
@@ -75,8 +80,25 @@ def _draw_rows(axes: Any, group: pd.DataFrame, runs: pd.DataFrame, lecture: dict
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6))
-    values = style.right_labels(axes, [f"{100 * mean:.2f}" for mean in group["test_accuracy_mean"]])
+    values = style.right_labels(axes, [_result(row) for row in group.to_dict("records")])
     values.spines["right"].set_visible(False)
+
+
+def errors_of_interval(variants: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and highest errors in the intervals of variants; the error itself where there is none."""
+    low, high = (
+        1 - variants[f"test_accuracy_ci95_{side}"].fillna(variants["test_accuracy_mean"]).to_numpy(float)
+        for side in ("high", "low")
+    )
+    return low, high
+
+
+def _result(row: dict[str, Any]) -> str:
+    """Return the mean test accuracy of a variant in percent, or how many of its seeds succeed."""
+    if pd.isna(row["successes"]):
+        return f"{100 * row['test_accuracy_mean']:.2f}"
+    low, high = (100 * row[f"success_ci95_{side}"] for side in ("low", "high"))
+    return f"{row['successes']:.0f} of {row['trials']:.0f} ({low:.0f} to {high:.0f} %)"
 
 
 def against(variants: pd.DataFrame, dataset: str, column: str, label: str, path: Path) -> None:
@@ -85,11 +107,7 @@ def against(variants: pd.DataFrame, dataset: str, column: str, label: str, path:
     ``column`` of the table variants.csv holds the cost, and ``label`` names it, with its unit.
     """
     shown = variants[(variants["dataset"] == dataset) & (variants["n"] > 0) & (variants[column] > 0)]
-    shown = shown.sort_values("test_accuracy_mean", kind="stable").tail(figures.MOST)
-    costs, errors = shown[column].to_numpy(float), 1 - shown["test_accuracy_mean"].to_numpy(float)
-    floor, whole = style.floor(errors)
-    errors = np.clip(errors, floor, None)
-    half = (shown["test_accuracy_ci95_high"] - shown["test_accuracy_mean"]).fillna(0).to_numpy(float)
+    shown = _leading(shown).sort_values("test_accuracy_mean", kind="stable")
     text = f"Test accuracy, %, against {label.partition(',')[0]}: {dataset}"
     title = _titled(text, ", mean and 95 % interval", shown)
     with style.figure(path, max(3.6, 0.19 * len(shown) + 1), title) as made:
@@ -97,15 +115,24 @@ def against(variants: pd.DataFrame, dataset: str, column: str, label: str, path:
             style.note(made)
             return
         axes = made.subplots()
-        axes.set(xscale="log", xlim=(costs.min() / 2, costs.max() * 2), xlabel=label, ylabel="test accuracy, %")
-        lecture = [1 - value for value in LECTURE.values()] if dataset == "mnist" else []
-        style.error_axis(axes, "y", [*errors, *lecture], whole)
-        axes.errorbar(costs, errors, yerr=[np.minimum(half, errors / 2), half], fmt="o", linewidth=1, color=style.BLUE)
-        _names_beside(axes, shown, costs, errors)
-        for error in lecture:
-            axes.axhline(error, color=style.VERMILION, linewidth=1, linestyle="--")
-            place = {"xycoords": ("axes fraction", "data"), "xytext": (0, 3), "ha": "right"}
-            _annotate_lecture(axes, error, (0.98, error), **place)
+        axes.set(xlabel=label, ylabel="test accuracy, %")
+        draw_points(axes, shown, column, [1 - value for value in LECTURE.values()] if dataset == "mnist" else [])
+
+
+def draw_points(axes: Any, shown: pd.DataFrame, column: str, lecture: list[float]) -> None:
+    """Draw the errors of variants with their intervals against the cost in a column, and the lecture's errors."""
+    costs, errors = shown[column].to_numpy(float), 1 - shown["test_accuracy_mean"].to_numpy(float)
+    low, high = errors_of_interval(shown)
+    floor, whole = style.floor(np.concatenate([errors, low]))
+    errors, low, high = (np.clip(values, floor, None) for values in (errors, low, high))
+    axes.set(xscale="log", xlim=(costs.min() / 2, costs.max() * 2))
+    style.error_axis(axes, "y", [*errors, *low, *high, *lecture], whole)
+    axes.errorbar(costs, errors, yerr=[errors - low, high - errors], fmt="o", linewidth=1, color=style.BLUE)
+    _names_beside(axes, shown, costs, errors)
+    for error in lecture:
+        axes.axhline(error, color=style.VERMILION, linewidth=1, linestyle="--")
+        place = {"xycoords": ("axes fraction", "data"), "xytext": (0, 3), "ha": "right"}
+        _annotate_lecture(axes, error, (0.98, error), **place)
 
 
 def _annotate_lecture(axes: Any, error: float, place: tuple[float, float], **options: Any) -> None:

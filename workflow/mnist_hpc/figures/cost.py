@@ -26,28 +26,32 @@ def draw(study: Study, results: Path, kind: str) -> None:
 def parts(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the seconds that training all seeds of each variant took, by what they were spent on (``PARTS``).
 
-    Start-up and compiling happen once per job and are counted once. The rest of the time between the start and the
-    end of a seed is validation and saving, to the second.
+    Start-up and compiling happen once per job and are counted once. Of the other time of the processes, what is not
+    training is validation and saving. ``waiting`` is the time between the processes of trainings that were interrupted:
+    in a queue, or in a process that was killed before it could save.
     """
     rows = {}
     for variant, group in runs[runs["status"].isin(["ok", "failed"])].groupby("variant", sort=False):
         jobs = group.drop_duplicates(["host", "compile_seconds"])
-        whole = (pd.to_datetime(group["finished"]) - pd.to_datetime(group["started"])).dt.total_seconds().sum()
-        training = group["train_seconds"].sum()
+        whole = (pd.to_datetime(group["finished"]) - pd.to_datetime(group["started"])).dt.total_seconds()
+        waiting = (whole - group["process_seconds"]).where(group["windows"] > 1, 0.0).clip(lower=0).sum()
+        training, process = group["train_seconds"].sum(), group["process_seconds"].sum()
         once = jobs["startup_seconds"].sum(), jobs["compile_seconds"].sum()
-        rows[variant] = dict(zip(PARTS, (*once, training, max(whole - training, 0.0)), strict=True))
-    return pd.DataFrame.from_dict(rows, orient="index", columns=list(PARTS)).fillna(0.0)
+        seconds = (*once, training, max(process - training, 0.0), waiting)
+        rows[variant] = dict(zip([*PARTS, "waiting"], seconds, strict=True))
+    return pd.DataFrame.from_dict(rows, orient="index", columns=[*PARTS, "waiting"]).fillna(0.0)
 
 
 def job_times(table: pd.DataFrame, dataset: str, path: Path) -> None:
-    """Draw one bar per variant: shares of its time, as ``parts`` returns them, and the time itself at the right."""
-    table = table.loc[table.sum(axis=1).sort_values(ascending=False, kind="stable").index[: figures.MOST]]
-    title = f"Study of {dataset}: how the training jobs spent their time,\nall seeds of a variant together, %"
+    """Draw one bar per variant: shares of its processes' time, as ``parts`` returns them; times at the right."""
+    order = table[list(PARTS)].sum(axis=1).sort_values(ascending=False, kind="stable").index
+    table = table.loc[order[: figures.MOST]]
+    title = f"Study of {dataset}: how the processes of trainings spent their time,\nall seeds of a variant together, %"
     with style.figure(path, 1.2 + 0.2 * max(len(table), 5), title) as made:
         if table.empty:
             style.note(made)
             return
-        whole, left = table.sum(axis=1), np.zeros(len(table))
+        whole, left = table[list(PARTS)].sum(axis=1), np.zeros(len(table))
         axes = made.subplots()
         for part, colour in PARTS.items():
             share = 100 * table[part] / whole.where(whole > 0, 1)
@@ -55,7 +59,8 @@ def job_times(table: pd.DataFrame, dataset: str, path: Path) -> None:
             left += share
         axes.set(yticks=range(len(table)), yticklabels=table.index, ylim=(len(table) - 0.4, -0.6), xlim=(0, 100))
         axes.tick_params(axis="y", length=0)
-        style.right_labels(axes, [duration(seconds) for seconds in whole])
+        waits = [f" + {duration(seconds)} waiting" if seconds >= 1 else "" for seconds in table["waiting"]]
+        style.right_labels(axes, [duration(seconds) + wait for seconds, wait in zip(whole, waits, strict=True)])
         made.legend(loc="outside lower center", ncols=4, handlelength=1, columnspacing=1)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mnist_hpc import figures
 from mnist_hpc.figures import style
-from mnist_hpc.study import grids
+from mnist_hpc.study.grids import label
 from mnist_hpc.study.specification import Study, Sweep
 from mnist_hpc.tables import collect, ranking
 
@@ -40,15 +40,15 @@ def heat_maps(table: pd.DataFrame, best: dict[str, Any], sweep: Sweep, path: Pat
     """
     varied = sorted((key for key in sweep.grid if len(sweep.grid[key]) > 1), key=lambda key: -len(sweep.grid[key]))
     chosen = {key: sweep.grid[key].index(value) for key, value in best["values"].items()}
-    edge = f"\nchosen value at the edge of the grid: {', '.join(best['at_the_edge'])}" if best["at_the_edge"] else ""
+    edge = "".join(f"\nlowest loss at the edge of the grid: {text}" for text in best["at_the_edge"])
     title = f"{sweep.name}: {sweep.variant.name} on {sweep.variant.dataset}, {len(table)} points, n = {sweep.seeds}\n"
     title += f"circle: lowest validation loss; grey: not trained, or failed{edge}"
-    labels = 0.06 * max(len(_name(value)) for values in sweep.grid.values() for value in values)
+    labels = 0.06 * max(len(label(value)) for values in sweep.grid.values() for value in values)
     count = len(sweep.grid[varied[2]]) if len(varied) > 2 else 1
     down = len(sweep.grid[varied[1]]) if len(varied) > 1 else 1
     # The labels of values are vertical.
     heights = [(0.5 + 0.22 * down + labels) * -(-count // 2), (1.5 + labels) * -(-len(varied) // 2)]
-    with style.figure(path, 0.75 + sum(heights), title) as made:
+    with style.figure(path, 0.75 + 0.16 * len(best["at_the_edge"]) + sum(heights), title) as made:
         if not varied:
             style.note(made, "the grid has a single point")
             return
@@ -71,7 +71,7 @@ def _maps(
         part, mark = table, True
         if third:
             part, mark = table[table[third] == value], chosen[third] == value
-            axes.set_title(f"{third} {_name(sweep.grid[third][value])}")
+            axes.set_title(f"{third} {label(sweep.grid[third][value])}")
         image = _map(axes, part, keys[:2], sweep, norm)
         if mark:
             place = chosen[across], chosen[keys[1]] if len(keys) > 1 else 0
@@ -104,8 +104,8 @@ def _map(
     values = np.atleast_2d(values)
     axes.set_facecolor("0.9")  # not trained, or failed
     image = axes.imshow(values, norm=norm, cmap="viridis_r", aspect="auto", interpolation="none")
-    axes.set_xticks(range(values.shape[1]), map(_name, sweep.grid[keys[0]]), rotation=90)
-    axes.set_yticks(range(values.shape[0]), map(_name, sweep.grid[keys[1]]) if len(keys) > 1 else [""])
+    axes.set_xticks(range(values.shape[1]), map(label, sweep.grid[keys[0]]), rotation=90)
+    axes.set_yticks(range(values.shape[0]), map(label, sweep.grid[keys[1]]) if len(keys) > 1 else [""])
     if len(keys) > 1 and axes.get_subplotspec().is_first_col():
         axes.set_ylabel(keys[1])
     return image
@@ -119,14 +119,6 @@ def _curves(
         lowest = table.groupby(key)["loss"].min().reindex(range(len(sweep.grid[key])))
         axes.plot(lowest.index, lowest, "o-", color=style.BLUE)
         axes.plot(chosen[key], lowest[chosen[key]], "o", markersize=9, fillstyle="none", color=style.VERMILION)
-        axes.set_xticks(range(len(sweep.grid[key])), map(_name, sweep.grid[key]), rotation=90)
+        axes.set_xticks(range(len(sweep.grid[key])), map(label, sweep.grid[key]), rotation=90)
         axes.set(xlabel=key, ylabel="" if place % 2 else "lowest loss")
         axes.grid(**style.GRID)
-
-
-def _name(value: Any) -> str:
-    """Return a value of a grid as short text: an optimiser without the braces of JSON."""
-    if not isinstance(value, dict):
-        return str(grids.text(value))
-    ((name, arguments),) = value.items()
-    return " ".join([name, *(f"{key} {item}" for key, item in arguments.items())])

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,7 @@ from docutils.core import publish_parts
 from mnist_hpc import figures
 from mnist_hpc.files.atomic import write_text
 from mnist_hpc.study.specification import Study
-from mnist_hpc.tables.text import BEST
-from mnist_hpc.tables.text import accuracy as accuracy_text
+from mnist_hpc.tables import text
 
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parents[2] / "report"),
@@ -43,7 +42,7 @@ def home(study: Study, results: Path) -> str:
     """Return the first page of the report, as reStructuredText."""
     variants = _read(study, results, "variants")
     own = variants[variants["dataset"] == study.dataset]
-    done = own[own["n"] > 0].sort_values("test_accuracy_mean", ascending=False, kind="stable")
+    done = own[own["n"] > 0]
     seeds = figures.counted(done["n"]) if len(done) else "no"
     return rendered(
         "home.rst",
@@ -51,7 +50,14 @@ def home(study: Study, results: Path) -> str:
         done=len(done),
         count=len(own),
         seeds=f"{seeds} seed" if seeds == "1" else f"{seeds} seeds",
-        best=[{"variant": row["variant"], "text": _accuracy(row)} for row in done.head(BEST).to_dict("records")],
+        best=[
+            {
+                "variant": row["variant"],
+                "validation": f"{100 * row['validation_accuracy_mean']:.2f} %",
+                "test": text.accuracy(row),
+            }
+            for row in text.leading(done.to_dict("records"))
+        ],
         lecture=figures.LECTURE,
     )
 
@@ -71,29 +77,36 @@ def write_lecture(study: Study, results: Path, folder: Path) -> None:
 def lecture(study: Study, results: Path, place: Callable[[Path], str]) -> str:
     """Return the lecture retold with the study's numbers, as reStructuredText; ``place`` returns a picture's URL."""
     variants = _read(study, results, "variants").set_index("variant")
+    comparisons = _read(study, results, "comparisons")
+    bases = comparisons[comparisons["relation"] == "base"].set_index("variant")
 
     def accuracy(name: str) -> str:
-        """Return mean and standard deviation of a variant, or why there are none."""
+        """Return the test accuracy of a variant, or why there is none."""
         if name not in variants.index:
             return "not in this study"
         row = variants.loc[name]
-        return _accuracy(row) if row["n"] else f"no results yet ({row['status']})"
+        return text.accuracy(row) if row["n"] else f"no results yet ({row['status']})"
 
-    def picture(kind: str, subject: str, text: str) -> str:
+    def difference(name: str) -> str:
+        """Return the paired difference of a variant's test accuracy to that of its base, or that there is none."""
+        known = name in bases.index and bases.loc[name, "n"] > 0
+        return f"the difference: {text.difference(bases.loc[name])}" if known else "the difference was not measured"
+
+    def picture(kind: str, subject: str, alternative: str) -> str:
         """Return the directive of a picture, or nothing if the study does not have it."""
         path = results / figures.files(study, kind).get(subject, "none")
-        return f".. image:: {place(path)}\n   :alt: {text}\n   :width: 500" if path.is_file() else ""
+        return f".. image:: {place(path)}\n   :alt: {alternative}\n   :width: 500" if path.is_file() else ""
 
-    return rendered("lecture.rst", accuracy=accuracy, picture=picture, dataset=study.dataset)
+    return rendered("lecture.rst", accuracy=accuracy, difference=difference, picture=picture, dataset=study.dataset)
 
 
 def tables(study: Study, results: Path) -> str:
     """Return the study's tables as HTML, rounded, with what their columns mean."""
-    variants = _read(study, results, "variants").sort_values("test_accuracy_mean", ascending=False, kind="stable")
+    variants = _read(study, results, "variants").sort_values("validation_accuracy_mean", ascending=False, kind="stable")
     variants = variants.sort_values("dataset", key=lambda names: names != study.dataset, kind="stable")
     sweeps = _read(study, results, "sweeps")
     best = sweeps[sweeps["rank"] <= POINTS]
-    best = best.assign(values=[_values(text) for text in best["values"]])
+    best = best.assign(values=[_values(values) for values in best["values"]])
     return rendered(
         "tables.html",
         folder=results / study.dataset / "tables",
@@ -135,18 +148,14 @@ def rendered(template: str, **values: Any) -> str:
     return TEMPLATES.get_template(f"{template}.jinja").render(values)
 
 
-def publish(text: str) -> str:
+def publish(source: str) -> str:
     """Return reStructuredText as the body of an HTML page."""
     settings = {"raw_enabled": False, "file_insertion_enabled": False, "halt_level": 2, "line_length_limit": 10**8}
-    return publish_parts(text, writer="html5", settings_overrides=settings)["html_body"]
+    return publish_parts(source, writer="html5", settings_overrides=settings)["html_body"]
 
 
 def _read(study: Study, results: Path, table: str) -> pd.DataFrame:
     return pd.read_csv(results / study.dataset / "tables" / f"{table}.csv")
-
-
-def _accuracy(row: Mapping[str, Any]) -> str:
-    return f"{accuracy_text(row)} (n = {row['n']})"
 
 
 def _cells(table: pd.DataFrame) -> str:
@@ -161,8 +170,8 @@ def _cells(table: pd.DataFrame) -> str:
     return table.to_html(index=False, na_rep="", formatters=formatters, border=0)
 
 
-def _values(text: str) -> str:
-    return ", ".join(f"{key} {value}" for key, value in json.loads(text).items())
+def _values(values: str) -> str:
+    return ", ".join(f"{key} {value}" for key, value in json.loads(values).items())
 
 
 def _embedded(path: Path) -> str:

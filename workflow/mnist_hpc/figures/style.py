@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +95,11 @@ def error_axis(axes: mpl.axes.Axes, which: str, errors: Sequence[float], whole: 
     axes.set(**{f"{which}scale": "log", f"{which}lim": (high, low)})
     ticks = {1 - accuracy: f"{100 * accuracy:.4g}" for accuracy in TICKS if (whole or low) * 1.5 < 1 - accuracy <= high}
     ticks |= {whole: "100"} if whole else {}
-    places = list(ticks)
-    if which == "x":  # labels side by side need more room than labels above each other
-        places = [place for before, place in pairwise([np.inf, *places]) if np.log10(before / place) > 0.12]
+    room = 0.1 * np.log10(high / low) if which == "x" else 0.0  # labels side by side need more of it
+    places: list[float] = []
+    for place in sorted(ticks):  # from the smallest error on, so that 100 keeps its label
+        if not places or np.log10(place / places[-1]) > room:
+            places.append(place)
     axis.set_ticks(places, [ticks[place] for place in places])
     axis.set_minor_locator(mpl.ticker.NullLocator())
     axis.grid(**GRID)

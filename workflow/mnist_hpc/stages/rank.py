@@ -8,6 +8,7 @@ from typing import Any
 from mnist_hpc import options
 from mnist_hpc.console import say
 from mnist_hpc.files.atomic import remove_empty
+from mnist_hpc.study.grids import label
 from mnist_hpc.tables import ranking
 
 
@@ -24,7 +25,7 @@ def run(parts: list[Path], sweep: dict[str, Any], points: Path, best: Path, remo
     chosen = ranking.choose(parts, points, best, dict(sweep["grid"]))
     shutil.rmtree(remove_state, ignore_errors=True)
     remove_empty(remove_state.parent, levels=2)
-    values = ", ".join(f"{key} {value}" for key, value in chosen["values"].items())
-    say(f"best of {chosen['points']} points: {values}; mean validation loss {chosen['validation_loss_mean']:.4f}")
+    values = ", ".join(f"{key} {label(value)}" for key, value in chosen["values"].items())
+    say(f"lowest of {chosen['points']} mean validation losses: {chosen['validation_loss_mean']:.4f} at {values}")
     if chosen["at_the_edge"]:
         say(f"at the edge of the grid: {', '.join(chosen['at_the_edge'])}; there may be better values beyond")

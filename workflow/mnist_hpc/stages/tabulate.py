@@ -8,6 +8,7 @@ from mnist_hpc import options
 from mnist_hpc.files import provenance
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables import aggregate, collect, comparisons, ensembles
+from mnist_hpc.tables.predictions import Predictions
 from mnist_hpc.training import checkpoint
 
 
@@ -24,12 +25,15 @@ def run(config: Path, overrides: dict[str, Any], results: Path, train_hash: str,
     study = Study.read(config, overrides)
     identities = collect.identities(study, results, train_hash, evaluate_hash)
     runs = collect.runs(study.blocks, results, identities)
-    variants, confusions = aggregate.variants(runs), aggregate.confusions(runs, study.blocks, results)
+    predictions = Predictions(study, results)
+    success = {name: variant.success for name, variant in study.variants.items()}
+    variants = aggregate.variants(runs, success, predictions.correct)
+    confusions = aggregate.confusions(runs, study.blocks, results)
     tables = {
         "runs": runs,
         "variants": variants,
-        "comparisons": comparisons.table(study, results, runs),
-        "ensembles": ensembles.table(study, results, runs),
+        "comparisons": comparisons.table(study, predictions, runs),
+        "ensembles": ensembles.table(study, predictions, runs),
         "sweeps": aggregate.sweeps(study, results),
         "confusions": confusions,
         "classes": aggregate.classes(confusions),

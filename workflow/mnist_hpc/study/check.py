@@ -175,6 +175,12 @@ def _check_ensemble(place: str, members: Sequence[str], study: Study) -> None:
     datasets = sorted({study.variants[member].dataset for member in members})
     if len(datasets) > 1:
         raise UserError(f"{place}: found variants of {' and '.join(datasets)}, expected those of one data set")
+    losses = sorted({loss for member in members for loss in study.variants[member].keys["loss"]})
+    if len(losses) > 1:
+        raise UserError(
+            f"{place}: found variants with {' and '.join(losses)}, expected one loss: the outputs of one are "
+            "probabilities that sum to 1, those of the other are not, and their mean would weigh members unequally"
+        )
 
 
 def _check_training(place: str, keys: Mapping[str, Any], facts: tuple[int, tuple[int, ...], int], dataset: str) -> None:

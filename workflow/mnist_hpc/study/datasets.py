@@ -8,3 +8,5 @@ BUILT_IN: dict[str, dict[str, Any]] = {
     "circle": {"classes": 2, "input_shape": [2], "train_examples": 2000},
     "spirals": {"classes": 2, "input_shape": [2], "train_examples": 2000},
 }
+# Those that are points of the plane: toy problems, which a training either solves or does not.
+POINTS = tuple(name for name, facts in BUILT_IN.items() if facts["input_shape"] == [2])

@@ -99,6 +99,14 @@ def text(value: Any) -> Any:
     return json.dumps(value, sort_keys=True) if arguments else name
 
 
+def label(value: Any) -> str:
+    """Return a value of a grid as a short text: an optimiser without the braces of JSON, as SGD momentum 0.9."""
+    if not isinstance(value, Mapping):
+        return str(value)
+    ((name, arguments),) = value.items()
+    return " ".join([name, *(f"{key} {item}" for key, item in arguments.items())])
+
+
 def with_value(specification: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
     """Return a specification with one key changed.
 

@@ -23,7 +23,7 @@ RUN_COLUMNS = [
     *("validation_accuracy", "validation_loss", "parameters", "steps", "batch_size", "loss", "train_seconds"),
     *("images_per_second", "device", "threads", *HASHES),
     *("failed_step", "train_accuracy", "train_loss", "dtype_policy", "startup_seconds", "compile_seconds"),
-    *("evaluation_code_hash", "windows", "jobs", "started", "finished", "commit"),
+    *("process_seconds", "evaluation_code_hash", "windows", "jobs", "started", "finished", "commit"),
     *("version", "python", "tensorflow", "keras", "numpy", "host"),
 ]
 HISTORY_COLUMNS = [

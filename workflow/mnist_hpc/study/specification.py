@@ -13,7 +13,7 @@ from typing import Any
 from mnist_hpc.errors import UserError
 from mnist_hpc.files.provenance import specification_hash
 from mnist_hpc.study import config, grids
-from mnist_hpc.study.datasets import BUILT_IN
+from mnist_hpc.study.datasets import BUILT_IN, POINTS
 from mnist_hpc.study.layout import RAW_FILES, TABLES, Block, Part, Work
 
 DEFAULTS: dict[str, Any] = {
@@ -26,6 +26,8 @@ DEFAULTS: dict[str, Any] = {
 # The keys of a variant that decide its numbers; the others say where, how often and with which limits it runs.
 TRAINING_KEYS: tuple[str, ...] = ("layers", "loss", "optimizer", "batch_size", "steps", "epochs", "l2", "initial_scale")
 TRAINING_KEYS += ("augmentation", "dtype_policy", "threads")
+# Test accuracy from which on a training on points of the plane has succeeded, if the config does not say.
+SUCCESS = 0.99
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Variant:
     seeds: int
     keys: Mapping[str, Any]
     base: str | None = None
+    seeds_per_job: int = 5
     grid: Mapping[str, list[Any]] | None = None  # the values that its sweep (``from_sweep``) tries, by key
     runtime_given: bool = False  # whether the config gives its ``runtime``, itself or in a base
 
@@ -44,6 +47,11 @@ class Variant:
     def from_sweep(self) -> str | None:
         """The sweep whose best point's values it takes over."""
         return self.keys.get("from_sweep")
+
+    @property
+    def success(self) -> float | None:
+        """The test accuracy from which on a seed has succeeded; None where that is not counted, as for digits."""
+        return self.keys.get("success", SUCCESS if self.dataset in POINTS else None)
 
     @property
     def gpu_slots(self) -> int:
@@ -110,7 +118,6 @@ class Study:
         self.dataset: str = content["dataset"]
         self.entries: dict[str, Any] = content["datasets"]  # of IDX data sets
         self.search_path: list[str] = content.get("search_path", [])  # folders that may hold their files
-        self._seeds_per_job: int = content.get("seeds_per_job", 5)
         self.variants = {name: self._variant(name, content) for name in content["variants"]}
         self._sweeps: dict[str, Any] = content.get("sweeps", {})
         self._seeds: int = content["seeds"]
@@ -128,11 +135,11 @@ class Study:
 
     @cached_property
     def blocks(self) -> list[Block]:
-        """All blocks; block k of a variant begins with seed k × seeds_per_job."""
+        """All blocks; block k of a variant begins with seed k × its seeds_per_job."""
         return [
-            Block(variant.dataset, variant.name, first, min(first + self._seeds_per_job, variant.seeds) - 1)
+            Block(variant.dataset, variant.name, first, min(first + variant.seeds_per_job, variant.seeds) - 1)
             for variant in self.variants.values()
-            for first in range(0, variant.seeds, self._seeds_per_job)
+            for first in range(0, variant.seeds, variant.seeds_per_job)
         ]
 
     @property
@@ -168,11 +175,14 @@ class Study:
     def hash(self) -> str:
         """Hash of what the tables list: variants with their seeds and specifications, in any order."""
         listed = {
-            name: (variant.dataset, variant.seeds, variant.json, variant.base, variant.from_sweep)
+            name: (
+                *(variant.dataset, variant.seeds, variant.seeds_per_job, variant.success, variant.json),
+                *(variant.base, variant.from_sweep),
+            )
             for name, variant in self.variants.items()
         }
         sweeps = {name: sweep.json for name, sweep in self.sweeps.items()}
-        return specification_hash([self.dataset, self._seeds_per_job, listed, sweeps, self.ensembles])
+        return specification_hash([self.dataset, listed, sweeps, self.ensembles])
 
     def choice(self, variant: str) -> list[str]:
         """Return the file in which a sweep's choice for a variant lies, relative to ``results``; empty without one."""
@@ -210,7 +220,8 @@ class Study:
         sweep = content.get("sweeps", {}).get(keys.get("from_sweep"))
         base = content["variants"][name].get("base")
         grid = sweep and sweep["grid"]
-        return Variant(name, keys.get("dataset", self.dataset), seeds, keys, base, grid, "runtime" in given)
+        per_job = keys.get("seeds_per_job", content.get("seeds_per_job", 5))
+        return Variant(name, keys.get("dataset", self.dataset), seeds, keys, base, per_job, grid, "runtime" in given)
 
     def _sweep(self, name: str, keys: Mapping[str, Any]) -> Sweep:
         """Return a sweep with the points that see no more images than it allows."""

@@ -1,7 +1,7 @@
 """Tables over the runs of a study: variants, sweeps, confusions, classes, and their provenance."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +16,43 @@ from mnist_hpc.study.layout import Block
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables import ranking
 from mnist_hpc.tables.collect import resolved
-from mnist_hpc.tables.statistics import interval
+from mnist_hpc.tables.statistics import (
+    NO_INTERVAL,
+    Interval,
+    accuracy_interval,
+    crossed_accuracy_interval,
+    exact,
+    interval,
+)
+
+# Returns which test images some seeds of a variant classify correctly, bool (seeds, N).
+Correct = Callable[[str, Collection[int]], np.ndarray]
 
 CLASS_COLUMNS = ["dataset", "variant", "seed", "class", "precision", "recall", "images"]
 CONFUSION_COLUMNS = ["dataset", "variant", "seed", "label", "predicted", "images"]
 SWEEP_COLUMNS = [
     *("dataset", "sweep", "variant", "rank", "point", "values", "n", "failed"),
     *("validation_loss_mean", "validation_loss_sd", "validation_accuracy_mean", "validation_accuracy_sd"),
+    *("loss_difference_mean", "loss_difference_ci95_low", "loss_difference_ci95_high"),
 ]
 # From best to worst; a variant has the worst status of its seeds.
 STATUSES = ["ok", "failed", "stale", "missing"]
 
 
-def variants(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per variant: mean, standard deviation and 95 % interval over the ``n`` seeds that are ok.
+def variants(runs: pd.DataFrame, success: Mapping[str, float | None], correct: Correct) -> pd.DataFrame:
+    """Return one row per variant: means and standard deviations (n - 1 in the denominator) over the seeds that are ok.
 
-    The interval is mean ± t(0.975, n - 1) × sd / √n (Student), and sd has n - 1 in its denominator. Both are empty for
-    fewer than two seeds.
+    Args:
+        runs: Rows of runs.csv.
+        success: By variant the test accuracy from which on a seed has succeeded, or None.
+        correct: Returns which test images some seeds of a variant classify correctly, bool (seeds, N).
     """
     rows = []
     for (dataset, variant), group in runs.groupby(["dataset", "variant"], sort=False):
         good = group[group["status"] == "ok"]
-        low, high = interval(good["test_accuracy"].to_numpy(float))
+        needed = success.get(variant)
+        # The mean of seeds that succeed and seeds that do not is near neither, so it has no interval.
+        own, other = _intervals(good, correct) if needed is None else (NO_INTERVAL, NO_INTERVAL)
         row = {
             "dataset": dataset,
             "variant": variant,
@@ -45,13 +60,35 @@ def variants(runs: pd.DataFrame) -> pd.DataFrame:
             "n": len(good),
             "test_accuracy_mean": good["test_accuracy"].mean(),
             "test_accuracy_sd": good["test_accuracy"].std(ddof=1),
-            "test_accuracy_ci95_low": low,
-            "test_accuracy_ci95_high": high,
+            **_limits("test_accuracy", own),
+            **_limits("test_accuracy_new_images", other),
+            **_successes(group, needed),
         }
         row |= {f"{name}_mean": good[name].mean() for name in ("test_loss", "validation_accuracy", "validation_loss")}
         row |= {name: group[name].max() for name in ("parameters", "steps")}
         rows.append(row | {f"{name}_mean": good[name].mean() for name in ("train_seconds", "images_per_second")})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype({"success": float, "successes": "Int64", "trials": "Int64"})
+
+
+def _intervals(good: pd.DataFrame, correct: Correct) -> tuple[Interval, Interval]:
+    """Return the intervals of the mean test accuracy for other seeds, and for other seeds and other images."""
+    own = accuracy_interval(good["test_accuracy"].to_numpy(float))
+    if len(good) < 2:
+        return own, NO_INTERVAL
+    return own, crossed_accuracy_interval(correct(good["variant"].iloc[0], tuple(good["seed"])))
+
+
+def _successes(group: pd.DataFrame, needed: float | None) -> dict[str, Any]:
+    """Return how many of the trainings of a variant that ended succeeded; one that diverged did not."""
+    if needed is None:
+        return {"success": None, "successes": None, "trials": None, **_limits("success", NO_INTERVAL)}
+    ended = group[group["status"].isin(["ok", "failed"])]
+    count, trials = int(((ended["status"] == "ok") & (ended["test_accuracy"] >= needed)).sum()), len(ended)
+    return {"success": needed, "successes": count, "trials": trials, **_limits("success", exact(count, trials))}
+
+
+def _limits(name: str, found: Interval) -> dict[str, float]:
+    return {f"{name}_ci95_low": found[0], f"{name}_ci95_high": found[1]}
 
 
 def variant_status(statuses: pd.Series) -> str:
@@ -65,7 +102,8 @@ def sweeps(study: Study, results: Path) -> pd.DataFrame:
     """Return one row per point of each sweep, best first (columns: ``SWEEP_COLUMNS``); none for a sweep not yet run.
 
     ``values`` are those of the grid's keys, as JSON. ``rank`` 1 has the lowest validation loss, mean over seeds;
-    variants with ``from_sweep`` use its values.
+    variants with ``from_sweep`` use its values. ``loss_difference_*`` are of validation loss, point minus rank 1, over
+    the seeds that are ok in both.
     """
     rows = []
     for name, sweep in study.sweeps.items():
@@ -74,10 +112,21 @@ def sweeps(study: Study, results: Path) -> pd.DataFrame:
             continue
         points = grids.points(sweep.variant.specification, sweep.grid)
         keys = {"dataset": sweep.variant.dataset, "sweep": name, "variant": sweep.variant.name}
-        for rank, row in enumerate(ranking.rank(ranking.read(path)), start=1):
+        trained = ranking.read(path)
+        ranked, losses = ranking.rank(trained), ranking.losses(trained)
+        for rank, row in enumerate(ranked, start=1):
             values = {key: grids.text(value) for key, value in points[row["point"]].values.items()}
-            rows.append({**keys, "rank": rank, "values": json.dumps(values), **row})
+            difference = _loss_difference(losses[row["point"]], losses[ranked[0]["point"]]) if rank > 1 else {}
+            rows.append({**keys, "rank": rank, "values": json.dumps(values), **row, **difference})
     return pd.DataFrame(rows, columns=SWEEP_COLUMNS)
+
+
+def _loss_difference(losses: Mapping[str, float], lowest: Mapping[str, float]) -> dict[str, float]:
+    """Return mean and interval of the paired differences of losses by seed."""
+    differences = np.array([losses[seed] - lowest[seed] for seed in losses if seed in lowest])
+    if not len(differences):
+        return {}
+    return {"loss_difference_mean": float(differences.mean()), **_limits("loss_difference", interval(differences))}
 
 
 def confusions(runs: pd.DataFrame, blocks: Iterable[Block], results: Path) -> pd.DataFrame:

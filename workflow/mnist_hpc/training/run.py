@@ -27,6 +27,9 @@ class Run:
     jobs: list[str] = field(default_factory=list)  # of the batch system that worked on the run
     step: int = 0  # steps done
     seconds: float = 0.0  # spent in them
+    process_seconds: float = (
+        0.0  # that processes worked on the run, validation and saving included, until its last save
+    )
     limits: list[float] = field(default_factory=list)  # loss of each setting above which it has diverged
     failed: dict[str, int] = field(default_factory=dict)  # by setting, as text, the step in which it diverged, from 1
     rows: list[Row] = field(default_factory=list)

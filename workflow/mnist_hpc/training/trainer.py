@@ -73,6 +73,7 @@ class Trainer:
         ``report`` receives lines of progress. ``stop`` is asked about every second; when it returns True, the run is
         saved if there is a checkpoint, and Interrupted is raised.
         """
+        clock = time.perf_counter()
         run = self._resumed(seed, report, checkpoint)
         pauses = sorted(step for step in self._validated | {*history_steps(run.steps)} if step > run.step)
         saved = time.perf_counter()
@@ -83,6 +84,7 @@ class Trainer:
                 self._validate(run, seed, report)
             stopping = stop()
             if checkpoint and (stopping or time.perf_counter() - saved > checkpoint.seconds):
+                clock = self._clocked(run, clock)
                 self._save(run, checkpoint)
                 saved = time.perf_counter()
             if stopping:
@@ -90,6 +92,7 @@ class Trainer:
                     f"seed {seed}: step {run.step} of {run.steps}, "
                     + ("saved; run again to continue" if checkpoint else "lost: there is no --state to save it in")
                 )
+        self._clocked(run, clock)
         for setting in range(self.loop.settings):
             if run.result(run.step, setting)["status"] == "failed" and self._fails(run, setting, run.step):
                 loss = run.rows[-1]["validation_loss"][setting]
@@ -99,6 +102,12 @@ class Trainer:
         if checkpoint:
             checkpoint.save(asdict(run), weights)
         return run, weights
+
+    def _clocked(self, run: Run, since: float) -> float:
+        """Add the time since a moment of ``perf_counter`` to that of the run's processes; return the present one."""
+        moment = time.perf_counter()
+        run.process_seconds += moment - since
+        return moment
 
     def _resumed(self, seed: int, report: Callable[[str], None], checkpoint: Checkpoint | None) -> Run:
         """Set model and optimiser to the state in which the run of this seed was interrupted, or in which it begins."""
@@ -195,6 +204,7 @@ class Trainer:
             "started": run.started,
             "finished": now(),
             "train_seconds": run.seconds,
+            "process_seconds": run.process_seconds,
         }
         if len(run.failed) == self.loop.settings:
             step = max(run.failed.values())
