@@ -16,7 +16,7 @@ from mnist_hpc.files.provenance import specification_hash
 from mnist_hpc.plugins import events
 from mnist_hpc.study.layout import HASHES
 from mnist_hpc.study.specification import Study, Sweep
-from mnist_hpc.tables import aggregate, collect, ranking
+from mnist_hpc.tables import aggregate, collect, ranking, robustness
 from mnist_hpc.tables.text import duration
 from mnist_hpc.training import checkpoint
 from mnist_hpc.training.models_file import read_models
@@ -40,7 +40,13 @@ def run(config: Path, overrides: dict[str, Any], results: Path) -> None:
     todo = table[["trained", "under way", "missing", "stale"]].sum(axis=1)
     if not todo.any() and all(text.startswith("ok") for text in swept.values()):
         gone = [file for file in study.files if not (results / file).exists()]
-        lines.append(f"Missing files: {len(gone)}, first {gone[0]}; run again." if gone else "Everything is there.")
+        stale = robustness.stale(study, results, identities, code_hash("stages.perturb"))
+        if gone:
+            lines.append(f"Missing files: {len(gone)}, first {gone[0]}; run again.")
+        if stale:
+            lines.append(f"Measurements on transformed images are stale in {stale} blocks; the next run repeats them.")
+        if not gone and not stale:
+            lines.append("Everything is there.")
     if todo.any():
         lines.append(f"{todo.sum()} of {sum(len(block.seeds) for block in study.blocks)} runs are left to do.")
     left = table["seconds_left"]
