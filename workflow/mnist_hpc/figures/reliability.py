@@ -41,11 +41,12 @@ def diagrams(bins: pd.DataFrame, names: list[str], dataset: str, path: Path) -> 
 
 def _draw_diagram(axes: Any, bins: pd.DataFrame, floor: float) -> None:
     """Draw the bins of one variant; what is missing to 1 is drawn at ``floor`` if it is below."""
-    missing = {name: (1 - bins[name]).clip(floor, 1) for name in ("confidence", "accuracy")}
+    missing = 1 - bins.set_index("seed")[["confidence", "accuracy", "calibrated_q025", "calibrated_q975"]]
+    missing = missing.clip(floor, 1)
     for which in ("x", "y"):
         style.error_axis(axes, which, [floor, 1.0], floor)
     axes.plot([floor, 1], [floor, 1], color=style.GREY, linewidth=0.8)
-    for _, seed in bins.groupby("seed"):
-        low, high = ((1 - seed[f"calibrated_{name}"]).clip(floor, 1) for name in ("q975", "q025"))
-        axes.fill_between(missing["confidence"][seed.index], low, high, color="0.8", alpha=0.5, linewidth=0)
+    for _, seed in missing.groupby(level="seed"):
+        band = (seed[name] for name in ("confidence", "calibrated_q975", "calibrated_q025"))
+        axes.fill_between(*band, color="0.8", alpha=0.5, linewidth=0)
     axes.plot(missing["confidence"], missing["accuracy"], "o", color=style.BLUE, markersize=3, alpha=0.6, mew=0)
