@@ -20,7 +20,7 @@ from conftest import ROOT, copy_project, specification
 from mnist_hpc import __main__ as program
 from mnist_hpc.cluster import accounting
 from mnist_hpc.study import check, layout
-from mnist_hpc.tables import aggregate, collect, comparisons, ensembles
+from mnist_hpc.tables import aggregate, calibration, collect, comparisons, ensembles, robustness
 from mnist_hpc.training.models_file import Model, write_models
 
 PAGES = sorted(
@@ -243,6 +243,8 @@ def columns(tmp_path_factory):
         "confusions": confusions,
         "classes": pd.DataFrame(columns=aggregate.CLASS_COLUMNS),
         "jobs": jobs,
+        **dict(zip(("calibration", "reliability"), calibration.tables(study, results, runs), strict=True)),
+        "robustness": robustness.table(study, results, runs, dict.fromkeys(study.variants, {}), ""),
         "resources": accounting.resources(jobs, pd.Series(dtype=float)),
     }
     assert {f"{name}.csv" for name in tables} >= {name for name in layout.TABLES if name.endswith(".csv")}
@@ -266,6 +268,8 @@ def test_learning_curves_and_points_are_described():
     described = sections("docs/results.md")
     for column in layout.HISTORY_COLUMNS:
         assert f"`{column}`" in described["runs.csv"]
+    for column in set(layout.PERTURBED_COLUMNS) - set(layout.HASHES):
+        assert f"`{column}`" in described["robustness.csv"]
     text = described["sweeps.csv, points.csv and best.json"]
     for column in set(layout.point_columns([])) - set(layout.HASHES):
         assert f"`{column}`" in text
