@@ -244,7 +244,7 @@ def columns(tmp_path_factory):
         "classes": pd.DataFrame(columns=aggregate.CLASS_COLUMNS),
         "jobs": jobs,
         **dict(zip(("calibration", "reliability"), calibration.tables(study, results, runs), strict=True)),
-        "robustness": robustness.table(study, results, runs, dict.fromkeys(study.variants, {}), ""),
+        "robustness": robustness.table(study, results, runs, {name: {} for name in study.variants}, ""),
         "resources": accounting.resources(jobs, pd.Series(dtype=float)),
     }
     assert {f"{name}.csv" for name in tables} >= {name for name in layout.TABLES if name.endswith(".csv")}

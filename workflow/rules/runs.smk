@@ -62,8 +62,9 @@ rule perturb:
     input:
         models="results/{dataset}/runs/{variant}/seeds-{first}-{last}/models.h5",
         test="results/{dataset}/data/test.h5",
-        # For the order alone: jobs of a group that could run at the same time would request the CPUs of both.
-        metrics=ancient("results/{dataset}/runs/{variant}/seeds-{first}-{last}/metrics.csv"),
+        # For the order alone: jobs of a group that could run at the same time would request the CPUs of both. Not
+        # `ancient`, with which Snakemake overlooks new params of this job if the evaluation runs too.
+        metrics="results/{dataset}/runs/{variant}/seeds-{first}-{last}/metrics.csv",
     output:
         "results/{dataset}/runs/{variant}/seeds-{first}-{last}/perturbed.csv",
     log:
