@@ -164,7 +164,7 @@ def test_a_row_has_the_means_over_the_seeds_that_are_ok_and_sigmoid_outputs_have
     assert bins["accuracy"].tolist() == pytest.approx([0.8, 0.8])
 
 
-def test_the_interval_of_the_loss_is_that_of_a_table_of_t_and_may_exceed_1(tmp_path):
+def test_the_interval_of_the_loss_is_that_of_a_table_of_t_on_the_logarithmic_scale(tmp_path):
     study = study_of(tmp_path, seeds=4, seeds_per_job=4)
     predictions(tmp_path, study, "regression", range(4))
     losses = (1.0, 1.2, 1.4, 1.2)
@@ -172,10 +172,21 @@ def test_the_interval_of_the_loss_is_that_of_a_table_of_t_and_may_exceed_1(tmp_p
     row = calibration.tables(study, tmp_path, runs)[0].iloc[0]
     # Deviations -2, 0, 2, 0 tenths: sd √(8/3) tenths; t(0.975, 3) = 3.1824 of any table.
     sd = math.sqrt(8 / 3) / 10
+    factor = math.exp(3.1824 * sd / 1.2 / 2)
     assert row["test_loss_mean"] == pytest.approx(1.2)
     assert row["test_loss_sd"] == pytest.approx(sd)
-    assert row["test_loss_ci95_low"] == pytest.approx(1.2 - 3.1824 * sd / 2, abs=1e-5)
-    assert row["test_loss_ci95_high"] == pytest.approx(1.2 + 3.1824 * sd / 2, abs=1e-5)
+    assert row["test_loss_ci95_low"] == pytest.approx(1.2 / factor, abs=1e-5)
+    assert row["test_loss_ci95_high"] == pytest.approx(1.2 * factor, abs=1e-5)
+
+
+@pytest.mark.parametrize("seeds", [2, 5, 10])
+@pytest.mark.parametrize("spread", [0.03, 0.2])
+def test_the_interval_of_the_loss_holds_the_mean_in_95_of_100_studies_and_stays_above_0(seeds, spread):
+    studies = [calibration._loss(0.05 * (1 + spread * RANDOM.standard_normal(seeds))) for _ in range(3000)]
+    low, high = (np.array([found[f"test_loss_ci95_{side}"] for found in studies]) for side in ("low", "high"))
+    assert (low > 0).all()
+    # The share of 3,000 studies has a standard error of 0.004.
+    assert np.mean((low < 0.05) & (high > 0.05)) == pytest.approx(0.95, abs=0.015)
 
 
 @pytest.mark.parametrize("losses", [(), (0.5,), (0.5, 0.5)])

@@ -15,7 +15,7 @@ TRANSFORMS = {
     "shift": ("shift, pixels", 0.0),
     "rotation": ("rotation, degrees", 0.0),
     "zoom": ("zoom, times the size", 1.0),
-    "noise": ("noise, standard deviation of grey levels", 0.0),
+    "noise": ("noise, sd of grey levels from 0 to 1", 0.0),
 }
 LOOKS = list(
     zip(

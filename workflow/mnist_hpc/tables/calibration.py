@@ -165,15 +165,13 @@ def _over_seeds(seeds: pd.DataFrame) -> dict[str, Any]:
 
 
 def _loss(losses: np.ndarray) -> dict[str, float]:
-    """Return mean, standard deviation and 95 % interval of the mean (Student) of the losses of runs.
+    """Return mean, standard deviation and 95 % interval of the mean of the losses of runs, which are above 0.
 
-    A loss has no upper limit, so the interval is not on a scale of probabilities. It is empty for fewer than two
-    different values.
+    The interval is Student's for the logarithm of the mean (delta method), so that it stays above 0. It is empty for
+    fewer than two different values.
     """
-    found = {"test_loss_mean": losses.mean()} if len(losses) else {}
-    if len(losses) > 1:
-        found["test_loss_sd"] = losses.std(ddof=1)
-        if found["test_loss_sd"] > 0:
-            low, high = stats.t.interval(0.95, len(losses) - 1, losses.mean(), stats.sem(losses))
-            found |= {"test_loss_ci95_low": low, "test_loss_ci95_high": high}
-    return found
+    mean = losses.mean() if len(losses) else np.nan
+    sd = losses.std(ddof=1) if len(losses) > 1 else np.nan
+    half = stats.t.ppf(0.975, len(losses) - 1) * sd / mean / np.sqrt(len(losses)) if sd > 0 else np.nan
+    limits = {"test_loss_ci95_low": mean * np.exp(-half), "test_loss_ci95_high": mean * np.exp(half)}
+    return {"test_loss_mean": mean, "test_loss_sd": sd} | limits
