@@ -49,7 +49,7 @@ endif
 	$(ON_CLUSTER)
 
 resources: $(ENV)
-	python -m mnist_hpc resources $(SET)
+	python -m mnist_hpc resources $(SET) $(if $(GPUS),--gpus-per-node $(GPUS))
 
 bench: $(ENV) .venv-peers/.done
 	$(SNAKEMAKE) --config dataset=mnist -- results/mnist/data/train.h5

@@ -4,6 +4,7 @@ import pytest
 
 from mnist_hpc.cluster import main_process, preflight, slurm
 from mnist_hpc.cluster.request import Request
+from mnist_hpc.cluster.verdict import Verdict
 from mnist_hpc.errors import UserError
 from mnist_hpc.study.layout import Block
 
@@ -25,7 +26,7 @@ def queue(monkeypatch):
     """Replace Slurm by one that accepts everything and has the jobs of a list."""
     jobs = {}
     monkeypatch.setattr(main_process, "jobs_of", lambda _: jobs)
-    monkeypatch.setattr(preflight, "refusal", lambda _: None)
+    monkeypatch.setattr(preflight, "examine", lambda *_: Verdict())
     return jobs
 
 
@@ -45,6 +46,6 @@ def test_work_that_a_job_does_already_is_not_submitted_again(results, queue):
 
 
 def test_a_request_that_slurm_refuses_is_told(results, monkeypatch):
-    monkeypatch.setattr(preflight, "refusal", lambda request: f"Slurm refuses {request}: no such partition")
+    monkeypatch.setattr(preflight, "examine", lambda *_: Verdict("no such partition"))
     with pytest.raises(UserError, match="no such partition"):
         preflight.check([(REQUEST, BLOCK)], results, results)

@@ -2,17 +2,9 @@
 
 import pytest
 
-from mnist_hpc.cluster import preflight, slurm
-from mnist_hpc.cluster.request import Request
+from mnist_hpc.cluster import slurm
+from mnist_hpc.cluster.request import Request, gpus_in
 from mnist_hpc.errors import UserError
-
-
-@pytest.mark.parametrize(
-    ("text", "minutes"),
-    [("30:00", 30), ("1:30:00", 90), ("2-00:00:00", 2880), ("infinite", None), ("", None), ("n/a", None)],
-)
-def test_limits_of_slurm_are_minutes(text, minutes):
-    assert preflight.minutes(text) == minutes
 
 
 def test_a_request_is_that_of_the_jobs_resources():
@@ -25,20 +17,42 @@ def test_a_request_is_that_of_the_jobs_resources():
     assert request.gpus == 2
     assert request.option("partition") == "gpu"
     assert request.option("qos") == ""
+    assert Request.of(resources | {"qos": "a"}, 4, {"qos": "b", "reservation": None}).option("qos") == "b"
 
 
 @pytest.mark.parametrize(
-    ("option", "gpus"),
+    ("resources", "gpus"),
     [
-        ("--gpus-per-node=1", 1),
-        ("--gres=gpu:4", 4),
-        ("--gres=gpu:a100:2", 2),
-        ("--gpus-per-node=h100:8", 8),
-        ("-t 1", 0),
+        ({"gpu": 2}, {"": 2}),
+        ({"gpu": 2, "gpu_model": "a100"}, {"a100": 2}),
+        ({"gpu_model": "a100"}, {"a100": 1}),
+        ({"gres": "gpu:3"}, {"": 3}),
+        ({"slurm_extra": "--gres=gpu:a100:2,nvme:1"}, {"a100": 2}),
+        ({"slurm_extra": "--gpus=v100:1,a100:2"}, {"v100": 1, "a100": 2}),
+        ({"slurm_extra": "--gpus-per-node=1g.5gb:1"}, {"1g.5gb": 1}),
+        ({"slurm_extra": "--gpus-per-task=2", "tasks": 3}, {"": 6}),
+        ({"slurm_extra": "--gpus-per-node=4", "nodes": 2}, {"": 8}),
+        ({"slurm_extra": "--gres=nvme:1 -t 1"}, {}),
     ],
 )
-def test_gpus_are_counted_however_they_are_asked_for(option, gpus):
-    assert Request(10, 0, 1, (option,)).gpus == gpus
+def test_gpus_are_counted_by_type_however_they_are_asked_for(resources, gpus):
+    request = Request.of(resources, 1)
+    assert request.gpus_by_type == gpus
+    assert request.gpus == sum(gpus.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "gpus"),
+    [
+        ("gpu:a100:4(S:0,1),nvme:1", {"a100": 4}),
+        ("gpu:v100-32:2,gpu:h100:1", {"v100-32": 2, "h100": 1}),
+        ("(null)", {}),
+        ("billing=1,cpu=1,gres/gpu:v100=1,mem=4G", {"v100": 1}),
+        ("cpu=1,gres/gpu=2,gres/gpu:v100=2", {"": 2, "v100": 2}),
+    ],
+)
+def test_lists_of_resources_have_gpus(text, gpus):
+    assert gpus_in(text) == gpus
 
 
 def test_a_command_that_fails_or_is_missing_is_an_error_on_one_line():

@@ -27,8 +27,7 @@ from harness import (
     workflow,
 )
 
-from conftest import DIFFER, UNTIL_TABLES, copy_project, error_line, snakemake
-from conftest import run as run_command
+from conftest import DIFFER, UNTIL_TABLES, copy_project, snakemake
 
 pytestmark = NEEDS_SLURM
 
@@ -67,7 +66,7 @@ def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_j
     pd.testing.assert_frame_equal(runs.drop(columns=DIFFER), here.drop(columns=DIFFER))
     assert "Nothing to be done" in snakemake(demo, *few).stdout
 
-    assert sum(map(int, re.findall(r"^(\d+) jobs: ", printed, re.MULTILINE))) == len(runs)
+    assert sum(map(int, re.findall(r"^(\d+) jobs?: ", printed, re.MULTILINE))) == len(runs)
     assert "GPU-hours if every job uses its whole time limit" in printed
     listed = cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "JobID,State,AllocTRES").splitlines()
     assert len(listed) == len(runs)
@@ -96,39 +95,6 @@ def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_j
     drawn = snakemake(demo, *few)
     assert drawn.returncode == 0, drawn.stdout
     assert f"{len(runs)} Slurm jobs" in (demo / "results/digits/figures/slurm.svg").read_text()
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ("abc123p", "nobody", "Invalid account"),
-        ("GPU-shared", "nowhere", "Invalid partition name"),
-        ("gpus-per-node=1", "gpus-per-node=h100:1", "Requested node configuration is not available"),
-        ("GPU-shared", "short", "short allows 2 minutes and a job requests 80"),
-    ],
-)
-def test_what_slurm_would_refuse_is_said_in_one_line_before_anything_is_queued(cluster, project, old, new, said):
-    edit(project, old, new)
-    doctor = run_command("doctor", "--profile", "profiles/slurm", cwd=project, **cluster.environment)
-    assert said in doctor.stdout
-    assert "FIX  trial job: not submitted" in doctor.stdout
-    assert "2 problems to fix" in error_line(doctor)
-    run = snakemake(project, profile="slurm", **cluster.environment)
-    assert run.returncode == 2
-    (line,) = [line for line in run.stdout.splitlines() if line.startswith("mnist_hpc: error: ")]
-    assert said in line
-    assert cluster.run("squeue", "-h") == ""
-
-
-def test_the_doctor_tries_a_compute_node(cluster, project):
-    doctor = run_command("doctor", "--profile", "profiles/slurm", cwd=project, **cluster.environment)
-    assert doctor.returncode == 0, doctor.stdout
-    assert "ok   trial job: TensorFlow " in doctor.stdout
-    edit(project, "require_gpu=0", "require_gpu=1")
-    doctor = run_command("doctor", "--profile", "profiles/slurm", cwd=project, **cluster.environment)
-    assert "FIX  environment: TensorFlow has no CUDA here; run `make env-gpu`" in doctor.stdout
-    assert "FIX  trial job: a GPU is required and TensorFlow sees none on" in doctor.stdout
-    assert not list((project / "results").glob(".doctor*"))
 
 
 def test_a_cancelled_training_goes_on_in_a_new_job(cluster, project, whole):
@@ -257,7 +223,7 @@ def test_a_lost_main_process_is_resumed_as_asked(cluster, project, whole):
         assert snakemake(project, "--unlock", profile="slurm", **cluster.environment).returncode == 0
         again = snakemake(project, profile="slurm", **cluster.environment)
         assert again.returncode == 2
-        assert f"still do this work, such as job {first} (stopped, n" in again.stdout
+        assert f"still done by 1 job of an earlier main process, such as job {first} (stopped, n" in again.stdout
         resumed = make(cluster, project, "resume", during=lambda: run.go_on(first), ORPHANS="wait")
         assert resumed.returncode == 0, resumed.stdout + resumed.stderr
         slow = whole(project)

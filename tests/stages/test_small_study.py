@@ -116,7 +116,11 @@ def test_status_says_that_measurements_on_transformed_images_are_missing_or_stal
     )
     options = ("--config", folder / "config.yaml", "--results", results)
     text = call("status", *options).stdout
-    assert "Measurements on transformed images are stale in 1 blocks; the next run repeats them." in text
+    assert "Stale measurements on transformed images: 1 block; the next run repeats them." in text
+    assert "Everything is there" not in text
+    (results / block.perturbed).write_text("edited by hand")
+    text = call("status", *options).stdout
+    assert f"{results / block.perturbed}: " in text
     assert "Everything is there" not in text
     (results / block.perturbed).unlink()
     assert f"Missing files: 1, first {block.perturbed}; run again." in call("status", *options).stdout

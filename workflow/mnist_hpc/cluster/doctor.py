@@ -1,26 +1,24 @@
 """Check from the login node whether the cluster is ready for the study, before any job is submitted."""
 
 import contextlib
-import json
+import difflib
 import os
 import platform
 import re
 import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from mnist_hpc.cluster import container, main_process, preflight, slurm
+from mnist_hpc.cluster import container, main_process, room, slurm, trial
+from mnist_hpc.cluster.findings import Finding, Level
 from mnist_hpc.cluster.profile import Profile
-from mnist_hpc.cluster.request import Request
+from mnist_hpc.cluster.verdict import Site
+from mnist_hpc.cluster.verdict import examine as examine_request
 from mnist_hpc.errors import UserError
 from mnist_hpc.study.specification import Study
+from mnist_hpc.tables.text import counted
 
-FREE_GB = 5
-FREE_INODES = 10_000
-TRIAL_MINUTES = 5
 PACKAGES = (
     "tensorflow",
     "tensorflow-cpu",
@@ -29,28 +27,19 @@ PACKAGES = (
     "snakemake",
     "snakemake-executor-plugin-slurm",
 )
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Result of one check.
-
-    Attributes:
-        subject: What was checked.
-        text: What was found; for a problem also what to do.
-        problem: Whether it must be fixed before a run.
-    """
-
-    subject: str
-    text: str
-    problem: bool = False
-
-    def __str__(self) -> str:
-        return f"{'FIX' if self.problem else 'ok ':4} {self.subject}: {self.text}"
+PYTHONS = ((3, 11), (3, 13))
+GLIBC = (2, 28)
+# Variables that jobs inherit, and that change which libraries they load.
+INHERITED = {
+    "LD_LIBRARY_PATH": "libraries there replace those of the environment",
+    "LD_PRELOAD": "it is loaded into every program",
+    "PYTHONPATH": "packages there replace those of the environment",
+    "PYTHONHOME": "Python does not find its own library",
+}
 
 
 def examine(study: Study, folder: Path, results: Path, wait: int) -> Iterator[Finding]:
-    """Yield the findings; the trial job comes last.
+    """Yield the findings; those of the trial job come last.
 
     Args:
         study: Study that is to run.
@@ -59,100 +48,91 @@ def examine(study: Study, folder: Path, results: Path, wait: int) -> Iterator[Fi
         wait: Seconds that the trial job may wait for a node.
     """
     profile = Profile(folder)
+    yield from _settings(profile)
+    yield from _environment(gpu=bool(profile.of_rule("train").get("require_gpu")))
+    yield from room.examine(results)
     try:
         yield Finding("Slurm", slurm.ask("sinfo", "--version"))
+        yield from _running(Path.cwd())
+        site, refused = Site(), False
+        for request, names in profile.requests(study).items():
+            verdict = examine_request(request, site, len(names))
+            refused |= verdict.error is not None
+            listed = ", ".join([*names[:3], *(["…"] if names[3:] else [])])
+            text = verdict.error or f"{request} ({listed})"
+            yield Finding("request", text, Level.FIX if verdict.error else Level.OK)
+            yield from (Finding("request", warning, Level.NOTE) for warning in verdict.warnings)
     except UserError as error:
-        yield Finding("Slurm", str(error), problem=True)
+        yield Finding("Slurm", str(error), Level.FIX)
         return
-    requests = profile.requests(study)
-    refused = False
-    for request, names in requests.items():
-        reason = preflight.refusal(request)
-        refused |= reason is not None
-        yield Finding("request", reason or f"{request} ({len(names)} variants and sweeps)", problem=bool(reason))
-    yield from _settings(profile)
-    yield from _versions(gpu=bool(profile.of_rule("train").get("require_gpu")))
-    yield from _room(results)
-    yield from _orphans(Path.cwd())
     if refused:
-        yield Finding("trial job", "not submitted, because Slurm would refuse it", problem=True)
+        yield Finding("trial job", "not submitted, because Slurm would refuse it", Level.NOTE)
     else:
-        yield from _trial(next(iter(requests)), profile, results, wait)
+        largest = max(profile.requests(study), key=lambda request: request.gpus)
+        yield from trial.examine(largest, profile, results, wait)
 
 
 def _settings(profile: Profile) -> Iterator[Finding]:
-    """Yield settings of a profile that are known to lose jobs or results."""
+    """Yield settings of a profile that Snakemake does not know, or that are known to lose jobs or results."""
+    from snakemake.cli import get_argument_parser
+
+    known = set(re.findall(r"--([\w-]+)", get_argument_parser().format_help()))
+    for key in profile.settings:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "delete it"
+            yield Finding("profile", f"{profile.path}: Snakemake does not know {key}; {hint}", Level.FIX)
     settings = profile.settings
     if settings.get("mnist-slurm-array-jobs"):
         text = "mnist-slurm-array-jobs loses results (issues 447 and 473 of the executor plugin); delete the entry"
-        yield Finding("profile", text, problem=True)
+        yield Finding("profile", text, Level.FIX)
     if not settings.get("retries"):
-        yield Finding("profile", "retries is missing; a training would not continue after its time limit", problem=True)
+        text = "retries is missing; a training would not continue after its time limit"
+        yield Finding("profile", text, Level.FIX)
 
 
-def _versions(*, gpu: bool) -> Iterator[Finding]:
-    """Yield the versions of the environment, and whether it can use a GPU if the jobs need one."""
+def _environment(*, gpu: bool) -> Iterator[Finding]:
+    """Yield the versions of the environment, whether it can use a GPU if jobs need one, and what jobs inherit."""
     installed = {}
     for name in PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             installed[name] = metadata.version(name)
-    if gpu and not container.image() and "nvidia-cudnn-cu12" not in installed:
-        yield Finding("environment", "TensorFlow has no CUDA here; run `make env-gpu`", problem=True)
     listed = ", ".join(f"{name} {version}" for name, version in installed.items())
     yield Finding("environment", f"Python {platform.python_version()}, {listed}")
+    if gpu and not container.image() and "nvidia-cudnn-cu12" not in installed:
+        yield Finding("environment", "TensorFlow has no CUDA here; run `make env-gpu`", Level.FIX)
+    if not PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
+        text = f"found Python {platform.python_version()}, expected 3.11 to 3.13: `make env PYTHON=python3.12`"
+        yield Finding("environment", text, Level.FIX)
+    if problem := old_glibc(platform.libc_ver()):
+        yield Finding("environment", problem, Level.FIX)
+    if job := os.environ.get("SLURM_JOB_ID"):
+        text = f"this shell is inside of Slurm job {job}, where Snakemake submits no jobs; use a login node"
+        yield Finding("environment", text, Level.FIX)
+    for name, effect in INHERITED.items():
+        if value := os.environ.get(name):
+            text = f"jobs inherit {name}={value}: {effect}; `unset {name}` before a run unless they need it"
+            yield Finding("environment", text, Level.NOTE)
 
 
-def _room(results: Path) -> Iterator[Finding]:
-    """Yield whether there is enough space, and inodes, for the results."""
-    place = next(path for path in (results.absolute(), *results.absolute().parents) if path.exists())
-    system = os.statvfs(place)
-    free, inodes = system.f_bavail * system.f_frsize / 1e9, system.f_favail
-    text = f"{free:.0f} GB and {inodes} inodes free under {place}"
-    if system.f_files == 0:  # some file systems have no fixed number of inodes
-        text, inodes = f"{free:.0f} GB free under {place}", FREE_INODES
-    if free < FREE_GB or inodes < FREE_INODES:
-        text += f", expected {FREE_GB} GB and {FREE_INODES} inodes: move the folder to the project's file system"
-        yield Finding("space", text, problem=True)
-    else:
-        yield Finding("space", f"{text} (quotas may be smaller)")
+def old_glibc(found: tuple[str, str]) -> str | None:
+    """Return what to do if a C library, as ``platform.libc_ver`` names it, is too old; None if it is not."""
+    name, version = found
+    if name != "glibc" or tuple(map(int, version.split(".")[:2])) >= GLIBC:
+        return None
+    return f"found glibc {version}, TensorFlow needs 2.28 (RHEL 8) or later; use a container of the site"
 
 
-def _orphans(folder: Path) -> Iterator[Finding]:
-    """Yield the jobs that an earlier main process left in the queue."""
+def _running(folder: Path) -> Iterator[Finding]:
+    """Yield whether a main process runs in this folder, and the jobs that an earlier one left in the queue."""
+    main = main_process.read(folder)
+    place = main.alive(folder) if main else None
     left = main_process.jobs_of(folder)
+    if place:
+        yield Finding("running already", f"{place}, with {counted(len(left), 'job')} in the queue", Level.NOTE)
+        return
     for job, work in left.items():
-        text = f"{job}, {work}; unless its main process still runs: `make resume PROFILE=…` says what to do"
-        yield Finding("running already", text, problem=True)
+        text = f"{job}, {work}, whose main process is lost: `make resume PROFILE=…` says what to do"
+        yield Finding("running already", text, Level.FIX)
     if not left:
         yield Finding("running already", "no job of this folder")
-
-
-def _trial(request: Request, profile: Profile, results: Path, wait: int) -> Iterator[Finding]:
-    """Yield the result of a short job on a compute node."""
-    gpu = int(profile.of_rule("train").get("require_gpu", 0))
-    results.mkdir(exist_ok=True)
-    answer = results.absolute() / f".doctor-{os.getpid()}.json"
-    probe = ("-m", "mnist_hpc", "probe", "--require-gpu", str(gpu), "--answer", str(answer))
-    short = Request(TRIAL_MINUTES, request.mem_mb, request.cpus, request.options)
-    begin = time.monotonic()
-    try:
-        slurm.ask(
-            *("srun", f"--immediate={wait}", "--ntasks=1", "--job-name=mnist_doctor", *short.arguments),
-            *(*container.python(sys.executable), *probe),
-            timeout=wait + 60 * TRIAL_MINUTES,
-        )
-        while not answer.exists():  # it may take a while on a shared file system
-            if time.monotonic() - begin > wait + 60 * TRIAL_MINUTES:
-                raise UserError(f"the job succeeded, but {answer} did not appear here: is the folder shared?")
-            time.sleep(0.5)
-        found = json.loads(answer.read_text())
-    except UserError as error:
-        text = str(error)
-        if re.search(r"busy|immediate|Unable to allocate", text, re.IGNORECASE):
-            text = f"no node was free within {wait} s; run it again, or wait longer: make doctor WAIT=600"
-        yield Finding("trial job", text, problem=True)
-        return
-    finally:
-        answer.unlink(missing_ok=True)
-    text = "TensorFlow {tensorflow} on {host}: {device}".format(**found)
-    yield Finding("trial job", f"{text}; finished after {time.monotonic() - begin:.0f} s, files are shared")

@@ -37,6 +37,12 @@ class Profile:
             rule, _, key = name.partition(":")
             self._rules.setdefault(rule, {}).update(value if not key else {key: value})
 
+    @property
+    def executor(self) -> dict[str, Any]:
+        """Settings of the executor, by name without its prefix."""
+        prefix = f"{EXECUTOR}-"
+        return {key.removeprefix(prefix): value for key, value in self.settings.items() if key.startswith(prefix)}
+
     def of_rule(self, rule: str) -> dict[str, Any]:
         """Return the resources that the profile sets for a rule; they override the rule's own."""
         return self._rules.get(rule, {})
@@ -55,7 +61,7 @@ class Profile:
                 keys, rule, limits = study.sweeps[work.sweep].variant.keys, "sweep", {}
             own = {"runtime": limit, "mem_mb": keys["mem_mb"]} | self.of_rule(rule)
             own["runtime"] += sum(self.of_rule(stage).get("runtime", minutes) for stage, minutes in limits.items())
-            names = found.setdefault(Request.of(self.defaults | own, keys["threads"]), [])
+            names = found.setdefault(Request.of(self.defaults | own, keys["threads"], self.executor), [])
             if work.name not in names:
                 names.append(work.name)
         return found

@@ -6,8 +6,10 @@ from typing import Any
 
 from mnist_hpc import options
 from mnist_hpc.cluster import doctor
+from mnist_hpc.cluster.findings import Level
 from mnist_hpc.errors import UserError
 from mnist_hpc.study.specification import Study
+from mnist_hpc.tables.text import counted
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +24,8 @@ def run(config: Path, overrides: dict[str, Any], results: Path, profile: Path, w
     problems = 0
     for finding in doctor.examine(Study.read(config, overrides), profile, results, wait):
         print(finding, flush=True)
-        problems += finding.problem
+        problems += finding.level is Level.FIX
     if problems:
-        raise UserError(f"{problems} problems to fix before a run; each line above that begins with FIX says how")
+        raise UserError(
+            f"{counted(problems, 'problem')} to fix before a run; each line above that begins with FIX says how"
+        )

@@ -1,23 +1,24 @@
 """Report what is done, stale, failed and missing, and how long the rest will take; run nothing."""
 
 import argparse
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from mnist_hpc import options
-from mnist_hpc.cluster import attempts
-from mnist_hpc.errors import UserError
+from mnist_hpc.cluster import attempts, queue_text
+from mnist_hpc.errors import UserError, reason
 from mnist_hpc.files.code_hash import code_hash
 from mnist_hpc.files.provenance import specification_hash
 from mnist_hpc.plugins import events
-from mnist_hpc.study.layout import HASHES
+from mnist_hpc.study.layout import HASHES, Block
 from mnist_hpc.study.specification import Study, Sweep
 from mnist_hpc.tables import aggregate, collect, ranking, robustness
-from mnist_hpc.tables.text import duration
+from mnist_hpc.tables.text import counted, duration
 from mnist_hpc.training import checkpoint
 from mnist_hpc.training.models_file import read_models
 
@@ -28,70 +29,102 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(config: Path, overrides: dict[str, Any], results: Path) -> None:
-    """Print the status of a study; raise UserError if the config or a result cannot be read."""
+    """Print the status of a study; raise UserError if the config cannot be read."""
     study = Study.read(config, overrides)
     identities = collect.identities(study, results, code_hash("stages.train"), code_hash("stages.evaluate"))
-    table = overview(study, results, identities)
-    print(table.drop(columns="seconds_left").to_string(index=False), "", sep="\n")
+    refused = unreadable(study, results, identities)
+    table = overview(study, results, identities, refused)
+    print(table.drop(columns=["seconds_left", *([] if refused else ["damaged"])]).to_string(index=False), "", sep="\n")
     data = {study.variants[name].dataset: found.get("data_hash") for name, found in identities.items()}
     swept = {name: _sweep(sweep, results, data[sweep.variant.dataset]) for name, sweep in study.sweeps.items()}
     lines = [f"sweep {name}: {text}" for name, text in swept.items()]
     lines += [""] if swept else []
-    todo = table[["trained", "under way", "missing", "stale"]].sum(axis=1)
+    lines += refused.values()
+    todo = table[["trained", "under way", "missing", "stale", "damaged"]].sum(axis=1)
     if not todo.any() and all(text.startswith("ok") for text in swept.values()):
-        gone = [file for file in study.files if not (results / file).exists()]
+        lines += _beside(study, results, identities) or ["Everything is there."]
+    lines += _left(study, results, table, todo)
+    lines += _errors(study, results)
+    locks = Path(".snakemake/locks")
+    lines += queue_text.lines(Path.cwd(), locked=locks.is_dir() and any(locks.iterdir()))
+    print("\n".join(lines))
+
+
+def _beside(study: Study, results: Path, identities: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Return what is missing, damaged or stale of a study whose runs and sweeps are all there."""
+    gone = [file for file in study.files if not (results / file).exists()]
+    lines = [f"Missing files: {len(gone)}, first {gone[0]}; run again."] if gone else []
+    try:
         stale = robustness.stale(study, results, identities, code_hash("stages.perturb"))
-        if gone:
-            lines.append(f"Missing files: {len(gone)}, first {gone[0]}; run again.")
-        if stale:
-            lines.append(f"Measurements on transformed images are stale in {stale} blocks; the next run repeats them.")
-        if not gone and not stale:
-            lines.append("Everything is there.")
+    except (UserError, OSError) as error:
+        return [*lines, reason(error)]
+    if stale:
+        lines.append(f"Stale measurements on transformed images: {counted(stale, 'block')}; the next run repeats them.")
+    return lines
+
+
+def _left(study: Study, results: Path, table: pd.DataFrame, todo: pd.Series) -> list[str]:
+    """Return what is left to do, and how long it takes."""
+    lines = []
     if todo.any():
         lines.append(f"{todo.sum()} of {sum(len(block.seeds) for block in study.blocks)} runs are left to do.")
     left = table["seconds_left"]
     if left.sum():
         lines.append(f"Estimated training time left: {duration(left.sum())}, one job after the other.")
     if unknown := int((left.isna() & (todo > 0)).sum()):
-        lines.append(f"{unknown} variants with runs left have no recorded time.")
+        lines.append(f"No recorded time: {counted(unknown, 'variant')} with runs left.")
     if table["stale"].any():
         lines += filter(None, [events.outdated(study, results)])
         lines.append(
             "The next run repeats stale runs. If it says that there is nothing to be done, their results were copied "
             "here without .snakemake: delete their folders under runs/ first."
         )
-    lines += _errors(study, results)
-    locks = Path(".snakemake/locks")
-    if locks.is_dir() and any(locks.iterdir()):
-        lines.append(
-            "This folder is locked: either a workflow is running here, or its main process was killed. In the latter "
-            "case, run snakemake --unlock and start the workflow again."
-        )
-    print("\n".join(lines))
+    return lines
 
 
-def overview(study: Study, results: Path, identities: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+def unreadable(study: Study, results: Path, identities: Mapping[str, Mapping[str, str]]) -> dict[Block, str]:
+    """Return the blocks whose results are damaged or were changed by hand, with what is wrong."""
+    found: dict[Block, str] = {}
+    with contextlib.suppress(UserError, OSError):
+        collect.runs(study.blocks, results, identities)
+        return found
+    for block in study.blocks:
+        try:
+            collect.runs([block], results, identities)
+        except (UserError, OSError) as error:
+            found[block] = reason(error)
+    return found
+
+
+def overview(
+    study: Study,
+    results: Path,
+    identities: Mapping[str, Mapping[str, str]],
+    unreadable: Collection[Block] = (),
+) -> pd.DataFrame:
     """Return one row per variant of the study.
 
     Columns: dataset, variant, status (as in variants.csv); the numbers of seeds that are ok, failed, stale, trained
-    (not yet evaluated), under way (with a checkpoint) and missing; and seconds_left, the training time still needed
-    according to the variant's recorded times, empty if there are none.
+    (not yet evaluated), under way (with a checkpoint), missing, and damaged (those of unreadable blocks); and
+    seconds_left, the training time still needed according to the variant's recorded times, empty if there are none.
     """
-    runs = collect.runs(study.blocks, results, identities)
+    runs = collect.runs([block for block in study.blocks if block not in unreadable], results, identities)
     rows = []
-    for name, group in runs.groupby("variant", sort=False):
+    for name in dict.fromkeys(block.variant for block in study.blocks):
+        group = runs[runs["variant"] == name]
+        damaged = sum(len(block.seeds) for block in unreadable if block.variant == name)
         counts = group["status"].value_counts()
         absent = set(group.loc[group["status"] == "missing", "seed"])
         files = [results / block.folder / "models.h5" for block in study.blocks_of(name) if absent & set(block.seeds)]
         trained = absent & {seed for path in files for seed in _trained(path, identities[name])}
         folder = checkpoint.folder(results, study.variants[name].dataset, name)
         progress = _progress(folder, identities[name], absent - trained)
-        todo = len(absent) - len(trained) - sum(progress.values()) + counts.get("stale", 0)
-        row = {"dataset": study.variants[name].dataset, "variant": name}
-        row |= {"status": aggregate.variant_status(group["status"])}
+        todo = len(absent) - len(trained) - sum(progress.values()) + counts.get("stale", 0) + damaged
+        row: dict[str, Any] = {"dataset": study.variants[name].dataset, "variant": name}
+        row |= {"status": "damaged" if damaged else aggregate.variant_status(group["status"])}
         row |= {status: int(counts.get(status, 0)) for status in ("ok", "failed", "stale")}
         row |= {"trained": len(trained), "under way": len(progress)}
-        row |= {"missing": len(absent) - len(trained) - len(progress)}
+        row |= {"missing": len(absent) - len(trained) - len(progress), "damaged": damaged}
         rows.append(row | {"seconds_left": todo * group["train_seconds"].mean() if todo else 0.0})
     return pd.DataFrame(rows)
 
@@ -120,11 +153,14 @@ def _progress(folder: Path, identity: Mapping[str, str], seeds: set[int]) -> dic
 
 
 def _sweep(sweep: Sweep, results: Path, data_hash: str | None) -> str:
-    """Return the status of a sweep (ok, stale or missing), and its best point if it has run."""
-    try:
-        best = ranking.read_best(results / sweep.folder / "best.json")
-    except UserError:
+    """Return the status of a sweep (ok, stale, missing or damaged), and its best point if it has run."""
+    path = results / sweep.folder / "best.json"
+    if not path.exists():
         return "missing"
+    try:
+        best = ranking.read_best(path)
+    except UserError as error:
+        return f"damaged: {error}"
     values = ", ".join(f"{key} {value}" for key, value in best["values"].items())
     current = [specification_hash(json.loads(sweep.json)), data_hash, code_hash("stages.sweep")]
     return f"{'ok' if [best[key] for key in HASHES] == current else 'stale'}, best at {values}"

@@ -90,7 +90,10 @@ class Executor(base.Executor):
         """Return what each job that will be submitted requests, and what it works on."""
         units = {self.dag.get_job_group(job) or job: job for job in self.dag.needrun_jobs() if not job.is_local}
         return [
-            (Request.of(unit.resources, unit.threads), layout.of_wildcards(job.wildcards))
+            (
+                Request.of(unit.resources, unit.threads, vars(self.workflow.executor_settings)),
+                layout.of_wildcards(job.wildcards),
+            )
             for unit, job in units.items()
         ]
 

@@ -18,6 +18,11 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min".removesuffix(" 0 min")
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: 1 job, 2 jobs."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def accuracy(row: Mapping[str, Any]) -> str:
     """Return mean and standard deviation of a row of variants.csv: 99.70 ± 0.02 %."""
     spread = f" ± {100 * float(row['test_accuracy_sd']):.2f}" if int(row["n"]) > 1 else ""
