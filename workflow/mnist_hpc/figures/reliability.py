@@ -9,6 +9,9 @@ from mnist_hpc import figures
 from mnist_hpc.figures import style
 from mnist_hpc.study.specification import Study
 
+# Confidences with a tick, few enough for panels of half the width.
+TICKS = (0.5, 0.9, 0.99, 0.999, 0.9999)
+
 
 def draw(study: Study, results: Path, kind: str) -> None:
     """Draw the figure."""
@@ -45,6 +48,8 @@ def _draw_diagram(axes: Any, bins: pd.DataFrame, floor: float) -> None:
     missing = missing.clip(floor, 1)
     for which in ("x", "y"):
         style.error_axis(axes, which, [floor, 1.0], floor)
+    places = [*(1 - tick for tick in TICKS if 1 - tick > 2 * floor), floor]
+    axes.set_xticks(places, [*(f"{100 * tick:.4g}" for tick, _ in zip(TICKS, places[1:], strict=False)), "100"])
     axes.plot([floor, 1], [floor, 1], color=style.GREY, linewidth=0.8)
     for _, seed in missing.groupby(level="seed"):
         band = (seed[name] for name in ("confidence", "calibrated_q975", "calibrated_q025"))
