@@ -9,7 +9,7 @@ ON_CLUSTER = snakemake --profile $(PROFILE) $(if $(CONFIG),--config $(CONFIG))
 LEFT = python -m mnist_hpc orphans --profile $(PROFILE)
 SET = $(if $(strip $(CONFIG)),--set $(CONFIG))
 
-.PHONY: FORCE env env-gpu demo run report status clean doctor resume resources bench test test-all trust coverage audit slurm-playground lint lock
+.PHONY: FORCE env env-gpu demo run node report status clean doctor resume resources bench test test-all trust coverage audit slurm-playground lint lock
 .DEFAULT_GOAL := demo
 
 demo:
@@ -19,6 +19,11 @@ run: CONFIG += $(if $(SEEDS),max_seeds=$(SEEDS))
 run: $(ENV)
 	$(SNAKEMAKE) $(if $(strip $(CONFIG)),--config $(CONFIG))
 	@$(MAKE) --no-print-directory report CONFIG="$(CONFIG)"
+
+node: CONFIG += $(if $(SEEDS),max_seeds=$(SEEDS))
+node: $(ENV)
+	python -m mnist_hpc node $(SET) --profile $(PROFILE) $(if $(GPUS),--gpus $(GPUS)) $(if $(SLOTS),--slots $(SLOTS)) \
+		$(if $(MINUTES),--minutes $(MINUTES))
 
 # Rebuilt if a figure or page was added, removed or changed. It appears under its name only when it is complete.
 report: $(ENV)

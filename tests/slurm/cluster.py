@@ -21,7 +21,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 NEEDED = ("slurmctld", "slurmd", "slurmdbd", "munged", "mariadbd", "mariadb-install-db")
-NODES = ("n1", "n2")
+# The nodes with the number of their GPUs.
+NODES = {"n1": 2, "n2": 4}
 ACCOUNT = "abc123p"
 GPU = "v100-32"
 
@@ -136,15 +137,15 @@ class Cluster:
     def _configure(self, ports: dict[str, int]) -> None:
         host = socket.gethostname()
         gpus = []
-        for node in NODES:
-            for index in (0, 1):
+        for node, number in NODES.items():
+            for index in range(number):
                 device = self.folder / f"gpu-{node}-{index}"
                 os.mknod(device, 0o20666, os.makedev(1, 3))
                 gpus.append(f"NodeName={node} Name=gpu Type={GPU} File={device}")
         nodes = "\n".join(
             f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[node]} CPUs=8 RealMemory=64000 "
-            f"Gres=gpu:{GPU}:2 State=UNKNOWN"
-            for node in NODES
+            f"Gres=gpu:{GPU}:{number} State=UNKNOWN"
+            for node, number in NODES.items()
         )
         for folder in ("state", "bin", "tmp", *(f"spool-{node}" for node in NODES)):
             (self.folder / folder).mkdir()

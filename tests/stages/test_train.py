@@ -184,3 +184,11 @@ def test_a_missing_gpu_is_an_error_where_one_is_required(digits, tmp_path):
     result = call(*command(tmp_path, digits, "dense", "--require-gpu", "1", steps=5))
     assert result.returncode == 2
     assert "a GPU is required and TensorFlow sees none on " in result.stderr
+
+
+def test_a_training_on_the_cpu_sees_no_gpu_and_needs_none(digits, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")  # restored afterwards
+    result = call(*command(tmp_path, digits, "dense", "--require-gpu", "1", "--gpu", "0", steps=5))
+    assert result.returncode == 0, result.stderr
+    assert "slot" not in result.stderr
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "-1"

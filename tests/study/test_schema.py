@@ -44,6 +44,7 @@ variants:
     steps: 10
     l2: 0.001
     threads: 2
+    device: cpu
     runtime: 30
     mem_mb: 2000
   scheduled:
@@ -281,4 +282,4 @@ def test_defaults_are_those_that_the_schema_documents():
     variant = yaml.safe_load(SCHEMA.read_text())["$defs"]["variant"]["properties"]
     documented = {name: keys["default"] for name, keys in variant.items() if "default" in keys and name in DEFAULTS}
     assert documented == {name: DEFAULTS[name] for name in documented}
-    assert {"threads", "runtime", "mem_mb"} <= documented.keys()
+    assert {"threads", "device", "runtime", "mem_mb"} <= documented.keys()

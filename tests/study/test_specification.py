@@ -70,7 +70,7 @@ def test_what_reaches_the_training_holds_what_decides_its_numbers(study):
         return study({"regression": keys}).variants["regression"].json
 
     before = trained()
-    assert trained(runtime=5, mem_mb=9000, seeds=3) == before
+    assert trained(runtime=5, mem_mb=9000, seeds=3, device="cpu") == before
     assert trained(steps=999) != before
     assert trained(threads=2) != before
 
@@ -104,3 +104,12 @@ def test_a_data_set_is_known_by_its_entry_or_built_in(study):
     assert len(shipped.raw_files("mnist")) == 4
     assert shipped.raw_files("circle") == []
     assert json.loads(shipped.entry("circle"))["classes"] == 2
+
+
+def test_what_a_variant_computes_on_is_inherited_and_that_of_its_sweeps(study):
+    changed = study({"regression": {"device": "cpu"}, "cnn": {"device": "gpu"}})
+    slots = {name: variant.gpu_slots for name, variant in changed.variants.items()}
+    assert slots["regression"] == slots["linear-best"] == slots["regression-same-budget"] == 0
+    assert slots["cnn"] == slots["hidden-relu"] == 1
+    assert changed.sweeps["regression-same-budget"].variant.gpu_slots == 0
+    assert changed.sweeps["hidden-optimizers"].variant.gpu_slots == 1

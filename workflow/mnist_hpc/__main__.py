@@ -11,7 +11,10 @@ from mnist_hpc.console import say
 from mnist_hpc.errors import Interrupted, UserError, reason
 
 STAGES = ("fetch", "convert", "train", "evaluate", "perturb", "sweep", "rank", "tabulate", "draw", "report")
-COMMANDS = ("status", "clean", "doctor", "probe", "orphans", "resources", "reported", "predict", "export")
+COMMANDS = (
+    *("status", "clean", "doctor", "probe", "orphans", "node", "supervise", "resources", "reported", "predict"),
+    "export",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

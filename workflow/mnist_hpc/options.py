@@ -50,10 +50,18 @@ def add_gpu(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--require-gpu", type=int, choices=(0, 1), default=0, help="1: fail if no GPU is visible")
 
 
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add the option that keeps a stage off the GPU."""
+    parser.add_argument(
+        "--gpu", type=int, choices=(0, 1), default=1, help="0: compute on the CPU although there is a GPU"
+    )
+
+
 def add_training(parser: argparse.ArgumentParser) -> None:
     """Add the options of a stage that trains."""
     add_job(parser)
     add_gpu(parser)
+    add_device(parser)
     parser.add_argument("--checkpoint-seconds", type=float, default=60.0, help="seconds between two checkpoints")
 
 

@@ -8,6 +8,11 @@ def memory(wildcards) -> int:
     )
 
 
+def gpu_slots(wildcards) -> int:
+    """Return how many slots of a GPU a process of a variant takes, 0 or 1."""
+    return study.variants[wildcards.variant].gpu_slots
+
+
 rule train:
     input:
         data="results/{dataset}/data/train.h5",
@@ -24,6 +29,8 @@ rule train:
         mem_mb=memory,
         # 1 in the profiles of clusters: a job without a GPU fails instead of training on the CPU for hours.
         require_gpu=0,
+        # Limited by `--resources gpu_slot=...` only. A variant with `device: cpu` has 0: it sees no GPU and requires none.
+        gpu_slot=gpu_slots,
     params:
         code=code_hash("stages.train"),
         specification=lambda wildcards: study.variants[wildcards.variant].json,
@@ -32,7 +39,7 @@ rule train:
         " --specification {params.specification:q} --choice {input.choice} --seeds {wildcards.first}-{wildcards.last}"
         " --models {output.models} --history {output.history} --state results/state/{wildcards.dataset}"
         " --attempts results/state/{wildcards.dataset}/{wildcards.variant}/seeds-{wildcards.first}-{wildcards.last}.json"
-        " --mem-mb {resources.mem_mb} --threads {threads} --require-gpu {resources.require_gpu}"
+        " --mem-mb {resources.mem_mb} --threads {threads} --gpu {resources.gpu_slot} --require-gpu {resources.require_gpu}"
         " --code-hash {params.code} > {log} 2>&1"
 
 
@@ -49,13 +56,14 @@ rule evaluate:
     resources:
         runtime=lambda wildcards: times.evaluation_limit(study, layout.of_wildcards(wildcards), Path("results")),
         mem_mb=memory,
+        gpu_slot=gpu_slots,
     params:
         code=code_hash("stages.evaluate"),
     shell:
         "{PYTHON} -m mnist_hpc evaluate --models {input.models} --data {input.test} --metrics {output.metrics}"
         " --predictions {output.predictions}"
         " --attempts results/state/{wildcards.dataset}/{wildcards.variant}/seeds-{wildcards.first}-{wildcards.last}.json"
-        " --mem-mb {resources.mem_mb} --threads {threads} --code-hash {params.code} > {log} 2>&1"
+        " --mem-mb {resources.mem_mb} --threads {threads} --gpu {resources.gpu_slot} --code-hash {params.code} > {log} 2>&1"
 
 
 rule perturb:
@@ -75,9 +83,10 @@ rule perturb:
             study, layout.of_wildcards(wildcards), Path("results"), "perturb"
         ),
         mem_mb=memory,
+        gpu_slot=gpu_slots,
     params:
         code=code_hash("stages.perturb"),
     shell:
         "{PYTHON} -m mnist_hpc perturb --models {input.models} --data {input.test} --perturbed {output}"
         " --attempts results/state/{wildcards.dataset}/{wildcards.variant}/seeds-{wildcards.first}-{wildcards.last}.json"
-        " --mem-mb {resources.mem_mb} --threads {threads} --code-hash {params.code} > {log} 2>&1"
+        " --mem-mb {resources.mem_mb} --threads {threads} --gpu {resources.gpu_slot} --code-hash {params.code} > {log} 2>&1"

@@ -28,6 +28,7 @@ rule sweep:
         runtime=lambda wildcards: times.training_limit(study, layout.of_wildcards(wildcards), Path("results")),
         mem_mb=memory_of_part,
         require_gpu=0,
+        gpu_slot=lambda wildcards: study.sweeps[wildcards.sweep].variant.gpu_slots,
     params:
         code=code_hash("stages.sweep"),
         sweep=lambda wildcards: study.sweeps[wildcards.sweep].json,
@@ -37,7 +38,7 @@ rule sweep:
         " --sweep {params.sweep:q} --part {wildcards.part}/{wildcards.parts} --points {output}"
         " --state results/state/{wildcards.dataset}/sweep.{wildcards.sweep}"
         " --attempts results/state/{wildcards.dataset}/sweep.{wildcards.sweep}/part-{wildcards.part}-of-{wildcards.parts}.json"
-        " --mem-mb {resources.mem_mb} --threads {threads} --require-gpu {resources.require_gpu}"
+        " --mem-mb {resources.mem_mb} --threads {threads} --gpu {resources.gpu_slot} --require-gpu {resources.require_gpu}"
         " --code-hash {params.code} > {log} 2>&1"
 
 

@@ -111,6 +111,23 @@ def last(record: Path, number: str) -> Entry | None:
     return next((entry for entry in read(record)[-1:] if entry["job"] == number), None)
 
 
+def advanced(record: Path, since: str) -> bool:
+    """Return whether an attempt begun after a time (UTC) was interrupted elsewhere than the interrupted one before."""
+    *_, before, last = None, None, *(entry for entry in read(record) if entry["end"] == "interrupted")
+    if last is None or last["started"] < since:
+        return False
+    return before is None or bool(before["reason"] != last["reason"])
+
+
+def killed(record: Path, number: str) -> None:
+    """Record that the last attempt ended without a trace, if it was by the Slurm job of this number and did."""
+    entries = read(record)
+    for entry in entries[-1:]:
+        if entry["end"] is None and entry["job"] == number:
+            entry |= {"end": "failed", "reason": "its process was killed, perhaps for its memory"}
+            _write(record, entries)
+
+
 def memory(record: Path, mem_mb: int) -> int:
     """Return the memory to request, MB: the configured amount, or twice what proved too little if that is more."""
     return max([mem_mb, *(2 * entry["mem_mb"] for entry in read(record) if entry["end"] == OUT_OF_MEMORY)])

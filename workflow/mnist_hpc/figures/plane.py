@@ -22,7 +22,7 @@ FAILED = "no training of this variant succeeded"
 
 def draw(study: Study, results: Path, kind: str) -> None:
     """Draw the boundaries of all variants that classify points of the plane, or the hidden space of some."""
-    device.prepare(threads=1)
+    device.prepare(threads=1, gpu=False)  # nets of a few units
     for variant, file in figures.files(study, kind).items():
         block = study.blocks_of(variant)[0]
         with hdf5.reading(results / block.dataset / "data" / "train.h5") as data:

@@ -16,12 +16,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     options.add_paths(parser, models="models.h5", data="test.h5")
     options.add_paths(parser, metrics="metrics.csv to write", predictions="predictions.h5 to write")
     options.add_job(parser)
+    options.add_device(parser)
 
 
-def run(models: Path, data: Path, metrics: Path, predictions: Path, threads: int, code_hash: str) -> None:
+def run(models: Path, data: Path, metrics: Path, predictions: Path, threads: int, gpu: int, code_hash: str) -> None:
     """Write predictions, and one row of metrics per seed; raise UserError if the models belong to other data."""
     header, trained, test = read_models_and_test(models, data)
-    device.prepare(threads)
+    device.prepare(threads, gpu=bool(gpu))
 
     from mnist_hpc.training import evaluation
 

@@ -16,14 +16,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this stage."""
     options.add_paths(parser, models="models.h5", data="test.h5", perturbed="perturbed.csv to write")
     options.add_job(parser)
+    options.add_device(parser)
 
 
-def run(models: Path, data: Path, perturbed: Path, threads: int, code_hash: str) -> None:
+def run(models: Path, data: Path, perturbed: Path, threads: int, gpu: int, code_hash: str) -> None:
     """Write one row per seed, transform and level; raise UserError if the models belong to other data."""
     header, trained, test = read_models_and_test(models, data)
     if test.inputs.ndim != 3:
         raise UserError(f"{data}: found points of the plane, expected images; only images can be transformed")
-    device.prepare(threads)
+    device.prepare(threads, gpu=bool(gpu))
 
     from mnist_hpc.training import perturbation
 

@@ -34,6 +34,7 @@ def run(
     checkpoint_seconds: float,
     threads: int,
     require_gpu: int,
+    gpu: int,
     code_hash: str,
 ) -> None:
     """Train and validate the points, and write one row per point and seed.
@@ -42,7 +43,7 @@ def run(
     """
     attributes, train, validation = read_training(data)
     hashes = provenance.identity(sweep, attributes["data_hash"], code_hash)
-    hardware = device.prepare(threads, require_gpu=bool(require_gpu))
+    hardware = device.prepare(threads, require_gpu=bool(require_gpu), gpu=bool(gpu))
 
     from mnist_hpc.training import packing
     from mnist_hpc.training.models import adapted, input_shape

@@ -42,6 +42,7 @@ def run(
     checkpoint_seconds: float,
     threads: int,
     require_gpu: int,
+    gpu: int,
     code_hash: str,
 ) -> None:
     """Train the seeds one after the other and write their models and learning curves.
@@ -52,7 +53,7 @@ def run(
     if choice:
         specification = ranking.resolve(specification, choice)
     hashes = provenance.identity(specification, attributes["data_hash"], code_hash)
-    hardware = device.prepare(threads, require_gpu=bool(require_gpu))
+    hardware = device.prepare(threads, require_gpu=bool(require_gpu), gpu=bool(gpu))
     say(f"{variant}: seeds {seeds.start} to {seeds.stop - 1} on {hardware}, {threads} threads")
     if threads < specification["threads"]:
         say(f"{variant}: the variant asks for {specification['threads']} threads: the last bits may differ")

@@ -16,7 +16,13 @@ from mnist_hpc.study import config, grids
 from mnist_hpc.study.datasets import BUILT_IN
 from mnist_hpc.study.layout import RAW_FILES, TABLES, Block, Part, Work
 
-DEFAULTS: dict[str, Any] = {"loss": "CategoricalCrossentropy", "threads": 1, "runtime": 60, "mem_mb": 4000}
+DEFAULTS: dict[str, Any] = {
+    "loss": "CategoricalCrossentropy",
+    "threads": 1,
+    "device": "gpu",
+    "runtime": 60,
+    "mem_mb": 4000,
+}
 # The keys of a variant that decide its numbers; the others say where, how often and with which limits it runs.
 TRAINING_KEYS: tuple[str, ...] = ("layers", "loss", "optimizer", "batch_size", "steps", "epochs", "l2", "initial_scale")
 TRAINING_KEYS += ("augmentation", "dtype_policy", "threads")
@@ -38,6 +44,11 @@ class Variant:
     def from_sweep(self) -> str | None:
         """The sweep whose best point's values it takes over."""
         return self.keys.get("from_sweep")
+
+    @property
+    def gpu_slots(self) -> int:
+        """How many slots of a GPU one of its processes takes: none if it computes on the CPU."""
+        return 0 if self.keys["device"] == "cpu" else 1
 
     @property
     def specification(self) -> dict[str, Any]:

@@ -8,17 +8,23 @@ from pathlib import Path
 
 from mnist_hpc import __version__
 from mnist_hpc.errors import NoGpuError
+from mnist_hpc.training import gpu_slots
 
 # Keras imports these if it finds them but does not need them; hiding them halves the time of the import.
 HIDDEN = ("sklearn", "matplotlib", "pandas", "scipy")
 
 
-def prepare(threads: int, *, require_gpu: bool = False) -> str:
+def prepare(threads: int, *, require_gpu: bool = False, gpu: bool = True) -> str:
     """Import TensorFlow with the job's threads and return its device: "GPU <model>" or "CPU <model>".
 
-    Call it once, before any module that imports TensorFlow. Equal threads give bit-identical results. Raise
-    NoGpuError if a GPU is required and none is visible.
+    Call it once, before any module that imports TensorFlow. Equal threads give bit-identical results. Without ``gpu``
+    it computes on the CPU, whatever there is and whatever is required. Of several visible GPUs it takes one, see
+    ``gpu_slots``. Raise NoGpuError if a GPU is required and none is visible.
     """
+    if gpu:
+        gpu_slots.take()
+    else:
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -33,7 +39,7 @@ def prepare(threads: int, *, require_gpu: bool = False) -> str:
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         return f"GPU {tf.config.experimental.get_device_details(gpus[0]).get('device_name', 'unknown')}"
-    if require_gpu:
+    if require_gpu and gpu:
         raise NoGpuError(
             f"a GPU is required and TensorFlow sees none on {platform.node()} (CUDA_VISIBLE_DEVICES is "
             f"{os.environ.get('CUDA_VISIBLE_DEVICES', 'not set')}, TensorFlow {tf.__version__} built "
