@@ -45,7 +45,8 @@ def test_an_interruption_has_an_exit_code_of_its_own(error, code, said, tmp_path
 
     monkeypatch.setattr(tabulate, "run", interrupted)
     (tmp_path / "config.yaml").write_text(SMALL_STUDY)
-    done = call("tabulate", "--config", tmp_path / "config.yaml", "--train-hash", "a", "--evaluate-hash", "b")
+    hashes = ("--train-hash", "a", "--evaluate-hash", "b", "--perturb-hash", "c")
+    done = call("tabulate", "--config", tmp_path / "config.yaml", *hashes)
     assert done.returncode == code
     assert f"mnist_hpc: {said or 'interrupted'}" in done.stderr
 

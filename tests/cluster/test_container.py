@@ -73,7 +73,10 @@ def test_training_and_evaluation_run_in_the_container_and_nothing_else_does(proj
     assert result.returncode == 0, result.stdout
     assert set(pd.read_csv(project / "results/digits/tables/runs.csv")["status"]) == {"ok"}
     calls = (folder / "calls").read_text().splitlines()
-    assert sorted(call.partition("-m mnist_hpc ")[2].split()[0] for call in calls) == ["evaluate"] * 2 + ["train"] * 2
+    assert sorted(call.partition("-m mnist_hpc ")[2].split()[0] for call in calls) == [
+        *(*["evaluate"] * 2, "perturb"),  # the points of the circle are no images
+        *["train"] * 2,
+    ]
     for call in calls:
         assert call.startswith("exec --nv --bind ")
         assert f" --bind {project} " in call

@@ -25,7 +25,10 @@ done
 # What the stages of a job import of this package, as paths of modules.
 MODULES = """
 import importlib, sys
-for name in ("__main__", "stages.train", "stages.evaluate", "stages.sweep", "training.engine", "training.trainer"):
+for name in (
+    *("__main__", "stages.train", "stages.evaluate", "stages.perturb", "stages.sweep"),
+    *("training.engine", "training.perturbation", "training.trainer"),
+):
     importlib.import_module(f"mnist_hpc.{name}")
 print(*(module.__file__ for name, module in sys.modules.items() if name.startswith("mnist_hpc.")), sep="\\n")
 """

@@ -69,18 +69,23 @@ def test_a_block_whose_limit_was_too_short_gets_the_default_again(study, tmp_pat
     assert times.evaluation_limit(study, BLOCK, tmp_path) == 10
     interrupted(tmp_path, BLOCK, "evaluate")
     assert times.evaluation_limit(study, BLOCK, tmp_path) == 60
+    assert times.evaluation_limit(study, BLOCK, tmp_path, "perturb") == 10
+    interrupted(tmp_path, BLOCK, "perturb")
+    assert times.evaluation_limit(study, BLOCK, tmp_path, "perturb") == 60
     assert times.training_limit(study, other, tmp_path) == 5
 
 
 def planned(project):
     """Return the time limit of each job that Snakemake plans, by rule and variant."""
     found = snakemake(project, "-n").stdout
-    jobs = re.findall(r"^rule (train|evaluate):.*?variant=(\w+),.*? runtime=(\d+)", found, re.MULTILINE | re.DOTALL)
+    job = r"^rule (train|evaluate|perturb):.*?variant=(\w+),.*? runtime=(\d+)"
+    jobs = re.findall(job, found, re.MULTILINE | re.DOTALL)
     return {(rule, variant): int(minutes) for rule, variant, minutes in jobs}
 
 
 def test_snakemake_plans_with_these_limits(project):
     others = {("evaluate", "regression"): 10, ("train", "circle"): 60, ("evaluate", "circle"): 10}
+    others |= {("perturb", "regression"): 10}  # the points of the circle are no images
     assert planned(project) == others | {("train", "regression"): 60}
     took(project / "results", "regression", 1)
     assert planned(project) == others | {("train", "regression"): 5}

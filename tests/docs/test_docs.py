@@ -20,7 +20,7 @@ from conftest import ROOT, copy_project, specification
 from mnist_hpc import __main__ as program
 from mnist_hpc.cluster import accounting
 from mnist_hpc.study import check, layout
-from mnist_hpc.tables import aggregate, collect, comparisons, ensembles
+from mnist_hpc.tables import aggregate, calibration, collect, comparisons, ensembles, robustness
 from mnist_hpc.tables.predictions import Predictions
 from mnist_hpc.training.models_file import Model, write_models
 
@@ -245,6 +245,8 @@ def columns(tmp_path_factory):
         "confusions": confusions,
         "classes": pd.DataFrame(columns=aggregate.CLASS_COLUMNS),
         "jobs": jobs,
+        **dict(zip(("calibration", "reliability"), calibration.tables(study, results, runs), strict=True)),
+        "robustness": robustness.table(study, results, runs, {name: {} for name in study.variants}, ""),
         "resources": accounting.resources(jobs, pd.Series(dtype=float)),
     }
     assert {f"{name}.csv" for name in tables} >= {name for name in layout.TABLES if name.endswith(".csv")}
@@ -268,6 +270,8 @@ def test_learning_curves_and_points_are_described():
     described = sections("docs/results.md")
     for column in layout.HISTORY_COLUMNS:
         assert f"`{column}`" in described["runs.csv"]
+    for column in set(layout.PERTURBED_COLUMNS) - set(layout.HASHES):
+        assert f"`{column}`" in described["robustness.csv"]
     text = described["sweeps.csv, points.csv and best.json"]
     for column in set(layout.point_columns([])) - set(layout.HASHES):
         assert f"`{column}`" in text

@@ -9,8 +9,9 @@ def test_a_study_has_the_figures_that_its_variants_allow(tmp_path):
     (tmp_path / "config.yaml").write_text(SMALL_STUDY)
     study = Study.read(tmp_path / "config.yaml")
     assert figures.kinds(study, tmp_path) == [
-        *("accuracy", "accuracy-time", "accuracy-parameters", "learning-curves", "confusions", "digits", "activations"),
-        *("templates", "boundaries", "hidden-space", "job-times"),
+        *("accuracy", "accuracy-time", "accuracy-parameters", "reliability", "robustness", "learning-curves"),
+        *("confusions", "digits", "activations", "templates", "boundaries", "hidden-space"),
+        "job-times",
     ]
     assert figures.files(study, "digits") == {"regression": "digits/figures/digits/regression.svg"}
     assert figures.files(study, "boundaries") == {"circle": "digits/figures/boundaries/circle.svg"}

@@ -201,10 +201,14 @@ def runs(study):
         run("stages.evaluate", "evaluate", "--models", folder / "models.h5", "--data",
             f"results/{block.dataset}/data/test.h5", "--metrics", folder / "metrics.csv", "--predictions",
             folder / "predictions.h5", "--code-hash", "y")  # fmt: skip
+        if block in study.blocks_of_images:
+            run("stages.perturb", "perturb", "--models", folder / "models.h5", "--data",
+                f"results/{block.dataset}/data/test.h5", "--perturbed", folder / "perturbed.csv", "--code-hash",
+                "z")  # fmt: skip
 
 
 def rest(study):
-    run("stages.tabulate", "tabulate", "--train-hash", "x", "--evaluate-hash", "y")
+    run("stages.tabulate", "tabulate", "--train-hash", "x", "--evaluate-hash", "y", "--perturb-hash", "z")
     job = "tiny,regression,1,COMPLETED,5,9,1,1,0.1,9,4000,500"
     Path("results/tiny/tables/jobs.csv").write_text(f"{','.join(JOB_COLUMNS)}\n{job}\n")
     for kind in figures.kinds(study, Path("results")):

@@ -75,7 +75,10 @@ def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_j
         assert "gres/gpu=1" in job
     assert set(runs["jobs"]) == {job.partition("|")[0] for job in listed}
     for row in runs.itertuples():
-        log = (demo / f"logs/slurm/group_block_evaluate_train/{row.jobs}.log").read_text()
+        (path,) = (demo / "logs/slurm").rglob(f"{row.jobs}.log")
+        rules = "evaluate_train" if row.dataset in ("circle", "spirals") else "evaluate_perturb_train"
+        assert path.parent.name == f"group_block_{rules}"
+        log = path.read_text()
         assert f"train:dataset={row.dataset},variant={row.variant},first=0,last=0" in log
 
     costs = make(cluster, demo, "resources", CONFIG="dataset=digits max_seeds=1")

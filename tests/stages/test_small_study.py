@@ -1,14 +1,16 @@
 """All stages of a small study one after the other, in this process, as the rules call them."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
 
 from conftest import SMALL_STUDY, call
 from mnist_hpc import figures
+from mnist_hpc.files import csv_table
 from mnist_hpc.files.code_hash import code_hash
-from mnist_hpc.study.layout import RUN_COLUMNS
+from mnist_hpc.study.layout import PERTURBED_COLUMNS, RUN_COLUMNS
 from mnist_hpc.study.specification import Study
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
@@ -21,6 +23,7 @@ def finished(tmp_path_factory):
     (folder / "config.yaml").write_text(SMALL_STUDY)
     study, results = Study.read(folder / "config.yaml"), folder / "results"
     train_hash, evaluate_hash = code_hash("stages.train"), code_hash("stages.evaluate")
+    perturb_hash = code_hash("stages.perturb")
     commands = [
         (
             *("convert", "--dataset", name, "--source", study.source(name)),
@@ -44,8 +47,17 @@ def finished(tmp_path_factory):
                 *("--metrics", place / "metrics.csv", "--predictions", place / "predictions.h5"),
             ),
         ]
+        if block in study.blocks_of_images:
+            commands.append(
+                (
+                    *("perturb", "--models", place / "models.h5", "--data", data / "test.h5"),
+                    *("--perturbed", place / "perturbed.csv", "--code-hash", perturb_hash),
+                    *("--attempts", results / block.record),
+                )
+            )
     options = ("--config", folder / "config.yaml", "--results", results)
-    commands.append(("tabulate", *options, "--train-hash", train_hash, "--evaluate-hash", evaluate_hash))
+    hashes = ("--train-hash", train_hash, "--evaluate-hash", evaluate_hash, "--perturb-hash", perturb_hash)
+    commands.append(("tabulate", *options, *hashes))
     commands += [("draw", *options, "--figure", kind) for kind in figures.kinds(study, results)]
     commands.append(("report", *options))
     for command in commands:
@@ -78,6 +90,13 @@ def test_the_tables_are_about_all_runs(finished):
         **{("circle", seed): 1000 for seed in (0, 1)},
     }
     assert json.loads((tables / "provenance.json").read_text())["runs"] == {"ok": 4}
+    calibration = pd.read_csv(tables / "calibration.csv")
+    assert calibration[["variant", "n", "images"]].to_numpy().tolist() == [["regression", 2, 360], ["circle", 2, 1000]]
+    robustness = pd.read_csv(tables / "robustness.csv")
+    assert set(robustness["variant"]) == {"regression"}  # the points of the circle are no images
+    assert (robustness["n"] == 2).all()
+    still = robustness[robustness["transform"] == "none"]
+    assert still["test_accuracy_mean"].tolist() == [runs["test_accuracy"][runs["variant"] == "regression"].mean()]
 
 
 def test_status_says_that_everything_is_there(finished):
@@ -85,6 +104,26 @@ def test_status_says_that_everything_is_there(finished):
     done = call("status", "--config", folder / "config.yaml", "--results", folder / "results")
     assert done.returncode == 0, done.stderr
     assert "Everything is there" in done.stdout
+
+
+def test_status_says_that_measurements_on_transformed_images_are_missing_or_stale(finished, tmp_path):
+    folder, study = finished
+    results = shutil.copytree(folder / "results", tmp_path / "results")
+    (block,) = study.blocks_of_images
+    rows = csv_table.read(results / block.perturbed)
+    csv_table.write(
+        results / block.perturbed, PERTURBED_COLUMNS, [row | {"perturbation_code_hash": "old"} for row in rows]
+    )
+    options = ("--config", folder / "config.yaml", "--results", results)
+    text = call("status", *options).stdout
+    assert "Stale measurements on transformed images: 1 block; the next run repeats them." in text
+    assert "Everything is there" not in text
+    (results / block.perturbed).write_text("edited by hand")
+    text = call("status", *options).stdout
+    assert f"{results / block.perturbed}: " in text
+    assert "Everything is there" not in text
+    (results / block.perturbed).unlink()
+    assert f"Missing files: 1, first {block.perturbed}; run again." in call("status", *options).stdout
 
 
 def test_clean_finds_what_a_smaller_study_no_longer_claims(finished):

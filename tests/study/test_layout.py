@@ -19,6 +19,7 @@ def test_a_block_knows_its_seeds_and_its_files():
     [
         ("snakemake --target-jobs 'train:dataset=mnist,variant=cnn,first=5,last=9' --cores all", BLOCK),
         ("--target-jobs evaluate:dataset=mnist,variant=cnn,first=5,last=9", BLOCK),
+        ("--target-jobs 'perturb:dataset=mnist,variant=cnn,first=5,last=9'", BLOCK),
         ("--target-jobs 'sweep:dataset=mnist,sweep=rates,part=1,parts=2'", PART),
         ("snakemake --cores all", None),
         ("--target-jobs 'tabulate:dataset=mnist'", None),

@@ -51,5 +51,5 @@ def test_no_rule_but_those_that_write_and_evaluate_it_names_the_test_file(tmp_pa
     printed = dry_run(project, "-p").stdout
     # Each job from its rule's line to the next one's, with its files and its command.
     jobs = re.findall(r"^(?:local)?rule (\w+):(.*?)(?=^(?:local)?rule |^Job stats)", printed, re.MULTILINE | re.DOTALL)
-    assert {"convert", "train", "sweep", "rank", "evaluate", "tabulate"} <= {rule for rule, _ in jobs}
-    assert {rule for rule, text in jobs if "test.h5" in text} == {"convert", "evaluate"}
+    assert {"convert", "train", "sweep", "rank", "evaluate", "perturb", "tabulate"} <= {rule for rule, _ in jobs}
+    assert {rule for rule, text in jobs if "test.h5" in text} == {"convert", "evaluate", "perturb"}

@@ -19,15 +19,16 @@ from conftest import DIFFER, UNTIL_TABLES, run, snakemake
 
 DRAW = {"draw"}
 TABULATE = {"tabulate"} | DRAW
-REGRESSION = {"train regression 0-1", "evaluate regression 0-1"}
-CHILD = {"train child 0-1", "evaluate child 0-1"}
+REGRESSION = {"train regression 0-1", "evaluate regression 0-1", "perturb regression 0-1"}
+CHILD = {"train child 0-1", "evaluate child 0-1", "perturb child 0-1"}
 SWEEP = {"sweep tiny rates 1 1", "rank tiny rates"}
-TUNED = {"train tuned 0-1", "evaluate tuned 0-1"}
+TUNED = {"train tuned 0-1", "evaluate tuned 0-1", "perturb tuned 0-1"}
 CIRCLE = {"train circle 0-1", "evaluate circle 0-1"}
 SPIRAL = {"train spiral 0-1", "evaluate spiral 0-1"}
 TINY = REGRESSION | CHILD | SWEEP | TUNED
 RUNS = REGRESSION | CHILD | TUNED | CIRCLE | SPIRAL
-EVALUATIONS = {job for job in RUNS if job.startswith("evaluate")}
+PERTURBATIONS = {job for job in RUNS if job.startswith("perturb")}
+EVALUATIONS = {job for job in RUNS if job.startswith("evaluate")} | PERTURBATIONS  # one after the other
 
 
 @pytest.fixture(scope="module")
@@ -263,6 +264,23 @@ CODE_EDITS = {
         {"convert spirals"} | SPIRAL | TABULATE,
     ),
     "evaluation": ("training/evaluation", replaced("HARDEST = 200", "HARDEST = 100"), EVALUATIONS | TABULATE),
+    "a transform": ("training/perturbation", replaced("10.0, 20.0,", "15.0, 20.0,"), PERTURBATIONS | TABULATE),
+    "the stage of transformed images": (
+        "stages/perturb",
+        replaced("header | {", "{} | header | {"),
+        PERTURBATIONS | TABULATE,
+    ),
+    "accuracy and loss": (
+        "training/evaluation",
+        replaced("np.mean(logits.argmax(axis=1) == labels)", "np.mean(labels == logits.argmax(axis=1))"),
+        EVALUATIONS | TABULATE,
+    ),
+    "a column of transformed images": (
+        "study/layout",
+        replaced('"transform", "level", "test_accuracy", "test_loss"),', '"transform", "level", "test_accuracy"),'),
+        PERTURBATIONS | TABULATE,
+    ),
+    "calibration": ("tables/calibration", replaced("BINS = 15", "BINS = 10"), TABULATE),
     "tables": ("tables/statistics", replaced("t.ppf(0.975", "t.ppf(0.95"), TABULATE),
     "figures": ("figures/style", replaced("WIDTH = 5.2", "WIDTH = 5.3"), DRAW),
     "training": ("training/run", replaced("HISTORY_POINTS = 20", "HISTORY_POINTS = 10"), RUNS | SWEEP | TABULATE),
@@ -324,8 +342,9 @@ def test_an_edit_of_one_figures_code_draws_that_one_and_the_pages_that_show_it(s
     [
         ("tiny/runs/regression/seeds-0-1/models.h5", REGRESSION | TABULATE),
         ("tiny/runs/regression/seeds-0-1/history.csv", REGRESSION | TABULATE),
-        ("tiny/runs/regression/seeds-0-1/metrics.csv", {"evaluate regression 0-1"} | TABULATE),
-        ("tiny/runs/regression/seeds-0-1/predictions.h5", {"evaluate regression 0-1"} | TABULATE),
+        ("tiny/runs/regression/seeds-0-1/metrics.csv", REGRESSION - {"train regression 0-1"} | TABULATE),
+        ("tiny/runs/regression/seeds-0-1/perturbed.csv", {"perturb regression 0-1"} | TABULATE),
+        ("tiny/runs/regression/seeds-0-1/predictions.h5", REGRESSION - {"train regression 0-1"} | TABULATE),
         ("tiny/tables/variants.csv", TABULATE),
         ("tiny/tables/provenance.json", TABULATE),
         ("tiny/figures/accuracy-time.svg", DRAW),

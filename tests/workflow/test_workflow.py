@@ -76,6 +76,7 @@ def results(project):
     """Return the files that the small study ends in."""
     made = {f"results/{block}/{name}" for block in BLOCKS for name in ("models.h5", "history.csv")}
     made |= {f"results/{block}/{name}" for block in BLOCKS for name in ("metrics.csv", "predictions.h5")}
+    made |= {f"results/{block}/perturbed.csv" for block in BLOCKS if "circle" not in block}
     made |= {f"results/digits/tables/{name}.csv" for name in TABLES}
     study = Study.read(project / "config.yaml")
     made |= {f"results/{file}" for kind in kinds(project) for file in figures.files(study, kind).values()}
@@ -93,8 +94,8 @@ def test_every_printed_command_runs_by_itself(done):
     """From nothing, in an activated shell."""
     made, drawn = results(done), len(kinds(done))
     commands = re.findall(r"^Shell command: (python .+)$", (done / "output.txt").read_text(), re.MULTILINE)
-    assert len(commands) == 2 + 2 + 2 + 1 + drawn + 1
-    order = ["convert", "train", "evaluate", "tabulate", "draw", "report"]
+    assert len(commands) == 2 + 2 + 2 + 1 + 1 + drawn + 1
+    order = ["convert", "train", "evaluate", "perturb", "tabulate", "draw", "report"]
     commands.sort(key=lambda command: order.index(command.split()[3]))
     for path in made:
         (done / path).unlink()
@@ -129,7 +130,7 @@ def test_a_variant_that_explodes_is_failed_and_the_study_ends_well(project):
 
 
 def test_a_missing_run_is_named_by_tabulate(project):
-    result = run("tabulate", "--train-hash", "0", "--evaluate-hash", "0", cwd=project)
+    result = run("tabulate", "--train-hash", "0", "--evaluate-hash", "0", "--perturb-hash", "0", cwd=project)
     assert result.returncode == 0, result.stderr
     assert set(table(project, "runs")["status"]) == {"missing"}
     assert table(project, "variants")["status"].tolist() == ["missing", "missing"]

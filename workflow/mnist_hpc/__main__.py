@@ -10,7 +10,7 @@ from mnist_hpc.cluster import attempts
 from mnist_hpc.console import say
 from mnist_hpc.errors import Interrupted, UserError, reason
 
-STAGES = ("fetch", "convert", "train", "evaluate", "sweep", "rank", "tabulate", "draw", "report")
+STAGES = ("fetch", "convert", "train", "evaluate", "perturb", "sweep", "rank", "tabulate", "draw", "report")
 COMMANDS = (
     *("status", "clean", "doctor", "probe", "orphans", "node", "supervise", "resources", "reported", "predict"),
     "export",

@@ -1,4 +1,4 @@
-# Train and evaluate one block of seeds of one variant.
+# Train and evaluate one block of seeds of one variant, on the test images and on transformed ones.
 
 
 def memory(wildcards) -> int:
@@ -62,5 +62,31 @@ rule evaluate:
     shell:
         "{PYTHON} -m mnist_hpc evaluate --models {input.models} --data {input.test} --metrics {output.metrics}"
         " --predictions {output.predictions}"
+        " --attempts results/state/{wildcards.dataset}/{wildcards.variant}/seeds-{wildcards.first}-{wildcards.last}.json"
+        " --mem-mb {resources.mem_mb} --threads {threads} --gpu {resources.gpu_slot} --code-hash {params.code} > {log} 2>&1"
+
+
+rule perturb:
+    input:
+        models="results/{dataset}/runs/{variant}/seeds-{first}-{last}/models.h5",
+        test="results/{dataset}/data/test.h5",
+        # For the order alone: jobs of a group that could run at the same time would request the CPUs of both. Not
+        # `ancient`, with which Snakemake overlooks new params of this job if the evaluation runs too.
+        metrics="results/{dataset}/runs/{variant}/seeds-{first}-{last}/metrics.csv",
+    output:
+        "results/{dataset}/runs/{variant}/seeds-{first}-{last}/perturbed.csv",
+    log:
+        "logs/{dataset}/{variant}/seeds-{first}-{last}/perturb.log",
+    threads: lambda wildcards: study.variants[wildcards.variant].keys["threads"]
+    resources:
+        runtime=lambda wildcards: times.evaluation_limit(
+            study, layout.of_wildcards(wildcards), Path("results"), "perturb"
+        ),
+        mem_mb=memory,
+        gpu_slot=gpu_slots,
+    params:
+        code=code_hash("stages.perturb"),
+    shell:
+        "{PYTHON} -m mnist_hpc perturb --models {input.models} --data {input.test} --perturbed {output}"
         " --attempts results/state/{wildcards.dataset}/{wildcards.variant}/seeds-{wildcards.first}-{wildcards.last}.json"
         " --mem-mb {resources.mem_mb} --threads {threads} --gpu {resources.gpu_slot} --code-hash {params.code} > {log} 2>&1"

@@ -9,6 +9,7 @@ rule tabulate:
     input:
         metrics=[f"results/{block.folder}/metrics.csv" for block in study.blocks],
         predictions=[f"results/{block.folder}/predictions.h5" for block in study.blocks],
+        perturbed=[f"results/{block.perturbed}" for block in study.blocks_of_images],
         sweeps=[
             f"results/{sweep.folder}/{name}" for sweep in study.sweeps.values() for name in ("points.csv", "best.json")
         ],
@@ -21,6 +22,8 @@ rule tabulate:
         code=code_hash("stages.tabulate"),
         train=code_hash("stages.train"),
         evaluate=code_hash("stages.evaluate"),
+        perturb=code_hash("stages.perturb"),
         study=study.hash,
     shell:
-        "python -m mnist_hpc tabulate {STUDY} --train-hash {params.train} --evaluate-hash {params.evaluate} > {log} 2>&1"
+        "python -m mnist_hpc tabulate {STUDY} --train-hash {params.train} --evaluate-hash {params.evaluate}"
+        " --perturb-hash {params.perturb} > {log} 2>&1"

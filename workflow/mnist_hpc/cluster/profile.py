@@ -50,16 +50,17 @@ class Profile:
     def requests(self, study: Study, results: Path = Path("results")) -> dict[Request, list[str]]:
         """Return the distinct requests of the study's jobs, each with the names of what they work on."""
         found: dict[Request, list[str]] = {}
+        images = set(study.blocks_of_images)
         for work in study.works:
             limit = times.training_limit(study, work, results)
             if isinstance(work, Block):
                 keys, rule = study.variants[work.variant].keys, "train"
-                evaluation = times.evaluation_limit(study, work, results)
-                evaluation = self.of_rule("evaluate").get("runtime", evaluation)
+                after = ["evaluate", "perturb"] if work in images else ["evaluate"]
+                limits = {stage: times.evaluation_limit(study, work, results, stage) for stage in after}
             else:
-                keys, rule, evaluation = study.sweeps[work.sweep].variant.keys, "sweep", 0
+                keys, rule, limits = study.sweeps[work.sweep].variant.keys, "sweep", {}
             own = {"runtime": limit, "mem_mb": keys["mem_mb"]} | self.of_rule(rule)
-            own["runtime"] += evaluation
+            own["runtime"] += sum(self.of_rule(stage).get("runtime", minutes) for stage, minutes in limits.items())
             names = found.setdefault(Request.of(self.defaults | own, keys["threads"], self.executor), [])
             if work.name not in names:
                 names.append(work.name)

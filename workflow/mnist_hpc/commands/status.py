@@ -17,7 +17,7 @@ from mnist_hpc.files.provenance import specification_hash
 from mnist_hpc.plugins import events
 from mnist_hpc.study.layout import HASHES, Block
 from mnist_hpc.study.specification import Study, Sweep
-from mnist_hpc.tables import aggregate, collect, ranking
+from mnist_hpc.tables import aggregate, collect, ranking, robustness
 from mnist_hpc.tables.text import counted, duration
 from mnist_hpc.training import checkpoint
 from mnist_hpc.training.models_file import read_models
@@ -42,13 +42,25 @@ def run(config: Path, overrides: dict[str, Any], results: Path) -> None:
     lines += refused.values()
     todo = table[["trained", "under way", "missing", "stale", "damaged"]].sum(axis=1)
     if not todo.any() and all(text.startswith("ok") for text in swept.values()):
-        gone = [file for file in study.files if not (results / file).exists()]
-        lines.append(f"Missing files: {len(gone)}, first {gone[0]}; run again." if gone else "Everything is there.")
+        lines += _beside(study, results, identities) or ["Everything is there."]
     lines += _left(study, results, table, todo)
     lines += _errors(study, results)
     locks = Path(".snakemake/locks")
     lines += queue_text.lines(Path.cwd(), locked=locks.is_dir() and any(locks.iterdir()))
     print("\n".join(lines))
+
+
+def _beside(study: Study, results: Path, identities: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Return what is missing, damaged or stale of a study whose runs and sweeps are all there."""
+    gone = [file for file in study.files if not (results / file).exists()]
+    lines = [f"Missing files: {len(gone)}, first {gone[0]}; run again."] if gone else []
+    try:
+        stale = robustness.stale(study, results, identities, code_hash("stages.perturb"))
+    except (UserError, OSError) as error:
+        return [*lines, reason(error)]
+    if stale:
+        lines.append(f"Stale measurements on transformed images: {counted(stale, 'block')}; the next run repeats them.")
+    return lines
 
 
 def _left(study: Study, results: Path, table: pd.DataFrame, todo: pd.Series) -> list[str]:

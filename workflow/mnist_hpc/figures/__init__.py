@@ -7,13 +7,19 @@ module imports nothing heavy. All paths are relative to the folder ``results``.
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mnist_hpc.study.layers import LAYERS
 from mnist_hpc.study.layers import names as layer_names
 from mnist_hpc.study.specification import Study
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 # A study of thousands of variants gets figures of the first ones; a figure of all variants shows the best.
 MOST = 100
+# A figure that compares variants in one panel, or has a panel for each, shows the best few.
+FEW = 6
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,16 @@ def kinds(study: Study, results: Path) -> list[str]:
 def counted(numbers: Collection[int]) -> str:
     """Return the number of seeds of variants as text: 5, or 5 to 10."""
     return " to ".join(map(str, sorted({min(numbers), max(numbers)})))
+
+
+def leading(table: "pd.DataFrame", variants: "pd.DataFrame", dataset: str) -> list[str]:
+    """Return the ``FEW`` variants of a data set in a table with the highest accuracy in variants.csv, best first.
+
+    That is the mean validation accuracy, as the test images must not choose.
+    """
+    own = variants[(variants["dataset"] == dataset) & variants["variant"].isin(table["variant"])]
+    ordered = own.sort_values("validation_accuracy_mean", ascending=False, kind="stable")
+    return ordered["variant"].head(FEW).tolist()
 
 
 def page_files(study: Study) -> Mapping[str, str]:
@@ -126,6 +142,8 @@ KINDS = {
     "accuracy": Kind("accuracy", ACCURACY, _tables("runs", "variants")),
     "accuracy-time": Kind("accuracy", ACCURACY, _tables("variants")),
     "accuracy-parameters": Kind("accuracy", ACCURACY, _tables("variants")),
+    "reliability": Kind("reliability", ACCURACY, _tables("variants", "reliability")),
+    "robustness": Kind("robustness", ACCURACY, _tables("variants", "robustness")),
     "learning-curves": Kind("curves", TRAINING, _runs("history.csv", variants), variants),
     "sweeps": Kind("grids", SWEEPS, lambda study: study.sweep_files, lambda study: list(study.sweeps)),
     "confusions": Kind("confusions", MISTAKES, _tables("confusions"), variants),

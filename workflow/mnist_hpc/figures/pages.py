@@ -113,6 +113,7 @@ def tables(study: Study, results: Path) -> str:
         variants=_cells(variants),
         comparisons=_cells(_read(study, results, "comparisons")),
         ensembles=_cells(_read(study, results, "ensembles")),
+        calibration=_cells(_read(study, results, "calibration")),
         sweeps=_cells(best),
         points=POINTS,
     )

@@ -5,12 +5,10 @@ from pathlib import Path
 
 from mnist_hpc import options
 from mnist_hpc.console import say
-from mnist_hpc.data.splits import read_test
-from mnist_hpc.errors import UserError
 from mnist_hpc.files import csv_table, hdf5
 from mnist_hpc.study.layout import RUN_COLUMNS
 from mnist_hpc.training import device
-from mnist_hpc.training.models_file import read_models
+from mnist_hpc.training.models_file import read_models_and_test
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,13 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(models: Path, data: Path, metrics: Path, predictions: Path, threads: int, gpu: int, code_hash: str) -> None:
     """Write predictions, and one row of metrics per seed; raise UserError if the models belong to other data."""
-    header, trained = read_models(models)
-    attributes, test = read_test(data)
-    if attributes["data_hash"] != header["data_hash"]:
-        raise UserError(
-            f"{models}: trained on data {header['data_hash']}, found data {attributes['data_hash']} in {data}; "
-            "train it again"
-        )
+    header, trained, test = read_models_and_test(models, data)
     device.prepare(threads, gpu=bool(gpu))
 
     from mnist_hpc.training import evaluation

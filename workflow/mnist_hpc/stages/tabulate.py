@@ -7,7 +7,7 @@ from typing import Any
 from mnist_hpc import options
 from mnist_hpc.files import provenance
 from mnist_hpc.study.specification import Study
-from mnist_hpc.tables import aggregate, collect, comparisons, ensembles
+from mnist_hpc.tables import aggregate, calibration, collect, comparisons, ensembles, robustness
 from mnist_hpc.tables.predictions import Predictions
 from mnist_hpc.training import checkpoint
 
@@ -17,9 +17,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     options.add_results(parser)
     parser.add_argument("--train-hash", required=True, metavar="HASH", help="code hash of today's training")
     parser.add_argument("--evaluate-hash", required=True, metavar="HASH", help="code hash of today's evaluation")
+    parser.add_argument("--perturb-hash", required=True, metavar="HASH", help="code hash of today's perturbation")
 
 
-def run(config: Path, overrides: dict[str, Any], results: Path, train_hash: str, evaluate_hash: str) -> None:
+def run(
+    config: Path, overrides: dict[str, Any], results: Path, train_hash: str, evaluate_hash: str, perturb_hash: str
+) -> None:
     """Write all tables, print a summary, and remove the checkpoints of the runs that the tables hold."""
     begin = provenance.now()
     study = Study.read(config, overrides)
@@ -29,6 +32,7 @@ def run(config: Path, overrides: dict[str, Any], results: Path, train_hash: str,
     success = {name: variant.success for name, variant in study.variants.items()}
     variants = aggregate.variants(runs, success, predictions.correct)
     confusions = aggregate.confusions(runs, study.blocks, results)
+    calibrated, reliability = calibration.tables(study, results, runs)
     tables = {
         "runs": runs,
         "variants": variants,
@@ -37,6 +41,9 @@ def run(config: Path, overrides: dict[str, Any], results: Path, train_hash: str,
         "sweeps": aggregate.sweeps(study, results),
         "confusions": confusions,
         "classes": aggregate.classes(confusions),
+        "calibration": calibrated,
+        "reliability": reliability,
+        "robustness": robustness.table(study, results, runs, identities, perturb_hash),
     }
     folder = results / study.dataset / "tables"
     for name, table in tables.items():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 # A job in a command line of Snakemake, as `train:dataset=mnist,variant=cnn,first=0,last=4`.
-IN_COMMAND = re.compile(r"\b(?:train|evaluate|sweep):((?:[a-z]+=[\w-]+,?)+)")
+IN_COMMAND = re.compile(r"\b(?:train|evaluate|perturb|sweep):((?:[a-z]+=[\w-]+,?)+)")
 # The raw files of an IDX data set in its data folder, whatever they are called at their source.
 RAW_FILES = {
     "train_images": "train-images-idx3-ubyte.gz",
@@ -30,12 +30,16 @@ HISTORY_COLUMNS = [
     *("dataset", "variant", "seed", "step", "epoch", "train_loss", "train_accuracy"),
     *("validation_loss", "validation_accuracy", "train_seconds"),
 ]
+PERTURBED_COLUMNS = [
+    *("dataset", "variant", "seed", "transform", "level", "test_accuracy", "test_loss"),
+    *(*HASHES, "perturbation_code_hash"),
+]
 POINT_KEYS = ("dataset", "sweep", "variant")
 POINT_RESULTS = ("seed", "status", "steps", "validation_accuracy", "validation_loss")
 # The tables of a study, with what they were made from.
 TABLES = (
     *("runs.csv", "variants.csv", "comparisons.csv", "ensembles.csv", "sweeps.csv", "classes.csv", "confusions.csv"),
-    "provenance.json",
+    *("calibration.csv", "reliability.csv", "robustness.csv", "provenance.json"),
 )
 
 
@@ -67,6 +71,11 @@ class Block:
     def files(self) -> list[str]:
         """Its results."""
         return [f"{self.folder}/{name}" for name in ("models.h5", "history.csv", "metrics.csv", "predictions.h5")]
+
+    @property
+    def perturbed(self) -> str:
+        """Its results on transformed test images, if its data set has images."""
+        return f"{self.folder}/perturbed.csv"
 
     @property
     def record(self) -> str:

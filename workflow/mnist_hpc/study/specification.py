@@ -159,7 +159,13 @@ class Study:
     @property
     def files(self) -> list[str]:
         """Results that a user may look at or delete, relative to ``results``."""
-        return [*(file for block in self.blocks for file in block.files), *self.sweep_files, *self.tables]
+        own = [file for block in self.blocks for file in block.files]
+        return [*own, *(block.perturbed for block in self.blocks_of_images), *self.sweep_files, *self.tables]
+
+    @property
+    def blocks_of_images(self) -> list[Block]:
+        """The blocks whose data set has images, which `perturb` can transform."""
+        return [block for block in self.blocks if len(self.facts(block.dataset)[1]) == 3]
 
     @property
     def sweep_files(self) -> list[str]:

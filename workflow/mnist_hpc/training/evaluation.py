@@ -1,6 +1,6 @@
 """Evaluate trained models on the test set: predictions, accuracy, loss and confusion matrix of every seed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import h5py
@@ -12,6 +12,8 @@ from mnist_hpc.training import models
 from mnist_hpc.training.losses import LOSSES, one_hot
 from mnist_hpc.training.models_file import Model
 
+Predictor = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 # Number of hardest images per seed that are stored with the predictions, for figures that need no test file.
 HARDEST = 200
 
@@ -32,19 +34,31 @@ def evaluate(
         if not run.weights:
             continue
         models.set_weights(model, run.weights)
-        batches = [
-            predict(tf.constant(test.inputs[begin : begin + models.PREDICTION_BATCH]))
-            for begin in range(0, len(test.labels), models.PREDICTION_BATCH)
-        ]
-        logits = np.concatenate([batch[0] for batch in batches])
-        predicted = logits.argmax(axis=1)
+        logits, probabilities = in_batches(predict, test.inputs)
         results[seed] = {
-            "test_accuracy": float(np.mean(predicted == test.labels)),
-            "test_loss": float(np.mean(loss(one_hot(test.labels, classes), logits), dtype=np.float64)),
-            "probabilities": np.concatenate([batch[1] for batch in batches]),
-            "confusion": confusion(test.labels, predicted, classes),
+            **scores(logits, test.labels, classes, loss),
+            "probabilities": probabilities,
+            "confusion": confusion(test.labels, logits.argmax(axis=1), classes),
         }
     return results
+
+
+def in_batches(predict: Predictor, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the logits and the outputs between 0 and 1 of all examples, both float32 (N, classes)."""
+    batches = [
+        predict(tf.constant(inputs[begin : begin + models.PREDICTION_BATCH]))
+        for begin in range(0, len(inputs), models.PREDICTION_BATCH)
+    ]
+    logits, outputs = zip(*batches, strict=True)
+    return np.concatenate(logits), np.concatenate(outputs)
+
+
+def scores(logits: np.ndarray, labels: np.ndarray, classes: int, loss: Loss) -> dict[str, float]:
+    """Return ``test_accuracy`` (fraction) and ``test_loss`` (mean per example) of logits, float32 (N, classes)."""
+    return {
+        "test_accuracy": float(np.mean(logits.argmax(axis=1) == labels)),
+        "test_loss": float(np.mean(loss(one_hot(labels, classes), logits), dtype=np.float64)),
+    }
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mnist_hpc.data.splits import Split, read_test
 from mnist_hpc.errors import UserError
 from mnist_hpc.files import hdf5
 
@@ -44,3 +45,15 @@ def read_models(path: Path) -> tuple[dict[str, Any], dict[int, Model]]:
                 raise UserError(f"seed {seed}: {bad[0]} is not finite; delete the file and train again")
             models[seed] = Model(json.loads(group.attrs["facts"]), weights)
         return json.loads(file.attrs["specification"]), dict(sorted(models.items()))
+
+
+def read_models_and_test(models: Path, data: Path) -> tuple[dict[str, Any], dict[int, Model], Split]:
+    """Return what ``read_models`` does, and the test examples; raise UserError if the models belong to other data."""
+    header, trained = read_models(models)
+    attributes, test = read_test(data)
+    if attributes["data_hash"] != header["data_hash"]:
+        raise UserError(
+            f"{models}: trained on data {header['data_hash']}, found data {attributes['data_hash']} in {data}; "
+            "train it again"
+        )
+    return header, trained, test
