@@ -78,6 +78,31 @@ def read(folder: Path = Path()) -> MainProcess | None:
         return None
 
 
+def refuse_second(own: str = "", folder: Path = Path()) -> MainProcess | None:
+    """Return the lost main process of a workflow's folder, or the one of a job; None if there was none.
+
+    Args:
+        own: Number of a job that may go on.
+        folder: Folder of the workflow.
+
+    Raises:
+        UserError: A main process is alive, and is not that of the job.
+    """
+    main = read(folder)
+    if main and not (own and main.job == own) and (place := main.alive(folder)):
+        raise UserError(
+            f"the workflow of this folder is running: {place}; `make status` shows how far it is, and "
+            + (f"`scancel {main.job}` ends it" if main.job else "Ctrl-C ends it there")
+            + ("" if main.job or main.here else "; if it is certainly gone: `make resume PROFILE=… FORCE=1`")
+        )
+    return main
+
+
+def declare_lost(folder: Path = Path()) -> None:
+    """Let the main process of another host count as lost from now on."""
+    os.utime(folder / FILE, (0.0, 0.0))
+
+
 def known_works(folder: Path = Path()) -> dict[str, dict[str, str]]:
     """Return what those jobs of the last main process work on that are still in the queue."""
     main = read(folder)

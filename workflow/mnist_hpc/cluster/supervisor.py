@@ -37,14 +37,8 @@ def take_over(own: str = "") -> None:
     Raises:
         UserError: A main process is alive elsewhere.
     """
-    main = main_process.read()
-    if main is None:
+    if not main_process.refuse_second(own):
         return
-    if not (own and main.job == own) and (place := main.alive()):
-        raise UserError(
-            f"the workflow of this folder is running: {place}; `make status` shows how far it is, and "
-            + (f"`scancel {main.job}` ends it" if main.job else "Ctrl-C ends it there")
-        )
     # A lock that is newer than the last sign of life belongs to somebody else.
     last = (main_process.FILE).stat().st_mtime
     for lock in LOCKS.glob("*.lock"):

@@ -28,7 +28,9 @@ def run(then: str | None, profile: Path, *, files: bool, although_alive: bool) -
         print(*(f"results/{name}" for work in left.values() for name in work.files))
         return
     main = main_process.read(folder)
-    if main and (place := main.alive(folder)) and not although_alive:
+    if main and although_alive:
+        main_process.declare_lost(folder)
+    elif main and (place := main.alive(folder)):
         raise UserError(
             f"the workflow of this folder is running: {place}; leave it, or end it there with Ctrl-C"
             + ("" if main.here else "; if it is certainly gone, add FORCE=1")

@@ -159,7 +159,7 @@ def _errors(study: Study, results: Path) -> list[str]:
     found = []
     for work in study.works:
         for last in attempts.read(results / work.record)[-1:]:
-            if last["end"] in ("error", "failed"):
+            if last["end"] in ("error", "failed", attempts.NO_GPU):
                 where = f"{last['host']}, job {last['job']}" if last["job"] else last["host"]
                 found.append(f"{work}: {last['reason']} ({where})")
     return ["Errors of the last attempts:", *found] if found else []

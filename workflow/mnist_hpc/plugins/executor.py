@@ -76,6 +76,7 @@ class Executor(base.Executor):
         self._news = News()
         try:
             profile.refuse_old_options(sys.argv)
+            main_process.refuse_second()
             if self.workflow.executor_settings.array_jobs:
                 raise UserError("mnist-slurm-array-jobs: job arrays lose results; delete the setting")
             if not self.workflow.executor_settings.no_check:
