@@ -124,9 +124,9 @@ class Loop:
         """Use the running average of the weights inside the block, if the optimiser keeps one."""
         weights = self.model.trainable_variables
         live = [weight.numpy() for weight in weights] if self._averaging else []
+        if self._averaging:
+            self._optimizer.finalize_variable_values(weights)
         try:
-            if self._averaging:
-                self._optimizer.finalize_variable_values(weights)
             yield
         finally:
             for weight, value in zip(weights, live, strict=False):
