@@ -16,8 +16,8 @@ def test_a_block_that_was_cut_short_gets_the_default_limit_again(cluster, make_p
         return listed.splitlines()
 
     with workflow(cluster, project, "results/digits/runs/slow/seeds-0-1/metrics.csv") as run:
-        cluster.wait_for(lambda: "seed 0: step" in run.log)
+        cluster.wait_for(lambda: "seed 0: step" in run.log, 120)
         assert limits() == ["15"]  # 5 minutes for the training, 10 for the evaluation
         cluster.run("scancel", str(run.attempts()[-1]["job"]))
-        cluster.wait_for(lambda: len(limits()) > 1)
+        cluster.wait_for(lambda: len(limits()) > 1, 120)
         assert limits() == ["15", "70"]

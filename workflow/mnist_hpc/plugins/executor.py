@@ -64,6 +64,9 @@ class ExecutorSettings(base.ExecutorSettings):
 class Executor(base.Executor):
     """Submits jobs to Slurm and watches them."""
 
+    # Whether this is the main process of its folder; the thread that watches the jobs begins before that is known.
+    _is_main = False
+
     def __post_init__(self, test_mode: bool = False) -> None:
         """Prepare a run; exit with 2, before anything is submitted, if it cannot work."""
         super().__post_init__(test_mode)
@@ -86,6 +89,7 @@ class Executor(base.Executor):
             sys.exit(2)
         self._main = MainProcess(run=self.run_uuid, works=main_process.known_works())
         self._main.write()
+        self._is_main = True
 
     def _planned(self) -> list[preflight.Planned]:
         """Return what each job that will be submitted requests, and what it works on."""
@@ -188,7 +192,8 @@ class Executor(base.Executor):
 
     async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> AsyncGenerator[SubmittedJobInfo, None]:
         """Yield the jobs that have not ended; report those that have, and why others wait."""
-        main_process.show_life()
+        if self._is_main:
+            main_process.show_life()
         if not active_jobs:
             return
         known: dict[str, slurm.Job] = {}
