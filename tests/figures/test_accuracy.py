@@ -83,7 +83,7 @@ def test_a_toy_problem_shows_how_many_seeds_succeed(tmp_path):
     found = texts(tmp_path / "figure.svg")
     assert "38 of 40 (83 to 99 %)" in found
     assert "99.12" not in found
-    assert "circle; right: seeds that succeed, 95 % interval of their share" in found
+    assert "circle; right: seeds that succeed (95 % interval)" in found
 
 
 def test_a_figure_that_cannot_show_all_variants_shows_those_that_validation_chooses(tmp_path):

@@ -46,7 +46,7 @@ def accuracy(variants: pd.DataFrame, runs: pd.DataFrame, path: Path) -> None:
             good = runs["variant"].isin(group["variant"]) & (runs["status"] == "ok")
             _draw_rows(axes, group, runs[good], LECTURE if dataset == "mnist" else {})
             cut = f", the {figures.MOST} with the highest validation accuracy" if len(group) == figures.MOST else ""
-            counted = "; right: seeds that succeed, 95 % interval of their share" if group["success"].any() else ""
+            counted = "; right: seeds that succeed (95 % interval)" if group["success"].any() else ""
             axes.set_title(f"{dataset}{cut}{counted}", loc="left", color=style.GREY)
         if absent:
             more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
