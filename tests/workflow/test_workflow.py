@@ -19,6 +19,7 @@ from mnist_hpc.study.datasets import BUILT_IN
 from mnist_hpc.study.specification import Study
 
 TABLES = ("runs", "variants", "comparisons", "ensembles", "sweeps", "classes", "confusions")
+TABLES += ("calibration", "reliability", "robustness")
 BLOCKS = ["digits/runs/regression/seeds-0-1", "circle/runs/circle/seeds-0-1"]
 
 

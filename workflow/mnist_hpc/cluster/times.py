@@ -14,8 +14,8 @@ from mnist_hpc.study.layout import Block, Work
 from mnist_hpc.study.specification import Study
 
 # Time limit of an evaluation, minutes, be it on the test images or on transformed ones. Five nets take 5 s on a
-# processor, the largest 4 minutes on transformed images. The rest is for the start on a slow file system, and for the
-# signal that comes two or three minutes before the end.
+# processor, the largest 2 to 5 minutes on transformed images. The rest is for the start on a slow file system, and for
+# the signal that comes two or three minutes before the end.
 EVALUATION_MINUTES = 10
 # A training may take so many times as long as earlier ones of its variant: another GPU, a busy node.
 MARGIN = 3
