@@ -281,7 +281,7 @@ CODE_EDITS = {
         PERTURBATIONS | TABULATE,
     ),
     "calibration": ("tables/calibration", replaced("BINS = 15", "BINS = 10"), TABULATE),
-    "tables": ("tables/statistics", replaced("t.ppf(0.975", "t.ppf(0.95"), TABULATE),
+    "tables": ("tables/statistics", replaced("0.975, freedom) * error\n", "0.95, freedom) * error\n"), TABULATE),
     "figures": ("figures/style", replaced("WIDTH = 5.2", "WIDTH = 5.3"), DRAW),
     "training": ("training/run", replaced("HISTORY_POINTS = 20", "HISTORY_POINTS = 10"), RUNS | SWEEP | TABULATE),
     "models": (
