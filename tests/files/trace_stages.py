@@ -116,7 +116,7 @@ sweeps:
     grid: {optimizer: [SGD, Adam, {RMSprop: {momentum: 0.5}}], learning_rate: [0.1, 0.01], initial_scale: [1.0, 2.0]}
     threads: 1
 ensembles:
-  all: [regression, squared]
+  all: [regression, wide]
 """
 
 

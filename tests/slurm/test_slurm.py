@@ -117,7 +117,7 @@ def test_the_jobs_of_a_sweep_give_the_table_of_one_machine_and_go_on_where_they_
     assert snakemake(undisturbed, best).returncode == 0
     with workflow(cluster, project, best) as run:
         log = project / "logs/digits/sweeps/rates/part-1-of-2.log"
-        cluster.wait_for(lambda: log.exists() and "seed 0: step" in log.read_text())
+        cluster.wait_for(lambda: log.exists() and ": step " in log.read_text())
         cluster.run("scancel", *cluster.run("squeue", "-h", "-o", "%i").split())
         printed = run.ended()
     assert "2 jobs: " in printed

@@ -39,8 +39,8 @@ def take_over(own: str = "") -> None:
     """
     if not main_process.refuse_second(own):
         return
-    # A lock that is newer than the last sign of life belongs to somebody else.
-    last = (main_process.FILE).stat().st_mtime
+    # A lock that is much newer than the last sign of life belongs to somebody else.
+    last = main_process.FILE.stat().st_mtime + 2 * LIFE_SECONDS
     for lock in LOCKS.glob("*.lock"):
         if lock.stat().st_mtime <= last:
             lock.unlink(missing_ok=True)
