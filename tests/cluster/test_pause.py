@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from mnist_hpc.cluster.pause import FIRST, LONGEST, Pause
 
 
@@ -29,20 +31,12 @@ def test_all_refused_share_one_pause_which_grows_until_a_job_is_accepted():
     assert pause.begin() == FIRST
 
 
-def test_a_pause_ends_when_there_is_room():
+@pytest.mark.parametrize(("end", "goes_on"), [(Pause.end, True), (Pause.stop, False)], ids=["room", "end of the run"])
+def test_a_pause_ends_when_there_is_room_and_for_good_when_the_run_ends(end, goes_on):
     pause = Pause()
     pause.begin()
     thread, answers = wait(pause)
-    pause.end()
+    end(pause)
     thread.join(10)
-    assert answers == [True]
-
-
-def test_a_pause_ends_for_good_when_the_run_ends():
-    pause = Pause()
-    pause.begin()
-    thread, answers = wait(pause)
-    pause.stop()
-    thread.join(10)
-    assert answers == [False]
-    assert not pause.wait()
+    assert answers == [goes_on]
+    assert pause.wait() is goes_on

@@ -60,13 +60,18 @@ def project(make_project):
     return make_project(SLOW)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """Return runs.csv of the slow study on this machine, with nothing going wrong."""
-    project = copy_project(tmp_path_factory.mktemp("undisturbed"), SLOW)
+def runs_here(folder: Path, config: str) -> pd.DataFrame:
+    """Return runs.csv of a study on this machine, with nothing going wrong."""
+    project = copy_project(folder, config)
     result = snakemake(project, *UNTIL_TABLES)
     assert result.returncode == 0, result.stdout
     return table(project)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Return runs.csv of the slow study on this machine."""
+    return runs_here(tmp_path_factory.mktemp("undisturbed"), SLOW)
 
 
 @pytest.fixture

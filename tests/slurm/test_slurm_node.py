@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from harness import NEEDS_SLURM, SLOW, cluster, edit, make, table
+from harness import NEEDS_SLURM, SLOW, cluster, edit, make, runs_here, table
 
-from conftest import DIFFER, UNTIL_TABLES, copy_project, error_line, snakemake
+from conftest import DIFFER, copy_project, error_line, snakemake
 
 pytestmark = NEEDS_SLURM
 # Minutes each; `make trust` runs them.
@@ -31,10 +31,7 @@ STUDY += """
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
     """Return runs.csv of the study on this machine."""
-    project = copy_project(tmp_path_factory.mktemp("here"), STUDY)
-    result = snakemake(project, *UNTIL_TABLES)
-    assert result.returncode == 0, result.stdout
-    return table(project)
+    return runs_here(tmp_path_factory.mktemp("here"), STUDY)
 
 
 @pytest.fixture

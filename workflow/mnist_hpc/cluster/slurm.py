@@ -50,6 +50,14 @@ def sentence(output: str) -> str:
     return "; ".join(re.sub(r"^\w+: (error: )?", "", line) for line in lines)
 
 
+def refusal(message: str) -> str:
+    """Return Slurm's own words in the Slurm plugin's message about a refused submission, on one line."""
+    said = [line for line in message.splitlines() if "sbatch: error:" in line]
+    if not said:
+        return message.partition("\n")[0].strip()
+    return sentence("\n".join(line[line.index("sbatch:") :].rstrip("'.") for line in said))
+
+
 @dataclass(frozen=True)
 class Job:
     """What Slurm knows about a job.

@@ -45,8 +45,10 @@ def training_limit(study: Study, work: Work, results: Path) -> int:
         return int(study.sweeps[work.sweep].variant.keys["runtime"])
     variant = study.variants[work.variant]
     configured = int(variant.keys["runtime"])
+    if variant.runtime_given:
+        return configured
     seconds = expected_seconds(work, results)
-    if variant.runtime_given or seconds is None or _cut_short(results / work.record, "train"):
+    if seconds is None or _cut_short(results / work.record, "train"):
         return configured
     minutes = MARGIN * (seconds + len(work.seeds) * SEED_SECONDS) / 60
     return min(configured, STEP_MINUTES * math.ceil(minutes / STEP_MINUTES))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mnist_hpc.study.layers import LAYERS
 from mnist_hpc.study.layers import names as layer_names
 from mnist_hpc.study.specification import Study
+from mnist_hpc.tables import text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,13 +54,9 @@ def counted(numbers: Collection[int]) -> str:
 
 
 def leading(table: "pd.DataFrame", variants: "pd.DataFrame", dataset: str) -> list[str]:
-    """Return the ``FEW`` variants of a data set in a table with the highest accuracy in variants.csv, best first.
-
-    That is the mean validation accuracy, as the test images must not choose.
-    """
+    """Return the ``FEW`` variants of a data set in a table that ``text.leading`` chooses, best first."""
     own = variants[(variants["dataset"] == dataset) & variants["variant"].isin(table["variant"])]
-    ordered = own.sort_values("validation_accuracy_mean", ascending=False, kind="stable")
-    return ordered["variant"].head(FEW).tolist()
+    return [row["variant"] for row in text.leading(own.to_dict("records"), FEW)]
 
 
 def page_files(study: Study) -> Mapping[str, str]:

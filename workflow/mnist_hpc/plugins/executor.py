@@ -150,7 +150,7 @@ class Executor(base.Executor):
         """Report a failed submission or job; let Snakemake try again only if that may succeed."""
         job, number = job_info.job, job_info.external_jobid
         if number is None:
-            text = _refusal(msg or "")
+            text = slurm.refusal(msg or "")
             if reasons.passes(text):
                 self._refusals[job] = text
                 return
@@ -295,11 +295,3 @@ def _end_of_log(info: SubmittedJobInfo, *, begun: bool) -> str:
     log = max(logs, key=lambda path: path.stat().st_mtime, default=info.aux["slurm_logfile"])
     lines = log.read_text(errors="replace").splitlines()[-LAST_LINES:] if log.exists() else []
     return "\n    ".join([f"The end of {log}:", *lines])
-
-
-def _refusal(message: str) -> str:
-    """Return Slurm's own words in the Slurm plugin's message about a refused submission."""
-    said = [line for line in message.splitlines() if "sbatch: error:" in line]
-    if not said:
-        return message.partition("\n")[0].strip()
-    return slurm.sentence("\n".join(line[line.index("sbatch:") :].rstrip("'.") for line in said))

@@ -51,7 +51,7 @@ def _error(values: np.ndarray) -> tuple[float, float]:
 
 
 def _crossed(values: np.ndarray) -> tuple[float, float]:
-    """Return the standard error of the mean of values (n seeds, N images) if both were drawn anew, and its freedom.
+    """Return the standard error of the mean of values (n seeds, N images) for new seeds and images, and its freedom.
 
     Seeds and images are crossed: each seed sees each image. With the mean squares of a two-way analysis of variance
     without replication, (MS_seed + MS_image - MS_residual) / (n N) is an unbiased estimate of the variance of the mean.

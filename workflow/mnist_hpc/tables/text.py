@@ -53,13 +53,13 @@ def difference(row: Row) -> str:
     return f"{mean} points ({interval}, n = {row['n']})"
 
 
-def leading(rows: Iterable[Row]) -> list[Row]:
-    """Return the rows of variants.csv with the highest validation accuracy, highest first; at most ``BEST``.
+def leading(rows: Iterable[Row], most: int = BEST) -> list[Row]:
+    """Return the rows of variants.csv with the highest validation accuracy, highest first; at most ``most``.
 
     They are not chosen by test accuracy: the highest of several is too high by luck.
     """
     known = [row for row in rows if _is_number(row["validation_accuracy_mean"])]
-    return sorted(known, key=lambda row: -float(row["validation_accuracy_mean"]))[:BEST]
+    return sorted(known, key=lambda row: -float(row["validation_accuracy_mean"]))[:most]
 
 
 def summary(variants: Path) -> str:
