@@ -7,7 +7,7 @@ map and one bilinear interpolation per image, while Keras interpolates once per 
 The random numbers depend only on seed and step, so that a resumed training sees the same images.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,45 @@ import tensorflow as tf
 STREAM = 0x5EED
 
 
-def augment(images: tf.Tensor, layers: Sequence[Mapping[str, Any]], seed: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+def warp(images: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
+    """Return images (batch, rows, columns, channels) in which each position shows what is where its map leads.
+
+    The maps, float32 (batch, 3, 3), are affine, of (column, row, 1). In between, pixels are interpolated bilinearly.
+    """
+    batch, rows, columns, _ = images.shape
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.reshape(maps, [batch, 9])[:, :8],
+        output_shape=[rows, columns],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+    )
+
+
+def warp_by_gathering(images: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
+    """Return what ``warp`` returns, by operations that XLA has."""
+    batch, rows, columns, channels = images.shape
+    down, right = (axis.ravel().astype(np.float32) for axis in np.mgrid[:rows, :columns])
+    x, y = (maps[:, row, :1] * right + maps[:, row, 1:2] * down + maps[:, row, 2:3] for row in range(2))
+    pixels = tf.reshape(images, [batch, rows * columns, channels])
+    left, top = tf.floor(x), tf.floor(y)
+    result = tf.zeros_like(pixels)
+    for column, row in ((left, top), (left + 1, top), (left, top + 1), (left + 1, top + 1)):
+        inside = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
+        weight = tf.where(inside, (1 - tf.abs(x - column)) * (1 - tf.abs(y - row)), 0.0)
+        place = tf.cast(tf.where(inside, row * columns + column, 0.0), tf.int32)
+        result += weight[..., tf.newaxis] * tf.gather(pixels, place, batch_dims=1)
+    return tf.reshape(result, images.shape)
+
+
+def augment(
+    images: tf.Tensor,
+    layers: Sequence[Mapping[str, Any]],
+    seed: tf.Tensor,
+    step: tf.Tensor,
+    warp: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] = warp,
+) -> tf.Tensor:
     """Return images, float32 (batch, rows, columns, channels), that layers have transformed at random.
 
     The layers are Keras' names with arguments, such as ``[{"RandomRotation": {"factor": 0.03}}]``.
@@ -31,15 +69,7 @@ def augment(images: tf.Tensor, layers: Sequence[Mapping[str, Any]], seed: tf.Ten
         ((name, arguments),) = layer.items()
         maps = maps @ MAPS[name](arguments, draws[4 * number : 4 * number + 4], (rows, columns))
     middle = np.array([[1, 0, (columns - 1) / 2], [0, 1, (rows - 1) / 2], [0, 0, 1]], np.float32)
-    maps = tf.constant(middle) @ maps @ tf.constant(np.linalg.inv(middle))
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
-        transforms=tf.reshape(maps, [batch, 9])[:, :8],
-        output_shape=[rows, columns],
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="CONSTANT",
-    )
+    return warp(images, tf.constant(middle) @ maps @ tf.constant(np.linalg.inv(middle)))
 
 
 def _affine(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, batch: int) -> tf.Tensor:

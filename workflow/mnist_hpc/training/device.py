@@ -72,13 +72,17 @@ def has_gpu() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def computes_in_bfloat16() -> bool:
-    """Return whether the device has instructions for bfloat16, which make it fast; call it after ``prepare``."""
+def half_precision() -> str:
+    """Return Keras' name of the fastest precision for which the device has instructions; call it after ``prepare``.
+
+    That is mixed_bfloat16; mixed_float16 on the GPUs before it, from the V100 on; otherwise float32.
+    """
     import tensorflow as tf
 
     if gpus := tf.config.list_physical_devices("GPU"):
-        return tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0)) >= (8, 0)
-    return "avx512_bf16" in instruction_sets.SETS.get(instruction_set(), ())
+        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
+        return "mixed_bfloat16" if capability >= (8, 0) else "mixed_float16" if capability >= (7, 0) else "float32"
+    return "mixed_bfloat16" if "avx512_bf16" in instruction_sets.SETS.get(instruction_set(), ()) else "float32"
 
 
 def instruction_set() -> str:

@@ -1,4 +1,4 @@
-"""How a training loop is compiled, chosen by measurement.
+"""How a training loop is compiled, chosen by measurement on a processor.
 
 `make bench ONLY=engines` compares the choices; on 2 cores of an AMD EPYC with AVX-512:
 
@@ -10,7 +10,7 @@
 - bfloat16 makes convolutions 1.3 to 1.9 times faster where the processor has instructions for it, and dense nets
   slower.
 
-On a GPU the same choices hold, and dense nets are compiled by XLA whatever the threads; that was never measured.
+On a GPU every loop is one XLA program, as each operation of a graph is started from the host; that was never measured.
 """
 
 from collections.abc import Mapping
@@ -27,18 +27,22 @@ class Engine:
 
     whole: bool  # whether the whole loop is one XLA program
     update: bool  # whether the optimiser's part of a step is one
-    dtype_policy: str  # Keras' name of the precision: float32, or mixed_bfloat16 (float32 weights)
+    dtype_policy: str  # Keras' name of the precision: float32, or a mixed one with float32 weights
 
 
 def choose(specification: Mapping[str, Any], threads: int) -> Engine:
-    """Return how to compile the loop of a variant on the device that TensorFlow sees, with its precision if it can."""
+    """Return how to compile the loop of a variant on the device that TensorFlow sees, with its precision if it can.
+
+    A variant asks for half precision as ``mixed_bfloat16``; the device decides which one that is.
+    """
     layers = names(specification["layers"])
     dense = not any(LAYERS[name].convolution for name in layers)
-    # XLA draws other random numbers, so results would depend on the engine by more than rounding.
+    # On a processor, XLA draws other random numbers: results would depend on the threads by more than rounding.
     random = any(LAYERS[name].random for name in layers) or specification.get("augmentation")
-    wanted = specification.get("dtype_policy", "float32")
+    whole = device.has_gpu() or (dense and not random and threads > 1 and layers.count("Dense") > 1)
+    half = specification.get("dtype_policy", "float32") != "float32"
     return Engine(
-        whole=dense and not random and (device.has_gpu() or (threads > 1 and layers.count("Dense") > 1)),
-        update=not dense,
-        dtype_policy=wanted if wanted == "float32" or device.computes_in_bfloat16() else "float32",
+        whole=whole,
+        update=not (dense or whole),
+        dtype_policy=device.half_precision() if half else "float32",
     )

@@ -11,17 +11,18 @@ import tensorflow as tf
 
 from mnist_hpc.data.splits import Split
 from mnist_hpc.study.grids import batch_of, steps_of
-from mnist_hpc.training import models
-from mnist_hpc.training.augmentation import augment
+from mnist_hpc.training import augmentation, layers, models
 from mnist_hpc.training.batches import batch_indices
 from mnist_hpc.training.engine import Engine
 from mnist_hpc.training.losses import LOSSES, one_hot, smoothed
+from mnist_hpc.training.loss_scale import LossScale
 from mnist_hpc.training.optimizers import is_kernel, optimizer
+from mnist_hpc.training.program import Program
 
 # With at least this many weights, their update is worth a program of its own.
 MANY_WEIGHTS = 50_000
-# Entries of the index array of an XLA program, which has one size and is padded.
-CAPACITY = 200_000
+# Images of one call of an XLA program, which is not interrupted to answer a signal.
+IMAGES_PER_CALL = 20_000
 
 
 class Loop:
@@ -34,40 +35,37 @@ class Loop:
         self.examples = len(train.labels)
         self.batch = batch_of(specification, self.examples)
         self.steps = steps_of(specification, self.examples)
+        # Steps of one call at most; None if calls may have any length, which then share one program.
+        self.most_steps = max(1, IMAGES_PER_CALL // self.batch) if engine.whole else None
         self._layers, self._shape = specification["layers"], models.input_shape(train)
         self._augmentation = specification.get("augmentation", [])
         self._l2 = specification.get("l2", 0.0)
         self._scale = specification.get("initial_scale", 1.0)
-        self.model = models.build(self._layers, self._shape, 0, engine.dtype_policy, training=True)
-        self._optimizer = optimizer(specification, self.steps)
+        kinds = layers.FOR_XLA if engine.whole else layers.FOR_TRAINING
+        self.model = models.build(self._layers, self._shape, 0, engine.dtype_policy, kinds)
+        self._seeds = [0, *layers.own_seeds(self.model.layers)]  # of the run and of its layers, see ``start``
+        self.parameters = sum(math.prod(variable.shape) for variable in self.model.trainable_variables)
+        self._xla_update = engine.update and self.parameters >= MANY_WEIGHTS
+        self._optimizer = optimizer(specification, self.steps, xla=engine.whole or self._xla_update)
         self._averaging = self._optimizer.use_ema
         # As usual, and unlike Keras' default: only kernels decay.
         others = [variable for variable in self.model.trainable_variables if not is_kernel(variable)]
         self._optimizer.exclude_from_weight_decay(var_list=others)
         self._optimizer.build(self.model.trainable_variables)
-        self._fresh_optimizer = [variable.numpy() for variable in self._optimizer.variables]
-        self.parameters = sum(math.prod(variable.shape) for variable in self.model.trainable_variables)
+        self._loss_scale = LossScale() if engine.dtype_policy == "mixed_float16" else None
+        self._optimizer_variables = [
+            *self._optimizer.variables, *(self._loss_scale.variables if self._loss_scale else [])
+        ]
+        self._fresh_optimizer = [variable.numpy() for variable in self._optimizer_variables]
         ((loss, arguments),) = specification["loss"].items()
         self._loss, self._training_loss = LOSSES[loss], smoothed(loss, arguments)
         self._classes = self.model.output_shape[-1]
-        self._inputs, self._labels = tf.constant(train.inputs), tf.constant(train.labels)
+        # Variables, as a GPU can gather bytes from variables only.
+        self._inputs, self._labels = (tf.Variable(values, trainable=False) for values in (train.inputs, train.labels))
         self._update = self._compile_update()
         self._validate = self._validation_of(self.model)
         self._exact: tuple[keras.Model, Callable[..., Any]] | None = None  # see ``validate``
-        if engine.whole:
-            self._capacity = max(1, min(self.steps, CAPACITY // self.batch))
-            shape: list[int | None] = [self._capacity, self.batch]
-        else:
-            shape = [None, self.batch]
-        signature = [tf.TensorSpec(shape, tf.int32), *[tf.TensorSpec([], tf.int32)] * 3]
-        self._run = tf.function(
-            self._steps, autograph=False, jit_compile=engine.whole or None, input_signature=signature
-        )
-
-    @property
-    def most_steps(self) -> int:
-        """Steps that one call can do."""
-        return self._capacity if self.engine.whole else 2**31 - 1
+        self.program = Program(self._step, self.batch, [(), ()], xla=engine.whole)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -76,24 +74,22 @@ class Loop:
 
     def start(self, seed: int) -> None:
         """Set model and optimiser to the state in which a run of this seed begins."""
-        layers = models.fresh_layers(self._layers, self._shape, seed, self.engine.dtype_policy)
-        fresh = [variable for layer in layers for variable in layer.variables]
+        made = models.fresh_layers(self._layers, self._shape, seed, self.engine.dtype_policy)
+        self._seeds = [seed, *layers.own_seeds(made)]
+        fresh = [variable for layer in made for variable in layer.variables]
         for variable, other in zip(self.model.variables, fresh, strict=True):
             variable.assign(other * self._scale if is_kernel(variable) and self._scale != 1.0 else other)
-        for variable, value in zip(self._optimizer.variables, self._fresh_optimizer, strict=True):
+        for variable, value in zip(self._optimizer_variables, self._fresh_optimizer, strict=True):
             variable.assign(value)
 
-    def run(self, seed: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-        """Train steps ``first`` to ``last`` - 1, at most ``most_steps``; return losses and accuracies (steps, 1).
+    def run(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+        """Train steps ``first`` to ``last`` - 1; return losses and accuracies (steps, 1).
 
         The losses are without label smoothing and L2, of which only the gradient knows.
         """
-        indices = batch_indices(seed, self.examples, self.batch, first, last)
-        count = len(indices)
-        if self.engine.whole:
-            indices = np.pad(indices, ((0, self._capacity - count), (0, 0)))
-        losses, accuracies = self._run(indices, np.int32(count), np.int32(seed), np.int32(first))
-        return losses.numpy()[:count, np.newaxis], accuracies.numpy()[:count, np.newaxis]
+        examples = batch_indices(self._seeds[0], self.examples, self.batch, first, last)
+        losses, accuracies = self.program(examples, self._seeds, first)
+        return losses[:, np.newaxis], accuracies[:, np.newaxis]
 
     def validate(self, split: Split, *, exact: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Return loss and accuracy over all examples of a split, float64 (1,), with averaged weights if any.
@@ -134,7 +130,7 @@ class Loop:
 
     def variables(self) -> Iterator[tuple[str, keras.Variable]]:
         """Yield everything that changes while training, by a name of its own."""
-        for kind, variables in (("model", self.model.variables), ("optimizer", self._optimizer.variables)):
+        for kind, variables in (("model", self.model.variables), ("optimizer", self._optimizer_variables)):
             for index, variable in enumerate(variables):
                 yield f"{kind}/{index}", variable
 
@@ -142,38 +138,33 @@ class Loop:
         """Return a function that changes the weights by their gradients."""
         variables = self.model.trainable_variables
 
-        def update(*gradients: tf.Tensor) -> None:
+        def apply(*gradients: tf.Tensor) -> None:
             self._optimizer.apply(list(gradients), variables)
 
-        if self.engine.update and self.parameters >= MANY_WEIGHTS:
+        def update(*gradients: tf.Tensor) -> None:
+            if self._loss_scale:
+                self._loss_scale.apply(gradients, apply, [*variables, *self._optimizer.variables])
+            else:
+                apply(*gradients)
+
+        if self._xla_update:
             return tf.function(update, autograph=False, jit_compile=True)
         return update
 
-    def _steps(
-        self, indices: tf.Tensor, count: tf.Tensor, seed: tf.Tensor, first: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Train one step for each of the first rows of indices: (loss, accuracy) of each."""
-        size = indices.shape[0] or count
-        arrays = [tf.TensorArray(tf.float32, size, element_shape=[]) for _ in range(2)]
-
-        def step(
-            number: tf.Tensor, losses: tf.TensorArray, accuracies: tf.TensorArray
-        ) -> tuple[tf.Tensor, tf.TensorArray, tf.TensorArray]:
-            loss, accuracy = self._step(indices[number], seed, first + number)
-            return number + 1, losses.write(number, loss), accuracies.write(number, accuracy)
-
-        _, *arrays = tf.while_loop(lambda number, *_: number < count, step, (0, *arrays))
-        return arrays[0].stack(), arrays[1].stack()
-
-    def _step(self, indices: tf.Tensor, seed: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        labels = tf.gather(self._labels, indices)
-        images, targets = models.inputs(tf.gather(self._inputs, indices)), one_hot(labels, self._classes)
+    def _step(self, examples: tf.Tensor, seeds: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Train one step; return loss and accuracy."""
+        labels = tf.gather(self._labels, examples)
+        images, targets = models.inputs(tf.gather(self._inputs, examples)), one_hot(labels, self._classes)
         if self._augmentation:
-            images = augment(images, self._augmentation, seed, number)
+            warp = augmentation.warp_by_gathering if self.engine.whole else augmentation.warp
+            images = augmentation.augment(images, self._augmentation, seeds[0], number, warp)
+        layers.set_seeds(self.model.layers, seeds[1:], number)
         with tf.GradientTape() as tape:
             logits = self.model(images, training=True)
             loss = tf.reduce_mean(self._training_loss(targets, logits))
             objective = loss + self._penalty() if self._l2 else loss
+            if self._loss_scale:
+                objective = self._loss_scale.scaled(objective)
         self._update(*tape.gradient(objective, self.model.trainable_variables))
         if self._training_loss is not self._loss:
             loss = tf.reduce_mean(self._loss(targets, logits))

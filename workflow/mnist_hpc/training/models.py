@@ -1,6 +1,7 @@
 """Keras models from the layers of a variant, and trained models from a models file."""
 
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,41 +29,30 @@ def inputs(values: np.ndarray | tf.Tensor) -> tf.Tensor:
     return tf.convert_to_tensor(values)
 
 
-class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Keras' layer for training on images, as one TensorFlow operation instead of a dozen: several times faster.
-
-    The running variance is unbiased (N - 1 in the denominator), unlike that of Keras.
-    """
-
-    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:  # noqa: FBT001
-        """Normalise; float32 or bfloat16 (batch, rows, columns, channels)."""
-        if not training or len(inputs.shape) != 4:
-            return super().call(inputs, training=training, mask=mask)
-        channels = inputs.shape[-1]
-        scale = self.gamma.value if self.scale else tf.ones([channels])
-        offset = self.beta.value if self.center else tf.zeros([channels])
-        result, mean, variance = tf.compat.v1.nn.fused_batch_norm(inputs, scale, offset, epsilon=self.epsilon)
-        for running, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            running.assign(running * self.momentum + value * (1 - self.momentum))
-        return result
-
-
 def build(
-    layers: Layers, input_shape: tuple[int, ...], seed: int, dtype_policy: str = "float32", *, training: bool = False
+    layers: Layers,
+    input_shape: tuple[int, ...],
+    seed: int,
+    dtype_policy: str = "float32",
+    kinds: Mapping[str, type[keras.Layer]] | None = None,
 ) -> keras.Sequential:
     """Return a Keras model with fresh weights; arguments as for ``fresh_layers``."""
-    fresh = fresh_layers(layers, input_shape, seed, dtype_policy, training=training)
+    fresh = fresh_layers(layers, input_shape, seed, dtype_policy, kinds)
     return keras.Sequential([keras.Input(input_shape), *fresh])
 
 
 def fresh_layers(
-    layers: Layers, input_shape: tuple[int, ...], seed: int, dtype_policy: str = "float32", *, training: bool = False
+    layers: Layers,
+    input_shape: tuple[int, ...],
+    seed: int,
+    dtype_policy: str = "float32",
+    kinds: Mapping[str, type[keras.Layer]] | None = None,
 ) -> list[keras.Layer]:
     """Return Keras layers with fresh weights, in half the time that a model takes.
 
     The seed decides the initial weights and the random numbers of dropout and noise. ``dtype_policy`` is Keras' name of
-    the precision of all layers but the last; weights and logits are always float32. ``training`` uses layers that train
-    faster, and that a .keras file could not hold. Raise UserError if a layer is not in the table of layers.
+    the precision of all layers but the last; weights and logits are always float32. ``kinds`` are classes in place of
+    Keras' own of that name, see ``training.layers``. Raise UserError if a layer is not in the table of layers.
     """
     # Keras draws the seeds of initialisers, dropout and noise from here. keras.utils.set_random_seed would also seed
     # TensorFlow's generator, which nothing uses, and thereby make it optimise every graph again, 40 ms per run.
@@ -79,7 +69,7 @@ def fresh_layers(
                 "with numbers and words"
             )
         dtype = dtype_policy if index < len(layers) else "float32"
-        kind = FusedBatchNormalization if training and name == "BatchNormalization" else getattr(keras.layers, name)
+        kind = (kinds or {}).get(name) or getattr(keras.layers, name)
         made.append(kind(**arguments, name=f"{index:02d}_{name.lower()}", dtype=dtype))
         made[-1].build(shape)
         shape = made[-1].compute_output_shape(shape)

@@ -4,25 +4,49 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from mnist_hpc.study import schedules
 
 
-def optimizer(specification: Mapping[str, Any], steps: int) -> keras.optimizers.Optimizer:
-    """Return the optimiser that a variant's specification describes, for a training of so many steps."""
+def optimizer(specification: Mapping[str, Any], steps: int, *, xla: bool = False) -> keras.optimizers.Optimizer:
+    """Return the optimiser that a variant's specification describes, for a training of so many steps.
+
+    ``xla`` says whether it will be compiled by XLA, which rounds a schedule's cosine differently.
+    """
     ((name, arguments),) = specification["optimizer"].items()
     given = _floats(arguments)
     if isinstance(given.get("learning_rate"), Mapping):
-        given["learning_rate"] = schedule(given["learning_rate"], steps)
+        given["learning_rate"] = schedule(given["learning_rate"], steps, xla=xla)
     return getattr(keras.optimizers, name)(**given)
 
 
-def schedule(
-    learning_rate: Mapping[str, Mapping[str, Any]], steps: int
-) -> keras.optimizers.schedules.LearningRateSchedule:
+class Table(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule as a table of its values: Keras' own branch, and on a GPU a branch asks the host in every step."""
+
+    def __init__(
+        self, schedule: keras.optimizers.schedules.LearningRateSchedule, steps: int, *, xla: bool = False
+    ) -> None:
+        """Compute the learning rates of a schedule in so many steps, float32 (steps,), by XLA or without."""
+
+        def rates() -> tf.Tensor:
+            return tf.map_fn(schedule, tf.range(steps), fn_output_signature=tf.float32)
+
+        with tf.device("CPU"):
+            values = tf.function(rates, autograph=False, jit_compile=xla or None)().numpy()
+        # As a variable it stays out of the graph, and where it is used.
+        self.values: tf.Variable = tf.Variable(values, trainable=False)
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """Return the learning rate of a step, counted from 0."""
+        return tf.gather(self.values, step)
+
+
+def schedule(learning_rate: Mapping[str, Mapping[str, Any]], steps: int, *, xla: bool = False) -> Table:
     """Return Keras' learning-rate schedule for a training of so many steps, see ``schedules.of_keras``."""
     name, arguments = schedules.of_keras(learning_rate, steps)
-    return getattr(keras.optimizers.schedules, name)(**_floats(arguments))
+    return Table(getattr(keras.optimizers.schedules, name)(**_floats(arguments)), steps, xla=xla)
 
 
 def _floats(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,20 +14,19 @@ import tensorflow as tf
 
 from mnist_hpc.data.splits import Split
 from mnist_hpc.study.grids import batch_of, steps_of
-from mnist_hpc.training import models
+from mnist_hpc.training import layers, models
 from mnist_hpc.training.batches import batch_indices
-from mnist_hpc.training.loop import hits, summed
+from mnist_hpc.training.loop import IMAGES_PER_CALL, hits, summed
 from mnist_hpc.training.losses import LOSSES, one_hot, smoothed
 from mnist_hpc.training.optimizers import optimizer
+from mnist_hpc.training.program import Program
 
 
 class PackedLoop:
     """The compiled training of K settings, with the interface of ``loop.Loop``."""
 
-    most_steps = 2**31 - 1
-
-    def __init__(self, specifications: Sequence[Mapping[str, Any]], train: Split) -> None:
-        """Build the training of K settings that differ in ``packing.free_keys`` alone."""
+    def __init__(self, specifications: Sequence[Mapping[str, Any]], train: Split, *, xla: bool = False) -> None:
+        """Build the training of K settings that differ in ``packing.free_keys`` alone, with ``xla`` as one program."""
         first = specifications[0]
         self._layers, self._shape = first["layers"], models.input_shape(train)
         self.settings = len(specifications)
@@ -35,14 +34,17 @@ class PackedLoop:
         self.batch = batch_of(first, self.examples)
         self.facts = {"batch_size": self.batch, "dtype_policy": "float32"}  # recorded of every run
         self.steps = max(steps_of(specification, self.examples) for specification in specifications)
-        self._inputs, self._labels = tf.constant(train.inputs), tf.constant(train.labels)
+        self.most_steps = max(1, IMAGES_PER_CALL // self.batch) if xla else None
+        # Variables, as a GPU can gather bytes from variables only.
+        self._inputs, self._labels = (tf.Variable(values, trainable=False) for values in (train.inputs, train.labels))
         ((loss, arguments),) = first["loss"].items()
         self._loss, self._training_loss = LOSSES[loss], smoothed(loss, arguments)
         optimizers = [optimizer(specification, steps=1) for specification in specifications]
         self._optimizer = optimizers[0]
         rates = [float(optimizer.learning_rate.numpy()) for optimizer in optimizers]
         momenta = [getattr(optimizer, "momentum", 0.0) for optimizer in optimizers]
-        self._model = models.build(self._layers, self._shape, seed=0)
+        self._model = models.build(self._layers, self._shape, 0, kinds=layers.FOR_TRAINING)
+        self._seeds = [0, *layers.own_seeds(self._model.layers)]  # of the run and of its layers, see ``start``
         dense = next(layer for layer in self._model.layers if isinstance(layer, keras.layers.Dense))
         self._first_weights = len(dense.trainable_weights)  # kernel, and perhaps bias
         self._scales = [specification.get("initial_scale", 1.0) for specification in specifications]
@@ -60,8 +62,8 @@ class PackedLoop:
         self._velocities = [keras.Variable(tf.zeros_like(weight)) for weight in self._weights] if self._sgd else []
         self._optimizer.build(self._weights)
         self._fresh = [variable.numpy() for variable in self._optimizer.variables]
-        self._run = tf.function(self._steps, input_signature=[tf.TensorSpec([None, self.batch], tf.int32)])
-        self._validate = tf.function(self._validate_batch, reduce_retracing=True)
+        self.program = Program(self._step, self.batch, [(self.settings,)], xla=xla)
+        self._validate = tf.function(self._validate_batch, autograph=False, reduce_retracing=True)
 
     def _stacked(self, value: np.ndarray, *, first: bool) -> np.ndarray:
         """Return a weight for all settings: [inputs, K × units] of the first layer, else [K, ...]."""
@@ -106,23 +108,20 @@ class PackedLoop:
         """Return one-hot labels for all settings, float32 (K, batch, classes)."""
         return tf.broadcast_to(one_hot(labels, logits.shape[-1]), tf.shape(logits))
 
-    def _steps(self, indices: tf.Tensor) -> tf.Tensor:
-        """Train one step for each row of indices; return the losses (steps, K)."""
-        steps = tf.shape(indices)[0]
-        losses = tf.TensorArray(tf.float32, steps, element_shape=[self.settings])
-        for step in tf.range(steps):
-            values = models.inputs(tf.gather(self._inputs, indices[step]))
-            labels = tf.gather(self._labels, indices[step])
-            with tf.GradientTape() as tape:
-                logits = self._logits(values, learning=True)
-                targets = self._targets(labels, logits)
-                loss = tf.reduce_mean(self._training_loss(targets, logits), axis=1)
-                total = tf.reduce_sum(loss)
-            self._apply(tape.gradient(total, [weight.value for weight in self._weights]))
-            if self._training_loss is not self._loss:
-                loss = tf.reduce_mean(self._loss(targets, logits), axis=1)
-            losses = losses.write(step, loss)
-        return losses.stack()
+    def _step(self, examples: tf.Tensor, seeds: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor]:
+        """Train one step; return the losses (K,)."""
+        values = models.inputs(tf.gather(self._inputs, examples))
+        labels = tf.gather(self._labels, examples)
+        layers.set_seeds(self._model.layers, seeds[1:], number)
+        with tf.GradientTape() as tape:
+            logits = self._logits(values, learning=True)
+            targets = self._targets(labels, logits)
+            loss = tf.reduce_mean(self._training_loss(targets, logits), axis=1)
+            total = tf.reduce_sum(loss)
+        self._apply(tape.gradient(total, [weight.value for weight in self._weights]))
+        if self._training_loss is not self._loss:
+            loss = tf.reduce_mean(self._loss(targets, logits), axis=1)
+        return (loss,)
 
     def _validate_batch(self, values: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         logits = self._logits(models.inputs(values), learning=False)
@@ -149,6 +148,7 @@ class PackedLoop:
     def start(self, seed: int) -> None:
         """Set all settings and the optimiser to the state in which a run of this seed begins."""
         fresh = models.build(self._layers, self._shape, seed)
+        self._seeds = [seed, *layers.own_seeds(fresh.layers)]
         for index, (weight, variable) in enumerate(zip(self._weights, fresh.trainable_variables, strict=True)):
             weight.assign(self._stacked(variable.numpy(), first=index < self._first_weights))
         for variable, other in zip(self._model.non_trainable_variables, fresh.non_trainable_variables, strict=True):
@@ -158,12 +158,14 @@ class PackedLoop:
         for velocity in self._velocities:
             velocity.assign(tf.zeros_like(velocity))
 
-    def run(self, seed: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+    def run(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         """Train the steps ``first`` to ``last`` - 1; return losses, float32 (steps, K), and NaN for accuracies.
 
         The losses are without label smoothing and L2, of which only the gradient knows.
         """
-        losses = self._run(batch_indices(seed, self.examples, self.batch, first, last)).numpy()
+        (losses,) = self.program(
+            batch_indices(self._seeds[0], self.examples, self.batch, first, last), self._seeds, first
+        )
         return losses, np.full_like(losses, np.nan)
 
     def validate(self, split: Split, *, exact: bool = True) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG002

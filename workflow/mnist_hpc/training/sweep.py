@@ -76,7 +76,7 @@ def _loop(pack: Pack, train: Split, threads: int) -> Loop | PackedLoop:
     """Return the loop that trains a pack: all settings at once, or the only one with its largest number of steps."""
     longest = [max(same, key=lambda point: _steps(point, train)).specification for same in pack.settings]
     if packable(longest[0]):
-        return PackedLoop(longest, train)
+        return PackedLoop(longest, train, xla=device.has_gpu())
     return Loop(longest[0], train, choose(longest[0], threads))
 
 

@@ -3,6 +3,8 @@
 A run that was interrupted and resumed ends in the same bits as one that was not.
 """
 
+import bisect
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -47,14 +49,37 @@ class Trainer:
         # What is reported, or chosen by, is computed as the evaluation does it.
         self._exact = {loop.steps} if validated is None else set(validated)
         self._validated = set(history_steps(loop.steps)) if validated is None else self._exact
+        self._pauses = sorted(self._validated | {*history_steps(loop.steps)})
         self._origin = dict(origin or {})
         self._job = self._origin.pop("job", "")
         # Losses and accuracies of the steps since the last row, float32 (steps, K).
         self._since_row = self._nothing()
         begin = time.perf_counter()
-        loop.run(0, 0, 1)
+        for steps in self._compiled_calls():
+            loop.run(0, steps)
         loop.validate(validation, exact=self._exact == self._validated)
-        self.compile_seconds = time.perf_counter() - begin  # tracing and first call, paid once
+        self.compile_seconds = time.perf_counter() - begin  # tracing and first calls, paid once
+
+    def _compiled_calls(self) -> list[int]:
+        """Return the numbers of steps of one call for which the loop has a program of its own."""
+        if self.loop.most_steps is None:
+            return [1]
+        ends = [0]
+        while ends[-1] < self.loop.steps:
+            ends.append(self._end_of_call(ends[-1], self.loop.most_steps))
+        return sorted({end - begin for begin, end in itertools.pairwise(ends)})
+
+    def _end_of_call(self, step: int, most: int) -> int:
+        """Return the step up to which a call from a step on trains, if it does ``most`` steps at most.
+
+        The steps between two pauses are shared out evenly, so that calls have few lengths. A resumed run does the same
+        calls as one that was not interrupted.
+        """
+        place = bisect.bisect_right(self._pauses, step)
+        begin, end = self._pauses[place - 1] if place else 0, self._pauses[place]
+        calls = -(-(end - begin) // most)
+        ends = (begin + (end - begin) * call // calls for call in range(1, calls + 1))
+        return next(end for end in ends if end > step)
 
     def _nothing(self) -> tuple[np.ndarray, np.ndarray]:
         empty = np.empty((0, self.loop.settings), np.float32)
@@ -75,12 +100,10 @@ class Trainer:
         """
         clock = time.perf_counter()
         run = self._resumed(seed, report, checkpoint)
-        pauses = sorted(step for step in self._validated | {*history_steps(run.steps)} if step > run.step)
         saved = time.perf_counter()
-        while pauses and len(run.failed) < self.loop.settings:
-            self._advance(run, pauses[0], seed, report)
-            if run.step == pauses[0] and len(run.failed) < self.loop.settings:
-                pauses.pop(0)
+        while run.step < run.steps and len(run.failed) < self.loop.settings:
+            self._advance(run, seed, report)
+            if run.step in self._pauses and len(run.failed) < self.loop.settings:
                 self._validate(run, seed, report)
             stopping = stop()
             if checkpoint and (stopping or time.perf_counter() - saved > checkpoint.seconds):
@@ -130,15 +153,15 @@ class Trainer:
         losses, accuracies = self._since_row
         checkpoint.save(asdict(run), arrays | {"since_row/losses": losses, "since_row/accuracies": accuracies})
 
-    def _advance(self, run: Run, upto: int, seed: int, report: Callable[[str], None]) -> None:
-        """Train for about a second, at most up to a step, and note which settings diverged."""
-        if run.step:
-            upto = min(upto, run.step + math.ceil(CALL_SECONDS * run.step / run.seconds))
+    def _advance(self, run: Run, seed: int, report: Callable[[str], None]) -> None:
+        """Train for about a second, at most up to the next pause, and note which settings diverged."""
+        if self.loop.most_steps:
+            upto = self._end_of_call(run.step, self.loop.most_steps)
         else:
-            upto = min(upto, FIRST_CALL)
-        upto = min(upto, run.step + self.loop.most_steps)
+            soon = math.ceil(CALL_SECONDS * run.step / run.seconds) if run.step else FIRST_CALL
+            upto = min(run.step + soon, self._pauses[bisect.bisect_right(self._pauses, run.step)])
         begin = time.perf_counter()
-        losses, accuracies = self.loop.run(seed, run.step, upto)
+        losses, accuracies = self.loop.run(run.step, upto)
         run.seconds += time.perf_counter() - begin
         if run.step == 0:
             run.limits = (DIVERGED * np.maximum(1.0, losses[0].astype(np.float64))).tolist()
