@@ -24,7 +24,7 @@ def trained(split, layers, steps, calls, engine):
     made = Loop(changed, split, Engine(**{"whole": False, "update": False, "dtype_policy": "float32"} | engine))
     made.start(0)
     edges = np.linspace(0, steps, calls + 1).astype(int)
-    losses = [made.run(0, first, last)[0] for first, last in itertools.pairwise(edges)]
+    losses = [made.run(first, last)[0] for first, last in itertools.pairwise(edges)]
     return models.weights(made.model), np.concatenate(losses)
 
 
@@ -59,7 +59,7 @@ def test_the_weights_are_restored_if_a_validation_with_their_average_fails(digit
     optimizer = {"Adam": {"learning_rate": 0.01, "use_ema": True}}
     loop = trainer_of(digit_splits, layers=HIDDEN, optimizer=optimizer).loop
     loop.start(0)
-    loop.run(0, 0, 5)
+    loop.run(0, 5)
     before = models.weights(loop.model)
     train, _ = digit_splits
     with pytest.raises(Exception, match=r"shape|rank|compatible"):

@@ -102,7 +102,7 @@ def test_every_step_is_that_of_keras_own_optimizer(digit_splits, name, common):
     without = loop_of(digit_splits[0], layers=HIDDEN, optimizer={name: OPTIMIZERS[name]}, steps=4)
     for step, expected in enumerate(of_keras(digit_splits[0], name, arguments, 4)):
         for one in (made, without):
-            one.run(0, step, step + 1)
+            one.run(step, step + 1)
         for found, weight in zip(made.weights().values(), expected, strict=True):
             # Other orders of the same float32 sums; limited gradients of almost nothing are steps of the usual size.
             assert found == pytest.approx(weight, rel=1e-4, abs=2e-5)
@@ -119,7 +119,7 @@ def test_xla_limits_gradients_as_the_plain_graph_does(digit_splits, limit):
     changed = specification(layers=HIDDEN, optimizer={"SGD": arguments}, steps=4)
     made = Loop(changed, digit_splits[0], Engine(whole=True, update=False, dtype_policy="float32"))
     made.start(0)
-    made.run(0, 0, 4)
+    made.run(0, 4)
     *_, expected = of_keras(digit_splits[0], "SGD", arguments, 4)
     for found, weight in zip(made.weights().values(), expected, strict=True):
         assert found == pytest.approx(weight, rel=1e-4, abs=2e-5)
@@ -144,7 +144,7 @@ def test_a_schedule_decides_the_steps_that_a_training_takes(digit_splits):
     cycle = {"OneCycle": {"maximal_learning_rate": 0.1, "warmup": 0.5}}
     scheduled = loop_of(digit_splits[0], optimizer={"SGD": {"learning_rate": cycle}}, steps=2)
     for made in (plain, scheduled):
-        made.run(0, 0, 1)
+        made.run(0, 1)
     assert kernel_and_bias(scheduled)[0] == pytest.approx(kernel_and_bias(plain)[0] / 25, abs=1e-7)
 
 
@@ -155,7 +155,7 @@ def test_weight_decay_shrinks_kernels_alone(digit_splits):
         for decay in (0.0, 0.2)
     ]
     for one in made:
-        one.run(0, 0, 1)
+        one.run(0, 1)
     (kernel, bias), (decayed, same) = map(kernel_and_bias, made)
     # All weights begin at 1: decoupled decay takes learning rate × decay off, whatever the gradient.
     assert decayed == pytest.approx(kernel - 0.5 * 0.2, abs=1e-6)
@@ -170,7 +170,7 @@ def test_the_average_of_the_weights_is_what_is_validated_and_kept(digit_splits):
     made = loop_of(train, optimizer=average, steps=30)
     expected = None
     for step in range(30):
-        made.run(0, step, step + 1)
+        made.run(step, step + 1)
         live = kernel_and_bias(made)[0]
         expected = live if expected is None else 0.9 * expected + 0.1 * live
     trainer = trainer_of(digit_splits, optimizer=average, steps=30)

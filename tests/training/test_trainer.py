@@ -170,7 +170,7 @@ def test_the_train_loss_is_without_smoothing_and_l2_which_training_does_minimise
                 plain = 5 * tf.reduce_mean(keras.losses.MeanSquaredError()(labels, tf.sigmoid(logits)))
                 minimised = plain
             minimised += penalty
-        (found,) = loop.run(0, step, step + 1)[0][0]
+        (found,) = loop.run(step, step + 1)[0][0]
         assert found == pytest.approx(float(plain), rel=1e-5)
         gradients = tape.gradient(minimised, network.trainable_variables)
         keras.optimizers.SGD(0.1).apply(gradients, network.trainable_variables)

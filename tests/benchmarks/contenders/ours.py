@@ -50,8 +50,8 @@ def prepare(workload: Workload, data: Data, threads: int, **chosen):
         compiled.start(seed)
         first = 0
         while first < workload.steps:
-            last = min(workload.steps, first + compiled.most_steps)
-            compiled.run(seed, first, last)
+            last = min(workload.steps, first + (compiled.most_steps or workload.steps))
+            compiled.run(first, last)
             first = last
 
         def predict() -> np.ndarray:

@@ -24,7 +24,7 @@ RUN_COLUMNS = [
     *("images_per_second", "device", "threads", *HASHES),
     *("failed_step", "train_accuracy", "train_loss", "dtype_policy", "startup_seconds", "compile_seconds"),
     *("process_seconds", "evaluation_code_hash", "windows", "jobs", "started", "finished", "commit"),
-    *("version", "python", "tensorflow", "keras", "numpy", "host"),
+    *("version", "python", "tensorflow", "keras", "numpy", "host", "driver", "cuda", "cudnn", "settings"),
 ]
 HISTORY_COLUMNS = [
     *("dataset", "variant", "seed", "step", "epoch", "train_loss", "train_accuracy"),

@@ -21,7 +21,7 @@ DEFAULTS: dict[str, Any] = {
     "threads": 1,
     "device": "gpu",
     "runtime": 60,
-    "mem_mb": 4000,
+    "mem_mb": 8000,  # CUDA, cuDNN and XLA take some of it
 }
 # The keys of a variant that decide its numbers; the others say where, how often and with which limits it runs.
 TRAINING_KEYS: tuple[str, ...] = ("layers", "loss", "optimizer", "batch_size", "steps", "epochs", "l2", "initial_scale")

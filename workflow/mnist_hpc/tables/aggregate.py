@@ -169,6 +169,7 @@ def provenance(study: Study, results: Path, runs: pd.DataFrame) -> dict[str, Any
                 data[dataset] = {key: str(value) for key, value in file.attrs.items()}
     present = runs[runs["status"] != "missing"]
     seen = ["device", "threads", "host", "commit", "version", "python", "tensorflow", "keras", "numpy"]
+    seen += ["driver", "cuda", "cudnn", "settings"]
     metrics = [f"{block.folder}/metrics.csv" for block in study.blocks]
     return {
         "dataset": study.dataset,

@@ -23,11 +23,10 @@ def warp(images: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
     The maps, float32 (batch, 3, 3), are affine, of (column, row, 1). In between, pixels are interpolated bilinearly.
     """
     batch, rows, columns, _ = images.shape
-    return tf.raw_ops.ImageProjectiveTransformV3(
+    return tf.raw_ops.ImageProjectiveTransformV2(
         images=images,
         transforms=tf.reshape(maps, [batch, 9])[:, :8],
         output_shape=[rows, columns],
-        fill_value=0.0,
         interpolation="BILINEAR",
         fill_mode="CONSTANT",
     )

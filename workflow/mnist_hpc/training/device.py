@@ -9,8 +9,16 @@ from pathlib import Path
 
 from mnist_hpc import __version__
 from mnist_hpc.errors import NoGpuError
-from mnist_hpc.training import gpu_slots, instruction_sets
+from mnist_hpc.files import provenance
+from mnist_hpc.training import gpu_facts, gpu_slots, instruction_sets
 
+# Variables that change the last bits, beside ONEDNN_MAX_CPU_ISA, which decides ``instruction_set``.
+SETTINGS = (
+    *("XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "ONEDNN_DEFAULT_FPMATH_MODE"),
+    *("NVIDIA_TF32_OVERRIDE", "CUBLAS_WORKSPACE_CONFIG"),
+)
+# XLA otherwise chooses kernels by their speed at that moment.
+DETERMINISTIC_XLA = "--xla_gpu_deterministic_ops=true"
 # Keras imports these if it finds them but does not need them; hiding them halves the time of the import.
 HIDDEN = ("sklearn", "matplotlib", "pandas", "scipy")
 
@@ -24,6 +32,8 @@ def prepare(threads: int, *, require_gpu: bool = False, gpu: bool = True) -> str
     """
     if gpu:
         gpu_slots.take()
+        if gpu_slots.visible() and "xla_gpu_deterministic_ops" not in os.environ.get("XLA_FLAGS", ""):
+            os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC_XLA}".strip()
     else:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -35,6 +45,7 @@ def prepare(threads: int, *, require_gpu: bool = False, gpu: bool = True) -> str
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_tensor_float_32_execution(False)  # float32 has 24 bits of precision, TF32 has 11
     # It makes nothing faster here, and it logs errors where noise is followed by a ReLU.
     tf.config.optimizer.set_experimental_options({"remapping": False})
     gpus = tf.config.list_physical_devices("GPU")
@@ -96,7 +107,8 @@ def kind(threads: int, dtype_policy: str) -> str:
     """Return what decides the last bits of a training beside its data, specification and code, as a folder's name.
 
     Between two devices of one kind, an interrupted training can move; call it after ``prepare``. It is the GPU with its
-    compute capability, or the processor's instruction set, TensorFlow's version, the threads, and the precision.
+    compute capability, or the processor's instruction set, TensorFlow's version, the threads, the precision, and a hash
+    of ``settings`` if there are any.
     """
     import tensorflow as tf
 
@@ -107,7 +119,13 @@ def kind(threads: int, dtype_policy: str) -> str:
     else:
         place = f"{platform.machine()} {instruction_set()}"
     place = re.sub(r"[^A-Za-z0-9.]+", "-", place).strip("-")
-    return f"{place}_tensorflow-{tf.__version__}_threads-{threads}_{dtype_policy}"
+    given = f"_settings-{provenance.specification_hash(settings())}" if settings() else ""
+    return f"{place}_tensorflow-{tf.__version__}_threads-{threads}_{dtype_policy}{given}"
+
+
+def settings() -> str:
+    """Return the variables of the environment that change the last bits, as ``NAME=value NAME=value``."""
+    return " ".join(f"{name}={os.environ[name]}" for name in SETTINGS if os.environ.get(name))
 
 
 def processor() -> str:
@@ -125,7 +143,7 @@ def _processor_facts() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the libraries that compute, and the host; call it after ``prepare``."""
+    """Return the versions of what computes, its settings, and the host; call it after ``prepare``."""
     import keras
     import numpy as np
     import tensorflow as tf
@@ -137,4 +155,6 @@ def versions() -> dict[str, str]:
         "keras": keras.__version__,
         "numpy": np.__version__,
         "host": platform.node(),
+        **gpu_facts.versions(),
+        "settings": settings(),
     }

@@ -18,7 +18,7 @@ def optimizer(specification: Mapping[str, Any], steps: int, *, xla: bool = False
     ((name, arguments),) = specification["optimizer"].items()
     given = _floats(arguments)
     if isinstance(given.get("learning_rate"), Mapping):
-        given["learning_rate"] = schedule(given["learning_rate"], steps, xla=xla)
+        given["learning_rate"] = Table(schedule(given["learning_rate"], steps), steps, xla=xla)
     return getattr(keras.optimizers, name)(**given)
 
 
@@ -43,10 +43,12 @@ class Table(keras.optimizers.schedules.LearningRateSchedule):
         return tf.gather(self.values, step)
 
 
-def schedule(learning_rate: Mapping[str, Mapping[str, Any]], steps: int, *, xla: bool = False) -> Table:
+def schedule(
+    learning_rate: Mapping[str, Mapping[str, Any]], steps: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
     """Return Keras' learning-rate schedule for a training of so many steps, see ``schedules.of_keras``."""
     name, arguments = schedules.of_keras(learning_rate, steps)
-    return Table(getattr(keras.optimizers.schedules, name)(**_floats(arguments)), steps, xla=xla)
+    return getattr(keras.optimizers.schedules, name)(**_floats(arguments))
 
 
 def _floats(arguments: Mapping[str, Any]) -> dict[str, Any]:
