@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.python.framework import op_def_registry
-
 from gpu_kernels import ANSWER
+from tensorflow.python.framework import op_def_registry
 
 KNOWN = json.loads(ANSWER.read_text())
 # Operations that call functions, and leave everything where functions have it. The host decides which branch it calls.

@@ -3,13 +3,12 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
 
 def augmented(images, layers, seed=0, step=0):
-    import tensorflow as tf
-
     from mnist_hpc.training.augmentation import augment
 
     return augment(tf.constant(images, tf.float32), layers, tf.constant(seed), tf.constant(step)).numpy()
@@ -136,3 +135,32 @@ def test_nothing_is_flipped_and_the_outside_is_black():
     assert (found[:, 10:18, 4:10].mean(axis=(1, 2, 3)) > found[:, 10:18, 18:24].mean(axis=(1, 2, 3))).all()
     assert found.min() == 0
     assert found.max() <= 1 + 1e-5
+
+
+@pytest.mark.parametrize("name", ["one", "many"])
+def test_the_images_are_the_same_without_the_operation_that_xla_lacks(name):
+    """Against TensorFlow's ImageProjectiveTransform, on images of more than one channel that are not square."""
+    layers = [
+        {"RandomRotation": {"factor": 0.1}},
+        {"RandomZoom": {"height_factor": 0.3, "width_factor": 0.3}},
+        {"RandomShear": {"x_factor": 0.3}},
+        {"RandomTranslation": {"height_factor": 0.4, "width_factor": 0.4}},
+    ]
+    from mnist_hpc.training import augmentation
+
+    images = tf.constant(np.random.default_rng(0).random((50, 20, 28, 2)), tf.float32)
+
+    @tf.function(jit_compile=True)
+    def gathered(maps):
+        return augmentation.warp_by_gathering(images, maps)
+
+    maps = []
+    expected = augmentation.augment(
+        images,
+        layers[: 1 if name == "one" else 4],
+        tf.constant(1),
+        tf.constant(2),
+        lambda images, given: maps.append(given) or augmentation.warp(images, given),
+    )
+    # Positions are sums in another order, and a pixel may differ from its neighbour by 1.
+    assert gathered(maps[0]).numpy() == pytest.approx(expected.numpy(), abs=1e-4)

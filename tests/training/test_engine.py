@@ -22,8 +22,8 @@ CNN = [{"Conv2D": {"filters": 4, "kernel_size": 3}}, {"ReLU": {}}, {"Flatten": {
         (NOISY, 2, False, False, False),
         (CNN, 2, False, False, True),
         (HIDDEN, 1, True, True, False),
-        (NOISY, 1, True, False, False),
-        (CNN, 1, True, False, True),
+        (NOISY, 1, True, True, False),
+        (CNN, 1, True, True, False),
     ],
 )
 def test_the_engine_is_the_one_that_was_measured_to_be_fastest(monkeypatch, layers, threads, gpu, whole, update):
@@ -32,9 +32,23 @@ def test_the_engine_is_the_one_that_was_measured_to_be_fastest(monkeypatch, laye
     assert (engine.whole, engine.update) == (whole, update)
 
 
-def test_bfloat16_holds_where_the_device_has_it(monkeypatch):
-    wanted = specification(layers=CNN, dtype_policy="mixed_bfloat16")
-    for there, policy in ((True, "mixed_bfloat16"), (False, "float32")):
-        monkeypatch.setattr(device, "computes_in_bfloat16", lambda there=there: there)
-        assert choose(wanted, threads=2).dtype_policy == policy
-    assert choose(specification(layers=CNN), threads=2).dtype_policy == "float32"
+def test_half_precision_is_the_one_that_the_device_has(monkeypatch):
+    for policy in ("mixed_bfloat16", "mixed_float16", "float32"):
+        monkeypatch.setattr(device, "half_precision", lambda policy=policy: policy)
+        assert choose(specification(layers=CNN, dtype_policy="mixed_bfloat16"), threads=2).dtype_policy == policy
+        assert choose(specification(layers=CNN), threads=2).dtype_policy == "float32"
+
+
+@pytest.mark.parametrize(
+    ("capability", "policy"),
+    [((6, 0), "float32"), ((7, 0), "mixed_float16"), ((7, 5), "mixed_float16"), ((8, 0), "mixed_bfloat16")],
+    ids=["P100", "V100", "T4", "A100"],
+)
+def test_a_gpu_computes_in_the_half_precision_of_its_tensor_cores(monkeypatch, capability, policy):
+    """See NVIDIA's table of compute capabilities: float16 from 7.0 on, bfloat16 from 8.0 on."""
+    import tensorflow as tf
+
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    details = {"device_name": "a card", "compute_capability": capability}
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda _: details)
+    assert device.half_precision() == policy

@@ -5,14 +5,15 @@ The registry's answer is in ``gpu_kernels.json``, which ``gpu_kernels.py`` makes
 
 import keras
 import numpy as np
+import placement
 import pytest
 import tensorflow as tf
 
-import placement
 from conftest import ROOT, specification
 from mnist_hpc.data.splits import Split
 from mnist_hpc.study import check
 from mnist_hpc.study.layers import LAYERS
+from mnist_hpc.training import device
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -134,6 +135,13 @@ def test_a_step_with_every_layer_stays_on_the_gpu(layer, engine):
     assert np.isfinite(losses).all()
 
 
+@pytest.mark.parametrize("name", ["mlp-noise", "cnn-minute"])
+def test_xla_has_all_operations_of_the_nets_with_everything_in_them(name):
+    variant = STUDY.variants[name]
+    losses, _ = loop_of(variant.specification, training_data("mnist"), "XLA", device.half_precision()).run(0, 3)
+    assert np.isfinite(losses).all()
+
+
 @pytest.mark.parametrize("xla", [False, True])
 def test_a_step_of_a_pack_stays_on_the_gpu(xla):
     from mnist_hpc.training.packed_loop import PackedLoop
@@ -154,7 +162,7 @@ def test_what_a_run_does_between_its_steps_has_kernels():
     split = training_data("mnist")
     loop = loop_of(STUDY.variants["cnn-best"].specification, split, "XLA")
     batch = tf.TensorSpec([100, 28, 28], tf.uint8)
-    validate = loop._validate.get_concrete_function(batch, tf.TensorSpec([100], tf.uint8))  # noqa: SLF001
+    validate = loop._validate.get_concrete_function(batch, tf.TensorSpec([100], tf.uint8))
     predict = models.predictor(loop.model, "CategoricalCrossentropy").get_concrete_function(batch)
     for function in (validate, predict):
         assert not placement.of_function(function).without_kernel

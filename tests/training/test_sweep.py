@@ -8,6 +8,7 @@ from conftest import of_keras, specification, trainer_of
 from mnist_hpc.errors import Interrupted
 from mnist_hpc.study import grids
 from mnist_hpc.study.schema import SCHEMA
+from mnist_hpc.training import device
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -104,10 +105,12 @@ def test_each_point_equals_the_variant_trained_alone(digit_splits, tmp_path, cha
             assert row["validation_accuracy"] == pytest.approx(run.facts["validation_accuracy"], abs=0.012)
 
 
+@pytest.mark.parametrize("gpu", [False, True], ids=["", "compiled as for a GPU"])
 @pytest.mark.parametrize(
     ("layers", "optimizer"), [(HIDDEN, "SGD"), (NOISY, "Adam"), (CNN, "Adam")], ids=["hidden", "noisy", "cnn"]
 )
-def test_an_interrupted_sweep_ends_in_the_same_numbers(digit_splits, tmp_path, layers, optimizer):
+def test_an_interrupted_sweep_ends_in_the_same_numbers(digit_splits, tmp_path, layers, optimizer, gpu, monkeypatch):
+    monkeypatch.setattr(device, "has_gpu", lambda: gpu)
     changed = specification(layers=layers, optimizer={optimizer: {"learning_rate": 0.01}})
     points = grids.points(changed, {"learning_rate": [0.001, 0.01], "steps": [10, 30]})
     whole = trained(digit_splits, tmp_path / "whole", points, seeds=1)
@@ -121,6 +124,17 @@ def test_an_interrupted_sweep_ends_in_the_same_numbers(digit_splits, tmp_path, l
             interruptions += 1
     assert interruptions > 1
     assert measured(parts) == measured(whole)
+
+
+def test_a_pack_that_is_compiled_as_for_a_gpu_trains_as_well(digit_splits, tmp_path, monkeypatch):
+    changed = specification(layers=HIDDEN, optimizer={"SGD": {"learning_rate": 0.1}})
+    points = grids.points(changed, {"learning_rate": RATES, "momentum": [0.0, 0.9], "l2": [0.0, 0.01]})
+    plain = trained(digit_splits, tmp_path / "plain", points, seeds=1)
+    monkeypatch.setattr(device, "has_gpu", lambda: True)
+    compiled = trained(digit_splits, tmp_path / "compiled", points, seeds=1)
+    for key, row in compiled.items():
+        # Other orders of the same float32 sums, over all the steps.
+        assert row["validation_loss"] == pytest.approx(plain[key]["validation_loss"], rel=2e-3)
 
 
 def test_a_point_that_explodes_fails_alone(digit_splits, tmp_path):

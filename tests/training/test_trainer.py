@@ -11,6 +11,7 @@ import tensorflow as tf
 from conftest import of_keras, specification, trainer_of, without_times
 from mnist_hpc.data.splits import Split
 from mnist_hpc.errors import Interrupted
+from mnist_hpc.training import device
 from mnist_hpc.training.batches import batch_indices
 from mnist_hpc.training.checkpoint import Checkpoint
 
@@ -245,14 +246,17 @@ NETS = {
 }
 
 
-@pytest.mark.parametrize("net", NETS)
-def test_a_run_stopped_after_any_step_ends_in_the_same_bits(net, digit_splits, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("net", "gpu"), [*((net, False) for net in NETS), ("adam", True), ("cnn recipe", True)])
+def test_a_run_stopped_after_any_call_ends_in_the_same_bits(net, gpu, digit_splits, tmp_path, monkeypatch):
+    """Also compiled as for a GPU, where calls have fixed lengths, here of two or three steps."""
     from mnist_hpc.training import trainer
 
-    undisturbed = trainer_of(digit_splits, **NETS[net], steps=20).train(0, quiet)
+    monkeypatch.setattr(device, "has_gpu", lambda: gpu)
+    steps = 50 if gpu else 20
+    undisturbed = trainer_of(digit_splits, **NETS[net], steps=steps).train(0, quiet)
     monkeypatch.setattr(trainer, "FIRST_CALL", 1)
     monkeypatch.setattr(trainer, "CALL_SECONDS", 1e-9)  # one step a call: every moment is a moment to stop
-    stopped = trainer_of(digit_splits, **NETS[net], steps=20)
+    stopped = trainer_of(digit_splits, **NETS[net], steps=steps)
     draw = random.Random(0)
     lines = []
     while True:
@@ -265,6 +269,33 @@ def test_a_run_stopped_after_any_step_ends_in_the_same_bits(net, digit_splits, t
     assert same(result, undisturbed)
     assert result[0].facts["windows"] > 3
     assert sum(": continues at step" in line for line in lines) == result[0].facts["windows"] - 1
+
+
+@pytest.mark.parametrize(("steps", "most"), [(1, 200), (7, 3), (100, 200), (1000, 20), (4297, 156), (25781, 156)])
+def test_programs_of_fixed_length_are_few_and_end_where_a_run_is_validated(digit_splits, monkeypatch, steps, most):
+    """Each length is compiled on its own, before the first seed."""
+    from mnist_hpc.training import loop
+    from mnist_hpc.training.run import history_steps
+
+    monkeypatch.setattr(device, "has_gpu", lambda: True)
+    monkeypatch.setattr(loop, "IMAGES_PER_CALL", most * 4)
+    calls = []
+    monkeypatch.setattr(
+        loop.Loop, "run", lambda _, first, last: calls.append((first, last)) or never_diverges(last - first)
+    )
+    trainer = trainer_of(digit_splits, steps=steps, batch_size=4)
+    compiled = {last - first for first, last in calls}
+    assert len(compiled) <= 3
+    calls.clear()
+    trainer.train(0, quiet)
+    assert [first for first, _ in calls] == [0, *(last for _, last in calls[:-1])]
+    assert {last - first for first, last in calls} == compiled
+    assert max(compiled) <= most
+    assert {*history_steps(steps)} <= {last for _, last in calls}
+
+
+def never_diverges(steps):
+    return np.ones((steps, 1), np.float32), np.ones((steps, 1), np.float32)
 
 
 def test_the_time_of_the_processes_of_a_training_adds_up_without_what_lies_between(digit_splits, tmp_path):

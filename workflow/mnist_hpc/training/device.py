@@ -45,7 +45,8 @@ def prepare(threads: int, *, require_gpu: bool = False, gpu: bool = True) -> str
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
-    tf.config.experimental.enable_tensor_float_32_execution(False)  # float32 has 24 bits of precision, TF32 has 11
+    # float32 has 24 bits of precision; TF32, TensorFlow's default on a GPU, has 11.
+    tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
     # It makes nothing faster here, and it logs errors where noise is followed by a ReLU.
     tf.config.optimizer.set_experimental_options({"remapping": False})
     gpus = tf.config.list_physical_devices("GPU")

@@ -21,11 +21,11 @@ def versions() -> dict[str, str]:
             ctypes.CDLL(f"libcudart.so.{build['cuda_version'].split('.')[0]}").cudaRuntimeGetVersion(
                 ctypes.byref(number)
             )
-            found["cuda"] = _cuda(number.value)
+            found["cuda"] = of_cuda(number.value)
         with contextlib.suppress(OSError, AttributeError):
             library = ctypes.CDLL(f"libcudnn.so.{build['cudnn_version'].split('.')[0]}")
             library.cudnnGetVersion.restype = ctypes.c_size_t
-            found["cudnn"] = _cudnn(library.cudnnGetVersion())
+            found["cudnn"] = of_cudnn(library.cudnnGetVersion())
     return found
 
 
@@ -37,11 +37,11 @@ def _driver() -> str:
     return found[1] if found else ""
 
 
-def _cuda(number: int) -> str:
+def of_cuda(number: int) -> str:
     """Return CUDA's version from its number, 1000 times the major version plus 10 times the minor one."""
     return f"{number // 1000}.{number % 1000 // 10}"
 
 
-def _cudnn(number: int) -> str:
+def of_cudnn(number: int) -> str:
     """Return cuDNN's version from its number, which has two digits for the minor version and two for the patch."""
     return f"{number // 10_000}.{number % 10_000 // 100}.{number % 100}"

@@ -90,9 +90,7 @@ class GaussianNoise(keras.layers.GaussianNoise):
         return inputs + tf.random.stateless_normal(shape, self.seed_in_step, stddev=self.stddev, dtype=dtype)
 
 
-def _dropout(
-    inputs: tf.Tensor, layer: keras.layers.Dropout, shape: Sequence[int | None] | None = None
-) -> tf.Tensor:
+def _dropout(inputs: tf.Tensor, layer: keras.layers.Dropout, shape: Sequence[int | None] | None = None) -> tf.Tensor:
     if layer.rate in (0, 1):
         return tf.zeros_like(inputs) if layer.rate else inputs
     return tf.nn.experimental.stateless_dropout(inputs, layer.rate, layer.seed_in_step, noise_shape=shape)

@@ -14,8 +14,8 @@ from mnist_hpc.study.grids import batch_of, steps_of
 from mnist_hpc.training import augmentation, layers, models
 from mnist_hpc.training.batches import batch_indices
 from mnist_hpc.training.engine import Engine
-from mnist_hpc.training.losses import LOSSES, one_hot, smoothed
 from mnist_hpc.training.loss_scale import LossScale
+from mnist_hpc.training.losses import LOSSES, one_hot, smoothed
 from mnist_hpc.training.optimizers import is_kernel, optimizer
 from mnist_hpc.training.program import Program
 
@@ -54,7 +54,8 @@ class Loop:
         self._optimizer.build(self.model.trainable_variables)
         self._loss_scale = LossScale() if engine.dtype_policy == "mixed_float16" else None
         self._optimizer_variables = [
-            *self._optimizer.variables, *(self._loss_scale.variables if self._loss_scale else [])
+            *self._optimizer.variables,
+            *(self._loss_scale.variables if self._loss_scale else []),
         ]
         self._fresh_optimizer = [variable.numpy() for variable in self._optimizer_variables]
         ((loss, arguments),) = specification["loss"].items()

@@ -1,7 +1,7 @@
 """Loss scaling for float16, whose smallest numbers are larger than many gradients.
 
-P. Micikevicius et al., "Mixed Precision Training", arXiv 1710.03740. As Keras' LossScaleOptimizer, but without a branch:
-on a GPU, a branch asks the host.
+P. Micikevicius et al., "Mixed Precision Training", arXiv 1710.03740. It does what Keras' LossScaleOptimizer does, but
+without a branch, as a branch on a GPU asks the host.
 """
 
 from collections.abc import Callable, Sequence

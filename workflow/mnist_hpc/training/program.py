@@ -23,9 +23,11 @@ class Program:
         from its first step to its last.
         """
         self._step, self._shapes = step, shapes
-        steps = None if xla else [
-            tf.TensorSpec([None, batch], tf.int64), tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)
-        ]
+        steps = (
+            None
+            if xla
+            else [tf.TensorSpec([None, batch], tf.int64), tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)]
+        )
         # Without AutoGraph, which takes as long as the rest of the tracing.
         self.function = tf.function(self._loop, autograph=False, jit_compile=xla or None, input_signature=steps)
 
