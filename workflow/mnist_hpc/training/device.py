@@ -36,10 +36,8 @@ def prepare(threads: int, *, require_gpu: bool = False, gpu: bool = True) -> str
             os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC_XLA}".strip()
     else:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    _import_keras()
+    import_keras()
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -62,8 +60,10 @@ def prepare(threads: int, *, require_gpu: bool = False, gpu: bool = True) -> str
     return f"CPU {processor()}"
 
 
-def _import_keras() -> None:
+def import_keras() -> None:
     """Import Keras and TensorFlow without libraries that they do not need."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     hidden = [name for name in HIDDEN if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None makes an import fail
     # The million objects that the import creates stay alive, so the garbage collector need not scan them.
