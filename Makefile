@@ -15,7 +15,7 @@ SET = $(if $(strip $(CONFIG)),--set $(CONFIG))
 .DEFAULT_GOAL := demo
 
 demo:
-	@$(MAKE) --no-print-directory run CONFIG="dataset=digits max_seeds=1"
+	@$(MAKE) --no-print-directory run CONFIG="dataset=digits max_seeds=1 max_epochs=10"
 
 run: CONFIG += $(if $(SEEDS),max_seeds=$(SEEDS))
 run: $(ENV)

@@ -65,7 +65,12 @@ def run(
     def report(line: str) -> None:
         say(f"{variant}: {line}")
 
-    facts = {"job": attempts.job(), "device": hardware, "threads": threads, "startup_seconds": time.monotonic() - stages.BEGIN}
+    facts = {
+        "job": attempts.job(),
+        "device": hardware,
+        "threads": threads,
+        "startup_seconds": time.monotonic() - stages.BEGIN,
+    }
     facts |= {"commit": provenance.commit(), **device.versions()}
     specification = specification | {"layers": adapted(specification["layers"], train)}
     engine = choose(specification, threads)
