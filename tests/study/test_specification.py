@@ -67,7 +67,9 @@ def test_more_seeds_add_blocks_and_keep_the_old_ones(study):
 
 def test_a_trial_has_few_epochs_and_few_seeds_also_of_sweeps(study):
     sweeps = {"rates": {"variant": "cnn", "grid": {"learning_rate": [0.1, 0.2]}, "seeds": 3}}
-    whole, look, trial = (study(sweeps=sweeps, **caps) for caps in ({}, {"max_seeds": 1}, {"max_seeds": 1, "max_epochs": 2}))
+    whole, look, trial = (
+        study(sweeps=sweeps, **caps) for caps in ({}, {"max_seeds": 1}, {"max_seeds": 1, "max_epochs": 2})
+    )
     # A quick look leaves the results of the study as they are; what a trial makes, it makes anew.
     assert look.sweeps["rates"].json == whole.sweeps["rates"].json
     assert look.variants["cnn"].json == whole.variants["cnn"].json

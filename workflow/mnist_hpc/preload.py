@@ -15,16 +15,17 @@ import importlib
 import json
 import os
 import selectors
+import shutil
 import signal
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from mnist_hpc import stages
+from mnist_hpc.errors import UserError
 
 VARIABLE = "MNIST_HPC_PRELOAD"
 STAGES = {"train", "evaluate", "perturb", "sweep"}
@@ -45,7 +46,11 @@ PAUSE = 0.5
 
 
 def become(command: Sequence[str]) -> NoReturn:
-    """Start a server and become a command; raise OSError if there is no such command."""
+    """Start a server and become a command; raise UserError if there is no such command."""
+    if not command or not shutil.which(command[0]):
+        raise UserError(
+            f"preload: found no command {' '.join(command)!r}, expected one such as snakemake --profile ..."
+        )
     parent, folder = os.getpid(), tempfile.mkdtemp(prefix="mnist-hpc-")
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(f"{folder}/socket")
@@ -145,7 +150,7 @@ class _Server:
         del os.environ["OPENBLAS_NUM_THREADS"]
         self._selector.register(self._listening, selectors.EVENT_READ)
         wakeup, ended = self._wakeup
-        ended.setblocking(False)
+        ended.setblocking(False)  # noqa: FBT003
         signal.set_wakeup_fd(ended.fileno())
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self._selector.register(wakeup, selectors.EVENT_READ)
@@ -230,6 +235,8 @@ def _work(request: dict[str, Any], files: Sequence[int]) -> NoReturn:
         from mnist_hpc.__main__ import main
 
         code = main(request["arguments"])
+    except SystemExit as end:  # of the parser of arguments
+        code = end.code if isinstance(end.code, int) else 1
     except BaseException:  # noqa: BLE001  as the interpreter does
         import traceback
 

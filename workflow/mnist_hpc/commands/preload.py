@@ -11,5 +11,5 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(words: list[str]) -> None:
-    """Become the command, see ``mnist_hpc.preload``; raise OSError if it cannot be started."""
+    """Become the command, see ``mnist_hpc.preload``; raise UserError if there is none."""
     preload.become(words)
