@@ -154,7 +154,7 @@ print(process.wait(), "continue" in process.stderr.read())
 again = stage(commands[0])
 print("continues at step" in again.communicate()[1], again.returncode)
 """
-    found = ran(preloaded(program), training(digits, tmp_path, steps=60_000))
+    found = ran(preloaded(program), training(digits, tmp_path, steps=30_000))
     assert found == ["75", "True", "True", "0"]
 
 
@@ -163,10 +163,11 @@ def test_nothing_trains_on_when_a_part_is_killed(digits, tmp_path, preloaded, wh
     program = f"""
 process = stage(commands[0])
 begun(process)
-print(process.pid, server, worker(), flush=True)
+trains = worker()
+print(process.pid, server, trains, flush=True)
 os.kill({whom}, signal.SIGKILL)
 print(process.wait())
-time.sleep(1)
+wait(lambda: not Path(f"/proc/{{trains}}").exists())
 """
     code = 0 if whom != "os.getpid()" else -signal.SIGKILL
     stage, server, worker, *code_of_stage = ran(

@@ -64,7 +64,7 @@ def become(command: Sequence[str]) -> NoReturn:
             os._exit(0)
     listening.close()
     os.environ[VARIABLE] = f"{folder}/socket"
-    os.execvp(command[0], command)  # noqa: S606  the command is the user's own
+    os.execvp(command[0], [*command])  # noqa: S606  the command is the user's own
 
 
 def delegated(arguments: Sequence[str]) -> int | None:
