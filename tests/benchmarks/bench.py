@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+import demo
 import engines
 import gpu
 import job
@@ -34,6 +35,7 @@ from mnist_hpc.training import device
 PARTS = {
     "data": data,
     "startup": startup,
+    "demo": demo,
     "training": training,
     "engines": engines,
     "job": job,
