@@ -1,6 +1,6 @@
 """Evaluate trained models on the test set: predictions, accuracy, loss and confusion matrix of every seed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import h5py
@@ -16,6 +16,9 @@ Predictor = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 # Number of hardest images per seed that are stored with the predictions, for figures that need no test file.
 HARDEST = 200
+# Number of test images that are stored whatever was predicted for them, and the seed that draws them: the same for all
+# variants of a data set.
+SAMPLE, SAMPLE_SEED = 100, 0
 
 
 def evaluate(
@@ -68,9 +71,10 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.nda
 
 
 def write_predictions(file: h5py.File, results: Mapping[int, Mapping[str, Any]], test: Split) -> None:
-    """Write predictions into a new file: ``labels``, one group per seed, and the hardest examples with their index.
+    """Write predictions into a new file: ``labels``, one group per seed, and some examples with their index.
 
-    The hardest examples of a seed are those whose true class has the lowest probability, lowest first.
+    These are the hardest examples of all seeds in ``examples``, and some drawn at random in ``sample``. The hardest
+    of a seed are those whose true class has the lowest probability, lowest first.
     """
     file.create_dataset("labels", data=test.labels, compression="gzip")
     hardest: set[int] = set()
@@ -83,7 +87,17 @@ def write_predictions(file: h5py.File, results: Mapping[int, Mapping[str, Any]],
         order = np.argsort(own, kind="stable")[:HARDEST]
         group.create_dataset("hardest", data=order.astype(np.int32))
         hardest.update(order.tolist())
-    index = np.array(sorted(hardest), dtype=np.int32)
-    examples = file.create_group("examples")
-    examples.create_dataset("index", data=index)
-    write_split(examples, Split(test.inputs[index], test.labels[index]))
+    _write_examples(file.create_group("examples"), sorted(hardest), test)
+    _write_examples(file.create_group("sample"), sample(len(test.labels)), test)
+
+
+def sample(count: int) -> list[int]:
+    """Return which of ``count`` test examples are stored whatever was predicted for them, in their order."""
+    drawn = np.random.default_rng(SAMPLE_SEED).choice(count, min(SAMPLE, count), replace=False)
+    return sorted(drawn.tolist())
+
+
+def _write_examples(group: h5py.Group, places: Sequence[int], test: Split) -> None:
+    index = np.array(places, dtype=np.int32)
+    group.create_dataset("index", data=index)
+    write_split(group, Split(test.inputs[index], test.labels[index]))

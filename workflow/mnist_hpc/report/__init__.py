@@ -1,0 +1,1 @@
+"""Parts of the report that compute in the reader's browser."""

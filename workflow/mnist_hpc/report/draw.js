@@ -1,0 +1,138 @@
+// A canvas to draw on, and what several nets read, live. The page around it is draw.html.
+import { bytes, decoded, probabilities } from "./net.js";
+import { centred, coarse } from "./image.js";
+
+const FOR = [0, 114, 178], AGAINST = [213, 94, 0]; // colours of positive and negative weights
+const QUIET = 700; // milliseconds without a change before a screen reader hears the result
+
+// Make the part of the page in `root` work; `data` is what drawing.py writes.
+export function start(root, data) {
+  const find = selector => root.querySelector(selector);
+  const canvas = find(".drawing-canvas"), chooser = find("select"), status = find("[role=status]");
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const stored = bytes(data.images);
+  let shown = null; // number of the stored image on the canvas, while nothing is drawn over it
+  let last = null; // where the pen was, while it draws
+  let models = null; // decoded when they are needed first
+  let due = 0, spoken = 0;
+
+  const picture = number => Float32Array.from(stored.subarray(784 * number, 784 * (number + 1)), grey => grey / 255);
+
+  function ink() {
+    const { width: columns, height: rows } = canvas;
+    const { data: colours } = context.getImageData(0, 0, columns, rows);
+    return { rows, columns, values: Float32Array.from({ length: rows * columns }, (_, i) => colours[4 * i + 3] / 255) };
+  }
+
+  function read() {
+    due = 0;
+    models ??= data.models.map(model => ({ ...model, ...decoded(model) }));
+    const image = shown === null ? (data.coarse ? coarse : centred)(ink()) : picture(shown);
+    const outputs = models.map(model => image && probabilities(model, image));
+    paint(find(".drawing-seen"), image ?? new Float32Array(784), () => [0, 0, 0]);
+    models.forEach((model, column) => fill(column, outputs[column]));
+    models.filter(model => model.linear !== null).forEach(model => template(model, image, outputs[models.indexOf(model)]));
+    root.classList.toggle("drawing-empty", !image);
+    canvas.setAttribute("aria-label", image ? (shown === null ? "Your drawing" : chosen()) : "Empty drawing area");
+    clearTimeout(spoken);
+    spoken = setTimeout(() => (status.textContent = image ? `${sentences(outputs)}.` : ""), QUIET);
+  }
+
+  const later = () => (due ||= requestAnimationFrame(read));
+  const chosen = () => chooser.selectedOptions[0].textContent.trim();
+  const best = output => output.indexOf(Math.max(...output));
+  const sentences = outputs =>
+    outputs.map((output, i) => `${data.models[i].name}: ${best(output)}, ${percent(Math.max(...output))} %`).join("; ");
+  const percent = share => (100 * share).toFixed(1);
+
+  // Write the outputs of one model, or none, into its column of the table.
+  function fill(column, output) {
+    find(`.drawing-verdict td:nth-of-type(${column + 1})`).textContent = output ? best(output) : "–";
+    root.querySelectorAll(`tbody .drawing-class td:nth-of-type(${column + 1})`).forEach((cell, place) => {
+      cell.textContent = output ? percent(output[place]) : "";
+      cell.style.setProperty("--share", output ? output[place] : 0);
+      cell.classList.toggle("drawing-best", Boolean(output) && place === best(output));
+    });
+  }
+
+  // Show the weights of the class that a linear model chose, and where they met ink.
+  function template(model, image, output) {
+    const figure = root.querySelectorAll(".drawing-template")[models.filter(m => m.linear !== null).indexOf(model)];
+    figure.hidden = !image;
+    if (!image) return;
+    const { shape, values } = model.operations[model.linear].kernel, digit = best(output);
+    const weights = Float32Array.from({ length: 784 }, (_, i) => values[i * shape[1] + digit]);
+    const largest = values.reduce((a, b) => Math.max(a, Math.abs(b)), 0) || 1;
+    const sign = weight => (weight < 0 ? AGAINST : FOR);
+    const [whole, met] = figure.querySelectorAll("canvas");
+    paint(whole, weights.map(weight => weight / largest), sign);
+    paint(met, weights.map((weight, i) => (weight * image[i]) / largest), sign);
+    figure.querySelectorAll(".drawing-digit").forEach(place => (place.textContent = digit));
+  }
+
+  // Paint 784 values from -1 to 1: their sizes are opacities.
+  function paint(target, values, colour) {
+    const pixels = new ImageData(28, 28);
+    values.forEach((value, i) => pixels.data.set([...colour(value), Math.round(255 * Math.abs(value))], 4 * i));
+    target.getContext("2d").putImageData(pixels, 0, 0);
+  }
+
+  function clear() {
+    shown = null;
+    chooser.value = "";
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    later();
+  }
+
+  function put(number) {
+    clear();
+    shown = number;
+    chooser.value = number;
+    const small = document.createElement("canvas");
+    small.width = small.height = 28;
+    paint(small, picture(number), () => [0, 0, 0]);
+    context.imageSmoothingEnabled = false;
+    context.drawImage(small, 0, 0, canvas.width, canvas.height);
+  }
+
+  // One of `count` stored images from `first` on, by chance, but not the one that is shown.
+  function another(first, count) {
+    const others = Array.from({ length: count }, (_, i) => first + i).filter(number => number !== shown);
+    if (others.length) put(others[Math.floor(Math.random() * others.length)]);
+  }
+
+  function stroke(event) {
+    const { left, top, width, height } = canvas.getBoundingClientRect();
+    const events = event.getCoalescedEvents?.() ?? [];
+    for (const { clientX, clientY } of events.length ? events : [event]) {
+      const to = [((clientX - left) * canvas.width) / width, ((clientY - top) * canvas.height) / height];
+      context.beginPath();
+      context.moveTo(...(last ?? to));
+      context.lineTo(...to); // a line to where it begins is a dot
+      context.stroke();
+      last = to;
+    }
+    shown = null;
+    chooser.value = "";
+    later();
+  }
+
+  Object.assign(context, { lineWidth: data.pen * canvas.width, lineCap: "round", lineJoin: "round" });
+  canvas.addEventListener("pointerdown", event => {
+    if (event.button || last) return; // only one pen or finger at a time
+    event.preventDefault();
+    canvas.setPointerCapture(event.pointerId);
+    stroke(event);
+  });
+  canvas.addEventListener("pointermove", event => canvas.hasPointerCapture(event.pointerId) && stroke(event));
+  for (const end of ["pointerup", "pointercancel", "lostpointercapture"])
+    canvas.addEventListener(end, event => (last = canvas.hasPointerCapture(event.pointerId) ? last : null));
+  const actions = {
+    clear,
+    sample: () => another(0, data.sample),
+    mistake: () => another(data.sample, data.mistakes),
+  };
+  for (const button of root.querySelectorAll("button"))
+    button.addEventListener("click", actions[button.dataset.action]);
+  chooser.addEventListener("change", () => (chooser.value ? put(Number(chooser.value)) : clear()));
+}

@@ -1,0 +1,144 @@
+"""The part of the report in which readers draw a digit and trained nets read it: one piece of HTML with its data."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from mnist_hpc.errors import UserError
+from mnist_hpc.files import hdf5
+from mnist_hpc.report import weights
+from mnist_hpc.study.specification import Study
+from mnist_hpc.training.models_file import read_models
+
+FOLDER = Path(__file__).parent
+TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(FOLDER), undefined=jinja2.StrictUndefined, autoescape=True
+)
+# The variants whose nets read what is drawn, unless others are chosen.
+VARIANTS = ("regression", "hidden-relu", "cnn-fast")
+SCRIPTS = ("net.js", "image.js", "draw.js")
+# Number of mistakes of each net that can be put on the canvas.
+MISTAKES = 20
+# The data set whose images were made from 8×8 pixels.
+COARSE = "digits"
+# Width of the pen as a fraction of the canvas: strokes then are as wide as those of the data set.
+PEN, COARSE_PEN = 0.086, 0.13
+
+
+@dataclass(frozen=True)
+class Net:
+    """A trained net, and what it predicted for the test images."""
+
+    name: str  # of its variant
+    model: dict[str, Any]  # for net.js
+    linear: int | None  # which of its operations is the matrix of a linear model
+    labels: np.ndarray  # classes of all test images, uint8 (N,)
+    predicted: np.ndarray  # what the net reads them as, int64 (N,)
+    hardest: np.ndarray  # positions of the images that it finds hardest, int32 (n,)
+    images: dict[int, np.ndarray]  # some test images by position, uint8 (28, 28)
+    sample: np.ndarray  # positions of those drawn at random, int32 (n,)
+
+
+def fragment(study: Study, results: Path, variants: Sequence[str] | None = None) -> str:
+    """Return the part as HTML, or "" if no chosen variant has a trained net.
+
+    Args:
+        study: The study.
+        results: Folder of all results.
+        variants: Variants whose first successful seeds read what is drawn; by default, those of VARIANTS in the study.
+
+    Raises:
+        UserError: A variant is not one of the study's data set, or has a layer that a browser cannot compute here.
+    """
+    known = [name for name, variant in study.variants.items() if variant.dataset == study.dataset]
+    if unknown := [name for name in variants or () if name not in known]:
+        raise UserError(f"found the variant {unknown[0]}, expected one on {study.dataset}: {', '.join(known)}")
+    classes, shape, _ = study.facts(study.dataset)
+    if variants is None:
+        variants = [name for name in VARIANTS if name in known] if shape == weights.IMAGE else []
+    nets = [net for name in variants if (net := read_net(study, results, name))]
+    missing = [name for name in variants if name not in [net.name for net in nets]]
+    return rendered(nets, classes, missing, coarse=study.dataset == COARSE) if nets else ""
+
+
+def read_net(study: Study, results: Path, variant: str) -> Net | None:
+    """Return the first seed of a variant that was trained and evaluated, or None; raises as ``fragment``."""
+    for block in study.blocks_of(variant):
+        folder = results / block.folder
+        if not all((folder / name).exists() for name in ("models.h5", "predictions.h5")):
+            continue
+        specification, models = read_models(folder / "models.h5")
+        seed = next((seed for seed, model in models.items() if model.weights), None)
+        if seed is None:
+            continue
+        try:
+            model = weights.exported(specification, models[seed].weights)
+        except UserError as error:
+            raise UserError(f"{variant}: {error}") from None
+        with hdf5.reading(folder / "predictions.h5") as file:
+            images: dict[int, np.ndarray] = {}
+            for group in (file["sample"], file["examples"]):
+                images |= dict(zip(group["index"][()].tolist(), group["images"][()], strict=True))
+            return Net(
+                name=variant,
+                model=model,
+                linear=weights.linear(model),
+                labels=file["labels"][()],
+                predicted=file[f"seed-{seed}/probabilities"][()].argmax(axis=1),
+                hardest=file[f"seed-{seed}/hardest"][()],
+                images=images,
+                sample=file["sample/index"][()],
+            )
+    return None
+
+
+def rendered(nets: Sequence[Net], classes: int, missing: Sequence[str], *, coarse: bool) -> str:
+    """Return the HTML for nets on one data set; names of variants ``missing`` are listed as not trained yet."""
+    labels = nets[0].labels
+    sample = sorted(nets[0].sample.tolist(), key=lambda index: (labels[index], index))
+    mistakes = _mistakes(nets)
+    images = {index: image for net in nets for index, image in net.images.items()}
+    content = b"".join(images[index].tobytes() for index in [*sample, *mistakes])
+    data = {
+        "models": [{"name": net.name, "linear": net.linear, **net.model} for net in nets],
+        "images": base64.b64encode(content).decode(),
+        "sample": len(sample),
+        "mistakes": len(mistakes),
+        "coarse": coarse,
+        "pen": COARSE_PEN if coarse else PEN,
+    }
+    return TEMPLATES.get_template("draw.html").render(
+        models=nets,
+        classes=classes,
+        sample=[{"index": index, "label": labels[index]} for index in sample],
+        mistakes=[{"index": index, "label": labels[index], "by": by} for index, by in mistakes.items()],
+        sigmoid=[net.name for net in nets if net.model["output"] == "sigmoid"],
+        missing=missing,
+        coarse=coarse,
+        data=data,
+        script=script(),
+    )
+
+
+def script() -> str:
+    """Return the modules as one, for a file that can import nothing."""
+    lines = [line for name in SCRIPTS for line in (FOLDER / name).read_text(encoding="utf-8").splitlines()]
+    return "\n".join(line for line in lines if not line.startswith("import "))
+
+
+def page(part: str, title: str) -> str:
+    """Return a page with nothing but the part."""
+    return TEMPLATES.get_template("page.html").render(part=part, title=title)
+
+
+def _mistakes(nets: Sequence[Net]) -> dict[int, list[str]]:
+    """Return test images that some net misreads by position, with the names of all nets that do, the worst of each."""
+    wrong: Mapping[str, np.ndarray] = {net.name: net.predicted != net.labels for net in nets}
+    worst = {int(index) for net in nets for index in net.hardest[wrong[net.name][net.hardest]][:MISTAKES]}
+    order = sorted(worst, key=lambda index: (nets[0].labels[index], index))
+    return {index: [name for name in wrong if wrong[name][index]] for index in order}
