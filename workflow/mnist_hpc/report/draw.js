@@ -3,6 +3,7 @@ import { bytes, decoded, probabilities } from "./net.js";
 import { centred, coarse } from "./image.js";
 
 const FOR = [0, 114, 178], AGAINST = [213, 94, 0]; // colours of positive and negative weights
+const PEN = 0.1; // width of strokes as a fraction of the canvas; about that of MNIST's, if the drawing fills it
 const QUIET = 700; // milliseconds without a change before a screen reader hears the result
 
 // Make the part of the page in `root` work; `data` is what drawing.py writes.
@@ -12,7 +13,7 @@ export function start(root, data) {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const stored = bytes(data.images);
   let shown = null; // number of the stored image on the canvas, while nothing is drawn over it
-  let last = null; // where the pen was, while it draws
+  let pen = null, last = null; // which pointer draws, and where it was
   let models = null; // decoded when they are needed first
   let due = 0, spoken = 0;
 
@@ -29,7 +30,7 @@ export function start(root, data) {
     models ??= data.models.map(model => ({ ...model, ...decoded(model) }));
     const image = shown === null ? (data.coarse ? coarse : centred)(ink()) : picture(shown);
     const outputs = models.map(model => image && probabilities(model, image));
-    paint(find(".drawing-seen"), image ?? new Float32Array(784), () => [0, 0, 0]);
+    paint(find(".drawing-seen canvas"), image ?? new Float32Array(784), () => [0, 0, 0]);
     models.forEach((model, column) => fill(column, outputs[column]));
     models.filter(model => model.linear !== null).forEach(model => template(model, image, outputs[models.indexOf(model)]));
     root.classList.toggle("drawing-empty", !image);
@@ -47,7 +48,7 @@ export function start(root, data) {
 
   // Write the outputs of one model, or none, into its column of the table.
   function fill(column, output) {
-    find(`.drawing-verdict td:nth-of-type(${column + 1})`).textContent = output ? best(output) : "–";
+    find(`.drawing-verdict td:nth-of-type(${column + 1}) span`).textContent = output ? best(output) : "–";
     root.querySelectorAll(`tbody .drawing-class td:nth-of-type(${column + 1})`).forEach((cell, place) => {
       cell.textContent = output ? percent(output[place]) : "";
       cell.style.setProperty("--share", output ? output[place] : 0);
@@ -62,9 +63,8 @@ export function start(root, data) {
     if (!image) return;
     const { shape, values } = model.operations[model.linear].kernel, digit = best(output);
     const weights = Float32Array.from({ length: 784 }, (_, i) => values[i * shape[1] + digit]);
-    const largest = values.reduce((a, b) => Math.max(a, Math.abs(b)), 0) || 1;
-    const sign = weight => (weight < 0 ? AGAINST : FOR);
-    const [whole, met] = figure.querySelectorAll("canvas");
+    const largest = weights.reduce((a, b) => Math.max(a, Math.abs(b)), 0) || 1;
+    const [whole, met] = figure.querySelectorAll("canvas"), sign = weight => (weight < 0 ? AGAINST : FOR);
     paint(whole, weights.map(weight => weight / largest), sign);
     paint(met, weights.map((weight, i) => (weight * image[i]) / largest), sign);
     figure.querySelectorAll(".drawing-digit").forEach(place => (place.textContent = digit));
@@ -117,16 +117,16 @@ export function start(root, data) {
     later();
   }
 
-  Object.assign(context, { lineWidth: data.pen * canvas.width, lineCap: "round", lineJoin: "round" });
+  Object.assign(context, { lineWidth: PEN * canvas.width, lineCap: "round", lineJoin: "round" });
   canvas.addEventListener("pointerdown", event => {
-    if (event.button || last) return; // only one pen or finger at a time
+    if (event.button || pen !== null) return; // one finger at a time
     event.preventDefault();
-    canvas.setPointerCapture(event.pointerId);
+    [pen, last] = [event.pointerId, null];
+    canvas.setPointerCapture(pen);
     stroke(event);
   });
-  canvas.addEventListener("pointermove", event => canvas.hasPointerCapture(event.pointerId) && stroke(event));
-  for (const end of ["pointerup", "pointercancel", "lostpointercapture"])
-    canvas.addEventListener(end, event => (last = canvas.hasPointerCapture(event.pointerId) ? last : null));
+  canvas.addEventListener("pointermove", event => event.pointerId === pen && stroke(event));
+  canvas.addEventListener("lostpointercapture", event => event.pointerId === pen && (pen = null));
   const actions = {
     clear,
     sample: () => another(0, data.sample),

@@ -26,8 +26,6 @@ SCRIPTS = ("net.js", "image.js", "draw.js")
 MISTAKES = 20
 # The data set whose images were made from 8×8 pixels.
 COARSE = "digits"
-# Width of the pen as a fraction of the canvas: strokes then are as wide as those of the data set.
-PEN, COARSE_PEN = 0.086, 0.13
 
 
 @dataclass(frozen=True)
@@ -58,12 +56,13 @@ def fragment(study: Study, results: Path, variants: Sequence[str] | None = None)
     known = [name for name, variant in study.variants.items() if variant.dataset == study.dataset]
     if unknown := [name for name in variants or () if name not in known]:
         raise UserError(f"found the variant {unknown[0]}, expected one on {study.dataset}: {', '.join(known)}")
-    classes, shape, _ = study.facts(study.dataset)
+    classes, shape, examples = study.facts(study.dataset)
     if variants is None:
         variants = [name for name in VARIANTS if name in known] if shape == weights.IMAGE else []
     nets = [net for name in variants if (net := read_net(study, results, name))]
     missing = [name for name in variants if name not in [net.name for net in nets]]
-    return rendered(nets, classes, missing, coarse=study.dataset == COARSE) if nets else ""
+    coarse = examples if study.dataset == COARSE else None
+    return rendered(nets, classes, missing, coarse) if nets else ""
 
 
 def read_net(study: Study, results: Path, variant: str) -> Net | None:
@@ -97,8 +96,15 @@ def read_net(study: Study, results: Path, variant: str) -> Net | None:
     return None
 
 
-def rendered(nets: Sequence[Net], classes: int, missing: Sequence[str], *, coarse: bool) -> str:
-    """Return the HTML for nets on one data set; names of variants ``missing`` are listed as not trained yet."""
+def rendered(nets: Sequence[Net], classes: int, missing: Sequence[str], coarse: int | None) -> str:
+    """Return the HTML for nets on one data set.
+
+    Args:
+        nets: One or more nets.
+        classes: Number of classes.
+        missing: Names of variants that are listed as not trained yet.
+        coarse: If the images have been made from 8×8 pixels, the number of training images.
+    """
     labels = nets[0].labels
     sample = sorted(nets[0].sample.tolist(), key=lambda index: (labels[index], index))
     mistakes = _mistakes(nets)
@@ -109,8 +115,7 @@ def rendered(nets: Sequence[Net], classes: int, missing: Sequence[str], *, coars
         "images": base64.b64encode(content).decode(),
         "sample": len(sample),
         "mistakes": len(mistakes),
-        "coarse": coarse,
-        "pen": COARSE_PEN if coarse else PEN,
+        "coarse": bool(coarse),
     }
     return TEMPLATES.get_template("draw.html").render(
         models=nets,
@@ -119,7 +124,7 @@ def rendered(nets: Sequence[Net], classes: int, missing: Sequence[str], *, coars
         mistakes=[{"index": index, "label": labels[index], "by": by} for index, by in mistakes.items()],
         sigmoid=[net.name for net in nets if net.model["output"] == "sigmoid"],
         missing=missing,
-        coarse=coarse,
+        examples=coarse,
         data=data,
         script=script(),
     )

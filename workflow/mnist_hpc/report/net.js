@@ -130,23 +130,16 @@ export function probabilities(model, image) {
 
 export const bytes = text => Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
 
-// float16 as a number; browsers have learned it only lately.
-function half(bits) {
-  const exponent = (bits >> 10) & 31, fraction = (bits & 1023) / 1024;
-  const size = exponent ? (1 + fraction) * 2 ** (exponent - 15) : fraction * 2 ** -14;
-  return bits >> 15 ? -size : size;
-}
-
 // A model of weights.py with its arrays as tensors.
 export function decoded(model) {
-  const content = bytes(model.weights);
-  const array = ({ start, shape, exponent }) => {
-    const values = started(shape).values, factor = 2 ** exponent;
-    for (let i = 0, at = 2 * start; i < values.length; i++, at += 2)
-      values[i] = half(content[at] | (content[at + 1] << 8)) * factor;
-    return { shape, values };
+  const content = new DataView(bytes(model.weights).buffer);
+  const array = ({ shape, values, start, step }) => {
+    if (values) return { shape, values: Float32Array.from(values) };
+    const out = started(shape);
+    for (let i = 0; i < out.values.length; i++) out.values[i] = step * content.getInt16(start + 2 * i, true);
+    return out;
   };
-  const argument = ([key, value]) => [key, value?.start === undefined ? value : array(value)];
+  const argument = ([key, value]) => [key, value?.shape ? array(value) : value];
   const operations = model.operations.map(each => Object.fromEntries(Object.entries(each).map(argument)));
   return { operations, output: model.output };
 }
