@@ -107,6 +107,22 @@ def tiny(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def browser():
+    """Return Debian's Chromium."""
+    executable = shutil.which("chromium")
+    if not executable:
+        if os.environ.get("REQUIRE_CHROMIUM"):
+            pytest.fail("REQUIRE_CHROMIUM is set and there is no chromium; apt-get install chromium")
+        pytest.skip("no chromium; apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with train.h5 and test.h5 of the digits."""
     folder = tmp_path_factory.mktemp("digits")

@@ -93,7 +93,7 @@ def _stored(value: Any, kernels: bytearray) -> Any:
     if value.ndim == 1:
         return {"shape": list(value.shape), "values": [float(str(number)) for number in value.astype(np.float32)]}
     step, start = float(np.abs(value).max()) / LARGEST or 1.0, len(kernels)
-    kernels += np.rint(value / step).astype("<i2").tobytes()
+    kernels += np.rint(value.astype(np.float64) / step).astype("<i2").tobytes()
     return {"shape": list(value.shape), "start": start, "step": step}
 
 
