@@ -88,6 +88,22 @@ def test_the_hardest_images_are_kept_with_the_wrongly_read_ones(block, digits):
     assert set(wrong) <= set(hardest) <= set(index)
 
 
+def test_a_hundred_images_are_kept_whatever_was_predicted_the_same_for_every_variant(block, digits):
+    from mnist_hpc.training import evaluation
+
+    with hdf5.reading(digits / "test.h5") as file:
+        test = read_split(file)
+    with h5py.File(block / "predictions.h5") as file:
+        index, hardest = file["sample/index"][()], file["seed-0/hardest"][()]
+        assert np.array_equal(file["sample/images"], test.inputs[index])
+        assert np.array_equal(file["sample/labels"], test.labels[index])
+    assert len(set(index)) == 100
+    assert index.tolist() == evaluation.sample(360) == sorted(index)
+    # Drawn at random, they are as hard as all: 200 of 360 are among the hardest, ± 4 standard deviations.
+    assert np.isin(index, hardest).mean() == pytest.approx(200 / 360, abs=0.17)
+    assert evaluation.sample(7) == [*range(7)]
+
+
 def test_an_incomplete_last_batch_changes_nothing(block, digits, monkeypatch):
     from mnist_hpc.training import evaluation, models
 

@@ -6,7 +6,7 @@ const FOR = [0, 114, 178], AGAINST = [213, 94, 0]; // colours of positive and ne
 const PEN = 0.1; // width of strokes as a fraction of the canvas; about that of MNIST's, if the drawing fills it
 const QUIET = 700; // milliseconds without a change before a screen reader hears the result
 
-// Make the part of the page in `root` work; `data` is what drawing.py writes.
+// Make the section `root` work; `data` is what drawing.py writes.
 export function start(root, data) {
   const find = selector => root.querySelector(selector);
   const canvas = find(".drawing-canvas"), chooser = find("select"), status = find("[role=status]");

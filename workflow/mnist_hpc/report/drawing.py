@@ -1,4 +1,4 @@
-"""The part of the report in which readers draw a digit and trained nets read it: one piece of HTML with its data."""
+"""The section of the report in which readers draw a digit and trained nets read it: HTML with its own data."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ class Net:
 
 
 def fragment(study: Study, results: Path, variants: Sequence[str] | None = None) -> str:
-    """Return the part as HTML, or "" if no chosen variant has a trained net.
+    """Return the section as HTML, or "" if no chosen variant has a trained net.
 
     Args:
         study: The study.
@@ -136,9 +136,9 @@ def script() -> str:
     return "\n".join(line for line in lines if not line.startswith("import "))
 
 
-def page(part: str, title: str) -> str:
-    """Return a page with nothing but the part."""
-    return TEMPLATES.get_template("page.html").render(part=part, title=title)
+def page(section: str, title: str) -> str:
+    """Return a page with nothing but the section."""
+    return TEMPLATES.get_template("page.html").render(section=section, title=title)
 
 
 def _mistakes(nets: Sequence[Net]) -> dict[int, list[str]]:
