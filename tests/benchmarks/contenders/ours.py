@@ -65,4 +65,4 @@ def prepare(workload: Workload, data: Data, threads: int, **chosen):
 
 
 if __name__ == "__main__":
-    serve(prepare)
+    serve(prepare, device.has_gpu)
