@@ -90,13 +90,14 @@ def main() -> int:
 def on_gpu(names: Sequence[str], options: argparse.Namespace, output: Path) -> None:
     """Run parts for a GPU, or rehearse them."""
     found = gpu.facts(THREADS)
-    if not (options.rehearse or found["device"].startswith("GPU ")):
+    if not (options.rehearse or found["card"].startswith("GPU ")):
         print("gpu: not measured, TensorFlow sees no GPU; to try it on the CPU: bench.py --only gpu --rehearse")
         return
     with tempfile.TemporaryDirectory() as folder:
         if options.rehearse:
             convert.run("digits", "digits", BUILT_IN["digits"], Path(folder))
-        bench = gpu.Bench(Path(folder) if options.rehearse else options.data, options.peers, THREADS, options.rehearse)
+        data = Path(folder) if options.rehearse else options.data
+        bench = gpu.Bench(data.resolve(), options.peers, THREADS, output.resolve(), options.rehearse)
         for name in names:
             print(f"== {name}", flush=True)
             write(output / f"{name}.csv", gpu.measure(name, bench, found))

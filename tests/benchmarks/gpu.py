@@ -45,6 +45,7 @@ class Bench:
     data: Path  # folder of train.h5 and test.h5
     peers: Path  # Python of the peers
     threads: int
+    output: Path  # folder of the tables
     rehearsal: bool  # on any device, with a handful of steps
 
     def train(self, variant: str, seeds: str, folder: Path, *, steps: int = 2) -> list[str]:
@@ -61,14 +62,14 @@ class Bench:
 
 
 def facts(threads: int) -> Row:
-    """Return the device that TensorFlow takes here, "GPU <model>" or "CPU <model>", and the versions of everything."""
+    """Return what TensorFlow computes on here, "GPU <model>" or "CPU <model>", as ``card``, and the versions of it."""
     code = (
         "import json; from mnist_hpc.training import device; "
-        f"print(json.dumps({{'device': device.prepare({threads}), **device.versions()}}))"
+        f"print(json.dumps({{'card': device.prepare({threads}), **device.versions()}}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
-    return {key: found[key] for key in ("device", "driver", "cuda", "cudnn", "tensorflow")}
+    return {key: found[key] for key in ("card", "driver", "cuda", "cudnn", "tensorflow")}
 
 
 def process(command: Sequence[str]) -> Row:
@@ -163,15 +164,9 @@ def peers(bench: Bench) -> Iterator[Row]:
 def profile(bench: Bench) -> Iterator[Row]:
     """Yield the largest kernels of some trainings, see gpu_profile.py."""
     for variant, batch in PROFILES:
-        numbers = (bench.threads, 2 if bench.rehearsal else 0, int(bench.rehearsal))
-        command = [
-            sys.executable,
-            gpu_profile.__file__,
-            variant,
-            str(20 if bench.rehearsal else batch),
-            str(bench.data),
-            *map(str, numbers),
-        ]
+        kept = bench.output / f"gpu-profile-{variant}.xplane.pb"
+        chosen = (20 if bench.rehearsal else batch, bench.data, bench.threads, int(bench.rehearsal), kept)
+        command = [sys.executable, gpu_profile.__file__, variant, *map(str, chosen)]
         keys = {"variant": variant, "batch": batch or ""}
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:

@@ -1,9 +1,10 @@
 """Where the time of a step on a GPU goes: TensorFlow's profiler around calls of the compiled loop, summed by kernel.
 
-python gpu_profile.py <variant> <batch> <folder of train.h5> <threads> <steps of a call> <rehearsal: 0 or 1>
+python gpu_profile.py <variant> <batch> <folder of train.h5> <threads> <rehearsal: 0 or 1> <profile to write>
 """
 
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -18,8 +19,8 @@ CALLS = 3
 LARGEST = 20
 
 
-def main(variant: str, batch: int, data: Path, threads: int, steps: int, *, rehearsal: bool) -> None:
-    """Print what ``shares`` returns for a variant as JSON; with 0, steps of a call and batch are as they are in a training."""
+def main(variant: str, batch: int, data: Path, threads: int, kept: Path, *, rehearsal: bool) -> None:
+    """Print what ``shares`` returns for a variant as JSON, and keep the profile; batch 0 is that of the variant."""
     from mnist_hpc.data.splits import read_training
     from mnist_hpc.study import check
     from mnist_hpc.training import device
@@ -36,7 +37,7 @@ def main(variant: str, batch: int, data: Path, threads: int, steps: int, *, rehe
     specification |= {"layers": adapted(specification["layers"], train)} | ({"batch_size": batch} if batch else {})
     engine = choose(specification, threads)
     loop = Loop(specification, train, Engine(whole=True, update=False, dtype_policy="float32") if rehearsal else engine)
-    steps = steps or loop.most_steps or 100
+    steps = 2 if rehearsal else loop.most_steps or 100
     loop.start(0)
 
     def calls() -> float:
@@ -56,20 +57,26 @@ def main(variant: str, batch: int, data: Path, threads: int, steps: int, *, rehe
         calls()
         tf.profiler.experimental.stop()
         (path,) = Path(folder).glob("**/*.xplane.pb")
-        events = read(path, "/host:CPU" if rehearsal else "/device:GPU:0")
+        shutil.copy(path, kept)
+    events = read(kept, "/host:CPU" if rehearsal else "/device:GPU:")
     if not events:
-        raise SystemExit("the profile has no kernels: CUPTI may not be allowed, or not be installed")
+        raise SystemExit(f"{kept}: no kernels of a GPU in it; CUPTI may be missing, or not be allowed to trace")
     step = {"kernel": "(step, without the profiler)", "calls": "", "microseconds_a_step": undisturbed, "share": ""}
     print(json.dumps([step, *shares(events, CALLS * steps)]))
 
 
 def read(path: Path, plane: str) -> list[tuple[str, float, float]]:
-    """Return name, begin and end (µs) of what ran on a device, from a profile as TensorFlow's profiler writes it."""
+    """Return name, begin and end (µs) of what ran on a device, from a profile as TensorFlow's profiler writes it.
+
+    Args:
+        path: The profile.
+        plane: What the name of the device begins with in it.
+    """
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     space = xplane_pb2.XSpace.FromString(path.read_bytes())
     events = []
-    for found in (found for found in space.planes if found.name == plane):
+    for found in (found for found in space.planes if found.name.startswith(plane)):
         for line in found.lines:
             # On a GPU other lines sum up those of the streams; on the host there are the functions of threads instead.
             if plane.startswith("/device:") and not line.name.startswith("Stream"):
@@ -105,6 +112,5 @@ def shares(events: Iterable[tuple[str, float, float]], steps: int) -> list[dict[
 
 
 if __name__ == "__main__":
-    name, size, folder, *numbers = sys.argv[1:]
-    own_threads, length, cut = map(int, numbers)
-    main(name, int(size), Path(folder), own_threads, length, rehearsal=bool(cut))
+    name, size, folder, count, cut, profile = sys.argv[1:]
+    main(name, int(size), Path(folder), int(count), Path(profile), rehearsal=bool(int(cut)))
