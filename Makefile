@@ -3,6 +3,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 ENV := $(or $(wildcard .venv/.gpu),.venv/.cpu)
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 SNAKEMAKE := snakemake --profile profiles/local
+# Trainings and evaluations are forked from a process that has imported TensorFlow.
+PRELOAD := python -m mnist_hpc preload
 
 PROFILE := profiles/slurm
 ON_CLUSTER = snakemake --profile $(PROFILE) $(if $(CONFIG),--config $(CONFIG))
@@ -13,11 +15,11 @@ SET = $(if $(strip $(CONFIG)),--set $(CONFIG))
 .DEFAULT_GOAL := demo
 
 demo:
-	@$(MAKE) --no-print-directory run CONFIG="dataset=digits max_seeds=1"
+	@$(MAKE) --no-print-directory run CONFIG="dataset=digits max_seeds=1 max_epochs=10"
 
 run: CONFIG += $(if $(SEEDS),max_seeds=$(SEEDS))
 run: $(ENV)
-	$(SNAKEMAKE) $(if $(strip $(CONFIG)),--config $(CONFIG))
+	$(PRELOAD) $(SNAKEMAKE) $(if $(strip $(CONFIG)),--config $(CONFIG))
 	@$(MAKE) --no-print-directory report CONFIG="$(CONFIG)"
 
 node: CONFIG += $(if $(SEEDS),max_seeds=$(SEEDS))

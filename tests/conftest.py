@@ -28,7 +28,7 @@ THREADS = 1
 # What legitimately differs between two runs of one study.
 DIFFER = [
     *("train_seconds", "images_per_second", "startup_seconds", "compile_seconds", "process_seconds", "windows", "jobs"),
-    *("started", "finished", "host", "commit"),
+    *("started", "finished", "host", "commit", "driver", "cuda", "cudnn", "settings"),
 ]
 # Arguments for Snakemake to end a run with the tables, without figures and pages.
 UNTIL_TABLES = ("--until", "tabulate")

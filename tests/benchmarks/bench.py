@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+import demo
 import engines
 import gpu
 import job
@@ -39,6 +40,7 @@ from mnist_hpc.training import device
 PARTS = {
     "data": data,
     "startup": startup,
+    "demo": demo,
     "training": training,
     "engines": engines,
     "job": job,

@@ -35,6 +35,11 @@ def run(command: Sequence[str], cwd: Path | None = None) -> Usage:
     return Usage(**json.loads(done.stdout.splitlines()[-1]))
 
 
+def bare_import() -> float:
+    """Return how long Python takes to import TensorFlow and nothing else, s: the unit of what is short."""
+    return min(run([sys.executable, "-c", "import tensorflow"]).seconds for _ in range(3))
+
+
 def main(command: Sequence[str]) -> int:
     """Run a command, and print what it used."""
     begin = time.perf_counter()

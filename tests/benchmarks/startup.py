@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from processes import run
+from processes import bare_import, run
 
 from mnist_hpc.study.specification import Study
 
@@ -15,11 +15,11 @@ ROOT = Path(__file__).parents[2]
 
 
 def measure(data: Path, _peers: Path, threads: int) -> list[dict[str, Any]]:
-    """Return one row a process.
+    """Return one row a process, in seconds and in times a bare ``import tensorflow`` of the same round.
 
     Trainings of "one step" take as long as others do to get to it, and to end; that of ``cnn-fast`` is a whole seed.
     """
-    package = [sys.executable, "-m", "mnist_hpc"]
+    package, snakemake = [sys.executable, "-m", "mnist_hpc"], Path(sys.executable).parent / "snakemake"
     variants = Study.read(ROOT / "config.yaml").variants
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -36,18 +36,31 @@ def measure(data: Path, _peers: Path, threads: int) -> list[dict[str, Any]]:
                 f"evaluate {name}": [*evaluate, "--models", models, "--metrics", f"{folder}/metrics.csv", *job],
             }
 
+        made = [*package, "preload", str(snakemake), "--profile", "profiles/local", "--directory", folder]
+        made += ["--config", "max_seeds=1", "--", "results/mnist/runs/cnn-fast/seeds-0-0/models.h5"]
+        run(made, cwd=ROOT)
         commands = {
             **stages("regression", "one step", steps=1),
             **stages("cnn", "one step", steps=1),
             **stages("cnn-fast", "one seed", epochs=variants["cnn-fast"].specification["epochs"]),
+            "snakemake to models.h5 of cnn-fast, one seed": [*made[:-2], "--forcerun", "train", *made[-2:]],
             "--help": [*package, "--help"],
+            "import snakemake.cli": [sys.executable, "-c", "import snakemake.cli"],
             "status": [*package, "status"],
+            "make env": ["make", "env"],
             "clean": [*package, "clean"],
-            "snakemake -n": [str(Path(sys.executable).parent / "snakemake"), "-n", "--profile", "profiles/local"],
+            "snakemake -n": [str(snakemake), "-n", "--profile", "profiles/local"],
         }
         for round_ in range(ROUNDS):
+            imported = bare_import()
+            print(f"{'import tensorflow':28} {imported:6.2f} s", flush=True)
             for name, command in commands.items():
                 usage = run(command, cwd=ROOT)
-                rows.append({"command": name, "round": round_, "seconds": usage.seconds, "megabytes": usage.megabytes})
-                print(f"{name:28} {usage.seconds:6.2f} s, {usage.megabytes:5.0f} MB", flush=True)
+                row = {"command": name, "round": round_, "seconds": usage.seconds, "imports": usage.seconds / imported}
+                rows.append(row | {"megabytes": usage.megabytes})
+                print(
+                    f"{name:28} {usage.seconds:6.2f} s, {row['imports']:5.2f} times an import, "
+                    f"{usage.megabytes:5.0f} MB",
+                    flush=True,
+                )
     return rows

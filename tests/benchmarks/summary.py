@@ -40,6 +40,7 @@ def write(folder: Path) -> None:
         ("job", ["variant", "piece"], "s"),
         ("sweeps", ["contender"], "s for all trainings"),
         ("startup", ["command"], "s"),
+        ("demo", ["moment"], "s"),
         ("data", ["work"], "s"),
         ("scale", ["work", "jobs"], "s"),
     ):

@@ -335,5 +335,8 @@ if __name__ == "__main__":
         sys.exit(f"slurm-playground: {reason}")
     with running() as private:
         print(f"A private Slurm is running: account {ACCOUNT}, partitions GPU-shared, low, cancel, short; GPUs {GPU}.")
-        print("Try: sinfo; snakemake --profile profiles/slurm --config dataset=digits max_seeds=1. Leave with exit.")
+        print(
+            "Try: sinfo; snakemake --profile profiles/slurm --config dataset=digits max_seeds=1 max_epochs=10. "
+            "Leave with exit."
+        )
         subprocess.run([os.environ.get("SHELL", "/bin/sh")], env={**os.environ, **private.environment}, check=False)

@@ -66,7 +66,8 @@ def test_every_step_has_the_rate_of_keras(case):
         trained.iterations.assign(step)
         found.append(float(trained.learning_rate))
         checked.append(schedules.rate(keras_name, arguments, step))
-    assert found == pytest.approx(expected, rel=1e-6, abs=1e-9)
+    # A graph may compute a cosine by another approximation than Keras called step by step: float32 in both.
+    assert found == pytest.approx(expected, rel=1e-5, abs=1e-7)
     assert checked == pytest.approx(expected, rel=1e-4, abs=1e-6)  # float32 there
     schedules.check(schedule, STEPS)
     assert np.ptp(found) > 0.1

@@ -65,6 +65,22 @@ def test_more_seeds_add_blocks_and_keep_the_old_ones(study):
     assert blocks(max_seeds=1) == ["mnist/runs/cnn/seeds-0-0"]
 
 
+def test_a_trial_has_few_epochs_and_few_seeds_also_of_sweeps(study):
+    sweeps = {"rates": {"variant": "cnn", "grid": {"learning_rate": [0.1, 0.2]}, "seeds": 3}}
+    whole, look, trial = (
+        study(sweeps=sweeps, **caps) for caps in ({}, {"max_seeds": 1}, {"max_seeds": 1, "max_epochs": 2})
+    )
+    # A quick look leaves the results of the study as they are; what a trial makes, it makes anew.
+    assert look.sweeps["rates"].json == whole.sweeps["rates"].json
+    assert look.variants["cnn"].json == whole.variants["cnn"].json
+    assert trial.sweeps["rates"].seeds == 1
+    for name, variant in trial.variants.items():
+        before, after = whole.variants[name].specification, variant.specification
+        assert after.get("epochs") == (min(before["epochs"], 2) if "epochs" in before else None)
+        assert after.get("steps") == before.get("steps")
+    assert any(variant.specification.get("epochs") == 2 for variant in trial.variants.values())
+
+
 def test_a_variant_has_blocks_of_its_own_size(study):
     def blocks(seeds, per_job, **changes):
         keys = {"seeds": seeds, "seeds_per_job": per_job}

@@ -113,9 +113,10 @@ def idle(project):
 
 
 def start(project):
-    """Start the workflow in a process group of its own; what it says goes into a file."""
+    """Start the workflow as ``make run`` does, in a process group of its own; what it says goes into a file."""
+    program = Path(sys.executable).parent / "snakemake"
     return subprocess.Popen(
-        [Path(sys.executable).parent / "snakemake", "--profile", "profiles/local", *UNTIL_TABLES],
+        [sys.executable, "-m", "mnist_hpc", "preload", program, "--profile", "profiles/local", *UNTIL_TABLES],
         cwd=project,
         stdout=(project / "output.txt").open("ab"),
         stderr=subprocess.STDOUT,

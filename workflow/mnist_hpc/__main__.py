@@ -9,11 +9,12 @@ from importlib import import_module
 from mnist_hpc.cluster import attempts
 from mnist_hpc.console import say
 from mnist_hpc.errors import Interrupted, UserError, reason
+from mnist_hpc.preload import delegated
 
 STAGES = ("fetch", "convert", "train", "evaluate", "perturb", "sweep", "rank", "tabulate", "draw", "report")
 COMMANDS = (
     *("status", "clean", "doctor", "probe", "orphans", "node", "supervise", "resources", "reported", "predict"),
-    "export",
+    *("export", "preload"),
 )
 
 
@@ -61,4 +62,5 @@ def _parser(name: str | None) -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = delegated(sys.argv[1:])
+    sys.exit(main() if code is None else code)

@@ -1,5 +1,8 @@
 # Train and evaluate one block of seeds of one variant, on the test images and on transformed ones.
 
+# Priority of what others wait for: the choices of sweeps, and the numbers of finished trainings.
+SOON = 10_000
+
 
 def memory(wildcards) -> int:
     """Return the memory of a block's job, MB: that of its variant, or more if that was too little before."""
@@ -13,6 +16,11 @@ def gpu_slots(wildcards) -> int:
     return study.variants[wildcards.variant].gpu_slots
 
 
+def shortest_first(wildcards) -> int:
+    """Return the priority of a block's training: the shorter its time limit, the earlier."""
+    return SOON - min(study.variants[wildcards.variant].keys["runtime"], SOON)
+
+
 rule train:
     input:
         data="results/{dataset}/data/train.h5",
@@ -23,6 +31,7 @@ rule train:
         history="results/{dataset}/runs/{variant}/seeds-{first}-{last}/history.csv",
     log:
         "logs/{dataset}/{variant}/seeds-{first}-{last}/train.log",
+    priority: shortest_first
     threads: lambda wildcards: study.variants[wildcards.variant].keys["threads"]
     resources:
         runtime=lambda wildcards: times.training_limit(study, layout.of_wildcards(wildcards), Path("results")),
@@ -52,6 +61,7 @@ rule evaluate:
         predictions="results/{dataset}/runs/{variant}/seeds-{first}-{last}/predictions.h5",
     log:
         "logs/{dataset}/{variant}/seeds-{first}-{last}/evaluate.log",
+    priority: SOON
     threads: lambda wildcards: study.variants[wildcards.variant].keys["threads"]
     resources:
         runtime=lambda wildcards: times.evaluation_limit(study, layout.of_wildcards(wildcards), Path("results")),
@@ -77,6 +87,7 @@ rule perturb:
         "results/{dataset}/runs/{variant}/seeds-{first}-{last}/perturbed.csv",
     log:
         "logs/{dataset}/{variant}/seeds-{first}-{last}/perturb.log",
+    priority: shortest_first
     threads: lambda wildcards: study.variants[wildcards.variant].keys["threads"]
     resources:
         runtime=lambda wildcards: times.evaluation_limit(

@@ -22,7 +22,7 @@ rule sweep:
         "results/{dataset}/sweeps/{sweep}/part-{part}-of-{parts}.csv",
     log:
         "logs/{dataset}/sweeps/{sweep}/part-{part}-of-{parts}.log",
-    priority: 1  # variants wait for its choice
+    priority: SOON
     threads: lambda wildcards: swept(wildcards)["threads"]
     resources:
         runtime=lambda wildcards: times.training_limit(study, layout.of_wildcards(wildcards), Path("results")),

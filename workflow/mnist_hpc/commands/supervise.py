@@ -26,7 +26,8 @@ def run(config: Path, overrides: dict[str, Any], results: Path, require_gpu: int
     limits = [f"gpu_slot={gpu_slots}"]
     if memory := os.environ.get("SLURM_MEM_PER_NODE"):
         limits.append(f"mem_mb={memory}")
-    command = [sys.executable, "-m", "snakemake", "--profile", "profiles/node", "--cores", cores]
+    python = (sys.executable, "-m")
+    command = [*python, "mnist_hpc", "preload", *python, "snakemake", "--profile", "profiles/node", "--cores", cores]
     command += ["--set-resources", *(f"{rule}:require_gpu={require_gpu}" for rule in ("train", "sweep"))]
     command += ["--resources", *limits, *(["--config", *pairs(overrides)] if overrides else [])]
     sys.exit(supervisor.run(command, Study.read(config, overrides), results))

@@ -6,12 +6,15 @@ Dry runs and Snakemake's log file under .snakemake/log keep Snakemake's own text
 import re
 import sys
 import time
+from collections.abc import Iterable
 from logging import LogRecord
+from pathlib import Path
 from typing import Any
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from mnist_hpc.files import csv_table
 from mnist_hpc.study.layout import of_wildcards
 from mnist_hpc.tables.text import duration
 
@@ -29,7 +32,7 @@ class LogHandler(LogHandlerBase):
     writes_to_file = has_filter = has_formatter = needs_rulegraph = False
 
     def __post_init__(self) -> None:
-        self._started: dict[int, tuple[str, float]] = {}
+        self._started: dict[int, tuple[str, float, list[str]]] = {}  # name, time and tables with test accuracies
         self._total = self._done = 0
         self._cluster = False
 
@@ -61,14 +64,18 @@ class LogHandler(LogHandlerBase):
         event, now = getattr(record, "event", None), time.time()
         if event == LogEvent.JOB_INFO and record.rule_name != "all":
             name = _name(record.rule_name, dict(record.wildcards))
-            self._started[record.jobid] = name, now
+            self._started[record.jobid] = (
+                name,
+                now,
+                [path for path in getattr(record, "output", []) if path.endswith("metrics.csv")],
+            )
             if self._cluster and not record.local:
                 return ""  # the executor says so when Slurm has accepted it
             text = f"started: {name}"
         elif event == LogEvent.JOB_FINISHED and record.job_id in self._started:
-            name, start = self._started.pop(record.job_id)
+            name, start, metrics = self._started.pop(record.job_id)
             self._done += 1
-            text = f"{self._done} of {self._total} done: {name}, {duration(now - start)}"
+            text = f"{self._done} of {self._total} done: {name}, {duration(now - start)}{_accuracy(metrics)}"
         else:
             return ""
         return f"[{time.strftime('%H:%M:%S')}] {text}"
@@ -79,3 +86,13 @@ def _name(rule: str, wildcards: dict[str, str]) -> str:
     if {"first", "part"} & set(wildcards):
         return f"{rule} {of_wildcards(wildcards)}"
     return " ".join([rule, *(wildcards[key] for key in ("dataset", "sweep") if key in wildcards)])
+
+
+def _accuracy(metrics: Iterable[str]) -> str:
+    """Return the mean test accuracy of an evaluation's tables as text; empty if there is none."""
+    found = [row for path in metrics for row in csv_table.read(Path(path))]
+    accuracies = [float(row["test_accuracy"]) for row in found if row["test_accuracy"]]
+    if not accuracies:
+        return ""
+    seeds = f", mean of {len(accuracies)} seeds" if len(accuracies) > 1 else ""
+    return f", test accuracy {sum(accuracies) / len(accuracies):.2%}{seeds}".replace("%", " %")

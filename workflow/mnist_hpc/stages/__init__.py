@@ -5,5 +5,6 @@ Each stage module is the root of a code hash: see ``mnist_hpc.files.code_hash``.
 
 import time
 
-# The command line imports this first; what comes before takes a few hundredths of a second.
+# When the process of a stage began. The command line imports this first; what comes before takes a few hundredths of a
+# second.
 BEGIN = time.monotonic()

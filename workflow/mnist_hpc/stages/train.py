@@ -5,12 +5,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mnist_hpc import options
+from mnist_hpc import options, stages
 from mnist_hpc.cluster import attempts
 from mnist_hpc.console import say
 from mnist_hpc.data.splits import read_training
 from mnist_hpc.files import csv_table, provenance
-from mnist_hpc.stages import BEGIN
 from mnist_hpc.study.layout import HISTORY_COLUMNS
 from mnist_hpc.tables import ranking
 from mnist_hpc.training import device, signals
@@ -66,7 +65,12 @@ def run(
     def report(line: str) -> None:
         say(f"{variant}: {line}")
 
-    facts = {"job": attempts.job(), "device": hardware, "threads": threads, "startup_seconds": time.monotonic() - BEGIN}
+    facts = {
+        "job": attempts.job(),
+        "device": hardware,
+        "threads": threads,
+        "startup_seconds": time.monotonic() - stages.BEGIN,
+    }
     facts |= {"commit": provenance.commit(), **device.versions()}
     specification = specification | {"layers": adapted(specification["layers"], train)}
     engine = choose(specification, threads)

@@ -26,6 +26,7 @@ DEFAULTS: dict[str, Any] = {
 # The keys of a variant that decide its numbers; the others say where, how often and with which limits it runs.
 TRAINING_KEYS: tuple[str, ...] = ("layers", "loss", "optimizer", "batch_size", "steps", "epochs", "l2", "initial_scale")
 TRAINING_KEYS += ("augmentation", "dtype_policy", "threads")
+NO_LIMIT = 2**31
 # Test accuracy from which on a training on points of the plane has succeeded, if the config does not say.
 SUCCESS = 0.99
 
@@ -121,6 +122,9 @@ class Study:
         self.variants = {name: self._variant(name, content) for name in content["variants"]}
         self._sweeps: dict[str, Any] = content.get("sweeps", {})
         self._seeds: int = content["seeds"]
+        # Of sweeps, in a trial with `max_epochs`, which replaces results anyway. With `max_seeds` alone, a quick look
+        # would replace the whole of a sweep, which has no blocks of seeds.
+        self._sweep_seeds: int = content.get("max_seeds", NO_LIMIT) if "max_epochs" in content else NO_LIMIT
         self.ensembles: dict[str, list[str]] = content.get("ensembles", {})  # the variants of each
 
     @classmethod
@@ -222,7 +226,9 @@ class Study:
         keys = DEFAULTS | given
         keys["layers"] = [grids.named(layer) for layer in keys["layers"]]
         keys["optimizer"], keys["loss"] = grids.named(keys["optimizer"]), grids.named(keys["loss"])
-        seeds = min(keys.get("seeds", content["seeds"]), content.get("max_seeds", 2**31))
+        seeds = min(keys.get("seeds", content["seeds"]), content.get("max_seeds", NO_LIMIT))
+        if "epochs" in keys and "max_epochs" in content:
+            keys["epochs"] = min(keys["epochs"], content["max_epochs"])
         sweep = content.get("sweeps", {}).get(keys.get("from_sweep"))
         base = content["variants"][name].get("base")
         grid = sweep and sweep["grid"]
@@ -242,8 +248,7 @@ class Study:
         points = [place for place, images in enumerate(seen) if images <= keys.get("max_images", images)]
         if not points:
             raise UserError(f"sweeps.{name}.max_images: found {keys['max_images']}, expected {min(seen)} or more")
-        # Whatever max_seeds says: with fewer, a quick look would replace the whole sweep, which has no blocks of seeds.
-        seeds = keys.get("seeds", self._seeds)
+        seeds = min(keys.get("seeds", self._seeds), self._sweep_seeds)
         return Sweep(name, variant, keys["grid"], points, seeds, keys.get("jobs", 1), keys.get("pack_mb", 1000))
 
 

@@ -1,10 +1,13 @@
 """Start TensorFlow for one job: set threads and memory, and check for the required GPU."""
 
+import contextlib
 import gc
 import os
 import platform
 import re
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from mnist_hpc import __version__
@@ -19,6 +22,8 @@ SETTINGS = (
 )
 # XLA otherwise chooses kernels by their speed at that moment.
 DETERMINISTIC_XLA = "--xla_gpu_deterministic_ops=true"
+# What TensorFlow logs when it is imported.
+LOG_LINES = "^WARNING: All log messages before absl::InitializeLog|^[IW][0-9]{4} [0-9:.]+ +[0-9]+ [a-z_]+\\.cc:"
 # Keras imports these if it finds them but does not need them; hiding them halves the time of the import.
 HIDDEN = ("sklearn", "matplotlib", "pandas", "scipy")
 
@@ -36,10 +41,8 @@ def prepare(threads: int, *, require_gpu: bool = False, gpu: bool = True) -> str
             os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC_XLA}".strip()
     else:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    _import_keras()
+    import_keras()
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -62,19 +65,47 @@ def prepare(threads: int, *, require_gpu: bool = False, gpu: bool = True) -> str
     return f"CPU {processor()}"
 
 
-def _import_keras() -> None:
+def import_keras() -> None:
     """Import Keras and TensorFlow without libraries that they do not need."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     hidden = [name for name in HIDDEN if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None makes an import fail
     # The million objects that the import creates stay alive, so the garbage collector need not scan them.
     gc.disable()
     try:
-        import keras  # noqa: F401
+        with _without_log_lines():
+            import keras  # noqa: F401
     finally:
         for name in hidden:
             del sys.modules[name]
         gc.freeze()
         gc.enable()
+
+
+@contextlib.contextmanager
+def _without_log_lines() -> Iterator[None]:
+    """Keep what TensorFlow logs while it is imported, whatever its log level, from standard error.
+
+    Another process filters, so that what a crash says is not lost.
+    """
+    try:
+        command = ["grep", "--line-buffered", "-vE", LOG_LINES]
+        end, begin = os.pipe()
+        reader = subprocess.Popen(command, stdin=end, stdout=2)  # noqa: S603
+    except OSError:  # no grep, or no room for another process
+        yield
+        return
+    kept = os.dup(2)
+    os.dup2(begin, 2)
+    os.close(begin)
+    os.close(end)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        reader.wait()
 
 
 def has_gpu() -> bool:
