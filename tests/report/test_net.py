@@ -67,6 +67,7 @@ def random_layers(number):
         if "SeparableConv2D" in layer or "DepthwiseConv2D" in layer:
             next(iter(layer.values()))["strides"] = one_of(1, 2)
     layers = [{"Normalization": {"mean": 0.13, "variance": 0.1}}] if number % 2 else []
+    layers += [{"Dense": {"units": 3}}] if number % 4 else []  # several channels from the start
     for image in images[:2]:
         layers += [image, anywhere()]
     layers += [one_of({"Flatten": {}}, {"GlobalAveragePooling2D": {}}, {"GlobalMaxPooling2D": {}})]
@@ -101,6 +102,24 @@ def net(browser):
     page = loaded(browser)
     yield page
     page.close()
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_are_those_of_keras(net, name):
+    import keras
+
+    values = np.linspace(-9, 9, 784, dtype=np.float32)
+    header = {
+        "layers": [{"Activation": {"activation": name}}],
+        "input_shape": [28, 28, 1],
+        "loss": {"SquaredError": {}},
+    }
+    found = net.evaluate(
+        "([model, values]) => [...probabilities(decoded(model), Float32Array.from(values))]",
+        [weights.exported(header, {}), values.tolist()],
+    )
+    assert found == pytest.approx(keras.ops.sigmoid(keras.activations.get(name)(values)).numpy(), abs=1e-6)
 
 
 @pytest.mark.usefixtures("tensorflow")

@@ -37,6 +37,16 @@ def test_every_layer_and_activation_that_a_config_may_have_is_supported():
     assert all(f"\n  {name}" in known for name in names if name != "linear")
 
 
+@pytest.mark.usefixtures("tensorflow")
+def test_defaults_are_those_of_keras():
+    from keras import layers
+
+    assert layers.BatchNormalization().epsilon == layers.LayerNormalization().epsilon == weights.EPSILON
+    assert float(layers.LeakyReLU().negative_slope) == pytest.approx(weights.NEGATIVE_SLOPE)
+    assert layers.ELU().alpha == weights.operations([{"ELU": {}}], {})[0]["parameter"]
+    assert layers.MaxPooling2D().pool_size == tuple(weights.operations([{"MaxPooling2D": {}}], {})[0]["size"])
+
+
 @pytest.mark.parametrize("scale", [1e-30, 1e-3, 1.0, 1e30])
 def test_kernels_are_right_to_half_a_step_whatever_their_size(scale):
     kernel = (np.random.default_rng(0).normal(size=(784, 10)) * scale).astype(np.float32)
