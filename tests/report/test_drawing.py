@@ -156,6 +156,7 @@ def test_stored_images_are_reached_by_keyboard_and_read_as_in_the_study(study, o
     options = page.locator("option:checked").inner_text()
     index = int(options.partition("test image ")[2].partition(")")[0])
     assert "misread by" in options
+    assert page.locator(".drawing-about").inner_text() == f"On the canvas: {options}"
     assert verdicts(page) == [str(net.predicted[index]) for net in nets]
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")
@@ -247,6 +248,9 @@ def test_it_fits_any_screen_and_can_be_read(study, opened, width, scheme):
     stroke(page, ONE)
     verdicts(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(
+        "(table => table.scrollWidth <= table.clientWidth)(document.querySelector('.drawing-results'))"
+    )
     colours = page.evaluate("getComputedStyle(document.querySelector('.drawing')).color")
     assert (sum(map(int, colours.removeprefix("rgb(").rstrip(")").split(","))) < 384) == (scheme == "light")
 

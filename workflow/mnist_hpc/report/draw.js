@@ -20,9 +20,10 @@ export function start(root, data) {
   const picture = number => Float32Array.from(stored.subarray(784 * number, 784 * (number + 1)), grey => grey / 255);
 
   function ink() {
-    const { width: columns, height: rows } = canvas;
+    const { width: columns, height: rows } = canvas, values = new Float32Array(rows * columns);
     const { data: colours } = context.getImageData(0, 0, columns, rows);
-    return { rows, columns, values: Float32Array.from({ length: rows * columns }, (_, i) => colours[4 * i + 3] / 255) };
+    for (let i = 0; i < values.length; i++) values[i] = colours[4 * i + 3] / 255;
+    return { rows, columns, values };
   }
 
   function read() {
@@ -35,6 +36,7 @@ export function start(root, data) {
     models.filter(model => model.linear !== null).forEach(model => template(model, image, outputs[models.indexOf(model)]));
     root.classList.toggle("drawing-empty", !image);
     canvas.setAttribute("aria-label", image ? (shown === null ? "Your drawing" : chosen()) : "Empty drawing area");
+    find(".drawing-about").textContent = shown === null ? "" : `On the canvas: ${chosen()}`; // the list may cut it off
     clearTimeout(spoken);
     spoken = setTimeout(() => (status.textContent = image ? `${sentences(outputs)}.` : ""), QUIET);
   }

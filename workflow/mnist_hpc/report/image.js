@@ -8,12 +8,13 @@ const LEVELS = 16; // grey levels of scikit-learn's digits
 // The smallest box with all ink, or null without any.
 function boxOf({ rows, columns, values }) {
   let top = rows, bottom = -1, left = columns, right = -1;
-  values.forEach((value, i) => {
-    if (!value) return;
-    const row = Math.floor(i / columns), column = i % columns;
-    [top, bottom] = [Math.min(top, row), Math.max(bottom, row)];
-    [left, right] = [Math.min(left, column), Math.max(right, column)];
-  });
+  for (let row = 0; row < rows; row++) for (let column = 0; column < columns; column++) {
+    if (!values[row * columns + column]) continue;
+    top = Math.min(top, row);
+    bottom = row;
+    left = Math.min(left, column);
+    right = Math.max(right, column);
+  }
   return bottom < 0 ? null : { top, left, height: bottom - top + 1, width: right - left + 1 };
 }
 
