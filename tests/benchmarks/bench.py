@@ -1,7 +1,8 @@
 """Measure how fast the product is, against what a user would pick instead: ``make bench``.
 
-    python tests/benchmarks/bench.py [--only training,sweeps,...] [--data train.h5] [--output results/benchmarks]
+    python tests/benchmarks/bench.py [--only training,sweeps,...] [--data FOLDER] [--output results/benchmarks]
 
+``gpu`` stands for all parts whose names begin with ``gpu-``, which need a GPU; ``--rehearse`` tries them on a CPU.
 Every part writes a CSV of single measurements; nothing is averaged there. ``summary.csv`` has a line for each claim
 with its median, and ``benchmarks.svg`` the picture. The peers live in an environment of their own
 (requirements/peers.lock). Timings of shared machines drift, so what is compared is measured in turn, and ratios are
@@ -14,6 +15,8 @@ import json
 import os
 import platform
 import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -30,6 +33,8 @@ import data
 import training
 from mnist_hpc.errors import UserError
 from mnist_hpc.files import provenance
+from mnist_hpc.stages import convert
+from mnist_hpc.study.datasets import BUILT_IN
 from mnist_hpc.training import device
 
 PARTS = {
@@ -41,45 +46,74 @@ PARTS = {
     "job": job,
     "sweeps": sweeps,
     "scale": scale,
-    "gpu": gpu,
 }
+WITH_PEERS = ("training", "sweeps")  # the GPU's parts do without them if they have to
 THREADS = 2
 
 
 def main() -> int:
     """Run the parts asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default=",".join(PARTS), help="parts, by name")
+    parser.add_argument("--only", default=",".join([*PARTS, "gpu"]), help="parts, by name")
     parser.add_argument("--data", type=Path, default=Path("results/mnist/data"), help="folder of train.h5 and test.h5")
     parser.add_argument("--peers", type=Path, default=Path(".venv-peers/bin/python"), help="Python of the peers")
     parser.add_argument("--output", type=Path, default=Path("results/benchmarks"))
+    parser.add_argument("--rehearse", action="store_true", help="try the parts for a GPU, on the CPU with few steps")
     options = parser.parse_args()
-    names = options.only.split(",")
+    names = [part for name in options.only.split(",") for part in (gpu.PARTS if name == "gpu" else [name])]
     try:
-        if unknown := set(names) - set(PARTS):
-            raise UserError(f"--only: found {', '.join(unknown)}, expected some of {', '.join(PARTS)}")
-        if not (options.data / "train.h5").exists():
+        if unknown := set(names) - {*PARTS, *gpu.PARTS}:
+            known = ", ".join([*PARTS, "gpu", *gpu.PARTS])
+            raise UserError(f"--only: found {', '.join(unknown)}, expected some of {known}")
+        if not (options.data / "train.h5").exists() and not options.rehearse:
             raise UserError(f"{options.data}/train.h5: not found; `make bench` makes it, MNIST_DIR says from what")
-        if not options.peers.exists():
+        if not options.peers.exists() and set(names) & set(WITH_PEERS):
             raise UserError(f"{options.peers}: not found; `make bench` makes it")
     except UserError as error:
         print(f"bench: error: {error}", file=sys.stderr)
         return 2
     # All contenders see the same processors.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "machine.json").write_text(json.dumps(machine(), indent=2) + "\n")
-    for name in names:
+    output = options.output / "rehearsal" if options.rehearse else options.output
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "machine.json").write_text(json.dumps(machine(), indent=2) + "\n")
+    for name in (name for name in names if name in PARTS and not options.rehearse):
         print(f"== {name}", flush=True)
-        rows = PARTS[name].measure(options.data, options.peers, THREADS)
-        with (options.output / f"{name}.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-    import summary
+        write(output / f"{name}.csv", PARTS[name].measure(options.data, options.peers, THREADS))
+    if chosen := [name for name in names if name in gpu.PARTS]:
+        on_gpu(chosen, options, output)
+    if not options.rehearse:
+        import summary
 
-    summary.write(options.output)
+        summary.write(output)
     return 0
+
+
+def on_gpu(names: Sequence[str], options: argparse.Namespace, output: Path) -> None:
+    """Run parts for a GPU, or rehearse them."""
+    found = gpu.facts(THREADS)
+    if not (options.rehearse or found["card"].startswith("GPU ")):
+        print("gpu: not measured, TensorFlow sees no GPU; to try it on the CPU: bench.py --only gpu --rehearse")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        if options.rehearse:
+            convert.run("digits", "digits", BUILT_IN["digits"], Path(folder))
+        data = Path(folder) if options.rehearse else options.data
+        bench = gpu.Bench(data.resolve(), options.peers, THREADS, output.resolve(), options.rehearse)
+        for name in names:
+            print(f"== {name}", flush=True)
+            write(output / f"{name}.csv", gpu.measure(name, bench, found))
+
+
+def write(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
+    """Write a table, anew with each row that comes: what was measured outlasts the end of a process."""
+    table: list[Mapping[str, object]] = []
+    for row in rows:
+        table.append(row)
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(dict.fromkeys(key for row in table for key in row)), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(table)
 
 
 def machine() -> dict[str, object]:

@@ -15,6 +15,8 @@ OURS = "mnist-hpc"
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = {
     OURS: "#D55E00",
+    f"{OURS} float32": "#E69F00",
+    f"{OURS} TF32": "#F0E442",
     "Keras fit": "#56B4E9",
     "PyTorch": "#009E73",
     "PyTorch compiled": "#8FD3BC",
@@ -30,6 +32,10 @@ def write(folder: Path) -> None:
         training = pd.read_csv(path)
         lines += ratios(training)
         draw(training, folder / "benchmarks.svg", json.loads((folder / "machine.json").read_text()))
+    if (path := folder / "gpu-peers.csv").exists():
+        peers = pd.read_csv(path)
+        for ours in (name for name in COLOURS if name.startswith(OURS)):
+            lines += [line | {"what": f"GPU: {line['what']}"} for line in ratios(peers, ours)]
     for name, keys, unit in (
         ("job", ["variant", "piece"], "s"),
         ("sweeps", ["contender"], "s for all trainings"),
@@ -47,15 +53,17 @@ def write(folder: Path) -> None:
     print(table.round(3).to_string(index=False, na_rep=""))
 
 
-def ratios(training: pd.DataFrame) -> list[dict[str, object]]:
+def ratios(training: pd.DataFrame, ours: str = OURS) -> list[dict[str, object]]:
     """Return how many times faster than each contender, pair by pair: median and quartiles."""
     lines = []
     for (workload, call), group in training.groupby(["workload", "call"], sort=False):
         seconds = group.pivot(index="round", columns="contender", values="seconds")
-        for contender in [name for name in COLOURS if name in seconds and name != OURS]:
-            pairs = seconds[contender] / seconds[OURS]
+        for contender in [name for name in COLOURS if {name, ours} <= set(seconds) and name != ours]:
+            pairs = (seconds[contender] / seconds[ours]).dropna()  # without those of which one failed
+            if pairs.empty:
+                continue
             low, median, high = np.quantile(pairs, [0.25, 0.5, 0.75])
-            what = f"{workload}, {call} call: {contender} / {OURS}"
+            what = f"{workload}, {call} call: {contender} / {ours}"
             lines.append({"what": what, "median": median, "low": low, "high": high, "n": len(pairs), "unit": "times"})
     return lines
 

@@ -1,5 +1,8 @@
-"""The benchmarks measure what they say: every contender of this environment learns, and ratios are pair by pair."""
+"""The benchmarks measure what they say: contenders learn, ratios are pair by pair, bits and profiles are read right."""
 
+import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,10 +11,14 @@ import pandas as pd
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+import bench
+import gpu
+import gpu_profile
 import summary
 from contenders.protocol import WORKLOADS, order
 
 import training
+from mnist_hpc.training.models_file import Model, write_models
 
 OWN = [name for name, (_, where) in training.FILES.items() if where == "own"]
 
@@ -28,6 +35,12 @@ def test_a_contender_trains_when_told_to_and_learns(digits, name):
             contender.close()
     assert all(result["seconds"] > 0 for result in results)
     assert all(0.8 < result["accuracy"] < 1 for result in results)
+    assert {result["device"] for result in results} <= {"CPU", "GPU"}
+
+
+def test_a_contender_that_does_not_start_says_why(digits):
+    with training.arrays(digits) as path, pytest.raises(RuntimeError, match="no-such-net"):
+        training.Contender("mnist-hpc", "no-such-net", path, Path("peers"), threads=1)
 
 
 def test_all_contenders_see_as_many_images():
@@ -46,3 +59,103 @@ def test_ratios_are_medians_of_pairs():
     )
     (line,) = summary.ratios(table)
     assert (line["median"], line["n"]) == (4.0, 3)
+
+
+def test_ratios_leave_out_calls_of_which_one_failed():
+    table = pd.DataFrame(
+        {"workload": "cnn", "call": "later", "contender": name, "round": place, "seconds": value}
+        for name, values in {summary.OURS: [1.0, 2.0], "JAX": [3.0, np.nan], "PyTorch": [np.nan, np.nan]}.items()
+        for place, value in enumerate(values)
+    )
+    (line,) = summary.ratios(table)
+    assert (line["what"], line["median"], line["n"]) == ("cnn, later call: JAX / mnist-hpc", 3.0, 1)
+
+
+def test_rows_that_were_measured_outlast_an_error(tmp_path):
+    def rows():
+        yield {"seconds": 1.5}
+        yield {"seconds": 2.5, "error": "none, really"}
+        raise RuntimeError("the machine is gone")
+
+    with pytest.raises(RuntimeError, match="gone"):
+        bench.write(tmp_path / "table.csv", rows())
+    assert pd.read_csv(tmp_path / "table.csv")["seconds"].tolist() == [1.5, 2.5]
+
+
+def test_weights_are_compared_bit_by_bit(tmp_path):
+    kernel, bias = np.ones((3, 2), np.float32), np.zeros(2, np.float32)
+    for name, value in (("one", bias), ("same", bias.copy()), ("signed", -bias), ("shifted", bias + 0.5)):
+        write_models(tmp_path / name, {}, {0: Model({}, {"dense/kernel": kernel, "dense/bias": value})})
+    write_models(tmp_path / "other", {}, {0: Model({}, {"dense/kernel": kernel})})
+
+    def compared(name):
+        row = gpu.compared(tmp_path / "one", tmp_path / name)
+        assert row["arrays"] == 2
+        return row["equal"], row["different"], row["largest_difference"]
+
+    assert compared("same") == ("yes", 0, 0.0)
+    assert compared("signed") == ("no", 1, 0.0)
+    assert compared("shifted") == ("no", 1, 0.5)
+    with pytest.raises(RuntimeError, match="other weights"):
+        compared("other")
+
+
+@pytest.mark.slow
+def test_a_training_is_interrupted_and_resumed_with_the_same_bits(digits, tmp_path):
+    one = gpu.Bench(digits, Path("peers"), 1, tmp_path, rehearsal=True)
+    first, resumed = tmp_path / "first", tmp_path / "resumed"
+    gpu.process(one.train("hidden-relu", "0", first, steps=40))
+    command = [*one.train("hidden-relu", "0", resumed, steps=40), "--state", str(tmp_path / "state")]
+    row = gpu.interrupted(command, first, resumed)
+    assert (row["equal"], row["arrays"]) == ("yes", 4)
+    assert 0 < int(row["interrupted_at"].split()[1]) < 40
+    # What is finished cannot be interrupted.
+    assert "exit code 0" in gpu.attempt({}, gpu.interrupted, command, first, resumed)["error"]
+
+
+def test_a_profile_of_a_gpu_is_summed_by_kernel(tmp_path):
+    pytest.importorskip("tensorflow")
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    space = xplane_pb2.XSpace()
+    plane = space.planes.add(name="/device:GPU:0")
+    for number, name in enumerate(("product", "update", "whole program")):
+        plane.event_metadata[number].name = name
+    microsecond = 1_000_000  # in picoseconds
+    # Two products, a pause, and an update that another stream begins while the second product still runs.
+    for line, begin, events in (
+        ("Stream #1(Compute)", 0, [(0, 0, 4), (0, 6, 4)]),
+        ("Stream #2(Compute)", 1, [(1, 7, 12)]),
+        ("XLA Modules", 0, [(2, 0, 20)]),
+    ):
+        added = plane.lines.add(name=line, timestamp_ns=1000 * begin)
+        for number, offset, duration in events:
+            added.events.add(metadata_id=number, offset_ps=offset * microsecond, duration_ps=duration * microsecond)
+    space.planes.add(name="/host:CPU").lines.add(name="thread").events.add(metadata_id=0, duration_ps=microsecond)
+    (tmp_path / "profile").write_bytes(space.SerializeToString())
+    rows = gpu_profile.shares(gpu_profile.read(tmp_path / "profile", "/device:GPU:"), steps=2)
+    assert [(row["kernel"], row["calls"], row["microseconds_a_step"]) for row in rows] == [
+        ("update", 1, 6.0),
+        ("product", 2, 4.0),
+        ("(others)", 0, 0.0),
+        ("(idle between kernels)", 0, 1.0),
+    ]
+    assert [row["share"] for row in rows] == pytest.approx([0.6, 0.4, 0, 0.1])
+
+
+def test_a_profile_is_made_of_a_loop_as_a_gpu_has_it(digits, tmp_path):
+    command = [sys.executable, gpu_profile.__file__, "hidden-relu", "20", str(digits), "1", "1", str(tmp_path / "kept")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = json.loads(done.stdout.splitlines()[-1])
+    assert rows[0]["microseconds_a_step"] > 0
+    assert any("MatMul" in row["kernel"] for row in rows)
+    assert gpu_profile.read(tmp_path / "kept", "/host:CPU")
+
+
+def test_without_a_gpu_one_line_says_how_to_rehearse(digits, tmp_path):
+    command = [sys.executable, bench.__file__, "--only", "gpu", "--data", str(digits), "--output", str(tmp_path)]
+    environment = dict(os.environ) | {"CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert "no GPU" in done.stdout.splitlines()[0]
+    assert "--rehearse" in done.stdout.splitlines()[0]
+    assert not list(tmp_path.glob("gpu*"))

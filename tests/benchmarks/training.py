@@ -5,6 +5,7 @@ All processes but the one whose turn it is are stopped: threads that wait busily
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -48,23 +49,29 @@ class Contender:
         file, where = FILES[name]
         command = [sys.executable if where == "own" else str(peers), str(CONTENDERS / f"{file}.py")]
         self.name = name
+        # Peers have an environment of their own, and share the memory of a GPU with others.
+        environment = dict(os.environ) | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+        if where == "peers":
+            environment.pop("PYTHONPATH", None)
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed with the process
         self._process = subprocess.Popen(
             [*command, workload, str(data), str(threads), json.dumps(options or {})],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._errors,
+            env=environment,
             text=True,
         )
         if self._read() != "ready":
-            raise RuntimeError(f"{name} did not start: {' '.join(command)}")
+            raise RuntimeError(f"{name} did not start: {' '.join(command)}: {self._last_words()}")
         self._process.send_signal(signal.SIGSTOP)
 
     def _read(self) -> str:
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
 
-    def train(self) -> dict[str, float]:
-        """Let it train once; return its seconds and its accuracy on the validation images."""
+    def train(self) -> dict[str, Any]:
+        """Let it train once; return its seconds, its accuracy on the validation images, and its device."""
         assert self._process.stdin is not None
         self._process.send_signal(signal.SIGCONT)
         self._process.stdin.write("\n")
@@ -72,13 +79,21 @@ class Contender:
         line = self._read()
         self._process.send_signal(signal.SIGSTOP)
         if not line:
-            raise RuntimeError(f"{self.name} ended while training")
+            raise RuntimeError(f"{self.name} ended while training: {self._last_words()}")
         return dict(json.loads(line))
+
+    def _last_words(self) -> str:
+        """End the process and return the end of what it wrote to its standard error."""
+        self._process.kill()
+        self._process.wait()
+        self._errors.seek(0)
+        return self._errors.read()[-1000:]
 
     def close(self) -> None:
         """End the process."""
         self._process.kill()
         self._process.wait()
+        self._errors.close()
 
 
 @contextlib.contextmanager

@@ -86,13 +86,12 @@ class Study:
         return held
 
     def process(self, seed: int) -> int | None:
-        """Return the process that trains a seed now."""
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
+        """Return the process that trains a seed now: the one that writes its log and has TensorFlow."""
+        log = self.project / f"logs/digits/slow/seeds-{seed}-{seed}/train.log"
+        for folder in Path("/proc").glob("[0-9]*"):
             try:
-                words = path.read_text().split("\0")
-                here = Path(path.parent, "cwd").resolve() == self.project.resolve()
-                if here and "train" in words and f"seeds-{seed}-{seed}/models.h5" in " ".join(words):
-                    return int(path.parent.name)
+                if log.exists() and (folder / "fd/2").samefile(log) and "tensorflow" in (folder / "maps").read_text():
+                    return int(folder.name)
             except OSError:  # it has ended
                 continue
         return None
@@ -192,7 +191,7 @@ def test_where_jobs_are_not_requeued_another_follows(study):
 
 def test_without_progress_it_does_not_return(study):
     job = study.submitted()
-    study.cluster.wait_for(lambda: "started: train" in study.log(job))
+    study.cluster.wait_for(lambda: "Building DAG" in study.log(job))
     study.cluster.run("scancel", "--batch", "--signal=USR1", job)
     study.ended(job, "FAILED")
     assert "nothing was achieved since the one before" in study.log(job).splitlines()[-1]

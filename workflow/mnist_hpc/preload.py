@@ -39,8 +39,8 @@ MODULES = (
 )
 # Signals that a stage passes on.
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-# Linux's name of the option by which a process gets a signal when its parent ends.
-PR_SET_PDEATHSIG = 1
+# Options of Linux' prctl: the signal that a process gets when its parent ends, and the name of a process.
+PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
 # Seconds between two looks whether the command is still there.
 PAUSE = 0.5
 
@@ -232,7 +232,9 @@ def _work(request: dict[str, Any], files: Sequence[int]) -> NoReturn:
     code = 1
     try:
         os.setsid()
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # with the server
+        linux = ctypes.CDLL(None)
+        linux.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # with the server
+        linux.prctl(PR_SET_NAME, request["arguments"][0].encode())  # for `top`
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for number in PASSED_ON:

@@ -1,4 +1,7 @@
-"""JAX: the whole training as one jitted scan over the batches; for the CNN a jitted step, which is faster there."""
+"""JAX: the whole training as one jitted scan over the batches.
+
+For the CNN on a processor a jitted step, which is faster there.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -70,7 +73,7 @@ def prepare(workload: Workload, data: Data, threads: int):  # noqa: ARG001  XLA 
             weights = jax.tree.map(lambda w, g: w - rate * g, weights, gradients)
         return (weights, first, second, count, key), value
 
-    if net == "cnn":
+    if net == "cnn" and not has_gpu():
         jitted = jax.jit(step, donate_argnums=0)
 
         def train(state, batches):
@@ -87,11 +90,15 @@ def prepare(workload: Workload, data: Data, threads: int):  # noqa: ARG001  XLA 
         others = jax.tree.map(jnp.zeros_like, weights)
         weights, *_ = train((weights, zeros, others, jnp.int32(0), jax.random.key(seed)), batches)
         weights = jax.block_until_ready(weights)
-        parts = np.split(data.validation_inputs, 5)
+        parts = np.array_split(data.validation_inputs, 5)
         return lambda: np.concatenate([logits(net, weights, jnp.asarray(part)).argmax(axis=1) for part in parts])
 
     return run
 
 
+def has_gpu() -> bool:
+    return jax.default_backend() == "gpu"
+
+
 if __name__ == "__main__":
-    serve(prepare)
+    serve(prepare, has_gpu)

@@ -49,5 +49,11 @@ def prepare(workload: Workload, data: Data, threads: int):
     return run
 
 
+def has_gpu() -> bool:
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
 if __name__ == "__main__":
-    serve(prepare)
+    serve(prepare, has_gpu)

@@ -24,10 +24,13 @@ LAYERS = {
 }
 
 
-def prepare(workload: Workload, data: Data, threads: int, **chosen):
+def prepare(workload: Workload, data: Data, threads: int, *, tf32: bool = False, **chosen):
     if workload.net == "regression" and not chosen:
         threads = 1  # as in config.yaml: a second one does not help
     device.prepare(threads)
+    import tensorflow as tf
+
+    tf.config.experimental.enable_tensor_float_32_execution(enabled=tf32)
     from mnist_hpc.training import loop, models
     from mnist_hpc.training.engine import choose
 
@@ -65,4 +68,4 @@ def prepare(workload: Workload, data: Data, threads: int, **chosen):
 
 
 if __name__ == "__main__":
-    serve(prepare)
+    serve(prepare, device.has_gpu)

@@ -4,14 +4,15 @@
 
 Prints "ready" when library and data are in memory, then a line of JSON for each line it reads: ``seconds`` from there
 to the trained weights, building and compiling included where it is the first, and ``accuracy`` on the validation
-images, measured afterwards. The clock runs inside the process, so starting it costs nobody anything.
+images, measured afterwards, and ``device``, "GPU" or "CPU". The clock runs inside the process, so starting it costs
+nobody anything.
 """
 
 import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -75,22 +76,29 @@ def order(workload: Workload, examples: int, seed: int) -> np.ndarray:
     return stream[: workload.images].reshape(workload.steps, workload.batch)
 
 
-def serve(prepare: Callable[..., Callable[[int], Callable[[], np.ndarray]]]) -> None:
+def serve(
+    prepare: Callable[..., Callable[[int], Callable[[], np.ndarray]]], has_gpu: Callable[[], bool] = lambda: False
+) -> None:
     """Answer the lines of standard input.
 
     Args:
         prepare: from workload, data, threads and options makes the function that trains: its argument is a seed, and it
             returns a function from nothing to the predicted classes of the validation images.
+        has_gpu: tells whether the library computes on a GPU.
+
+    The options "steps" and "batch" replace those of the workload.
     """
     name, path, threads = sys.argv[1:4]
     with np.load(path) as file:
         data = Data(file["images"], file["labels"], file["validation_images"], file["validation_labels"])
     options = json.loads(sys.argv[4]) if len(sys.argv) > 4 else {}
-    train = prepare(WORKLOADS[name], data, **{"threads": int(threads)} | options)
+    workload = replace(WORKLOADS[name], **{key: options.pop(key) for key in ("steps", "batch") if key in options})
+    train = prepare(workload, data, **{"threads": int(threads)} | options)
+    device = "GPU" if has_gpu() else "CPU"
     print("ready", flush=True)
     for seed, _ in enumerate(sys.stdin):
         begin = time.perf_counter()
         predict = train(seed)
         seconds = time.perf_counter() - begin
         accuracy = float(np.mean(predict() == data.validation_labels))
-        print(json.dumps({"seconds": seconds, "accuracy": accuracy}), flush=True)
+        print(json.dumps({"seconds": seconds, "accuracy": accuracy, "device": device}), flush=True)

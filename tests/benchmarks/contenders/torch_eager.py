@@ -22,26 +22,30 @@ def network(net: str) -> nn.Module:
 
 def prepare(workload: Workload, data: Data, threads: int, *, compiled: bool = False):
     torch.set_num_threads(threads)
-    inputs, labels = torch.from_numpy(data.inputs)[:, None], torch.from_numpy(data.labels).long()
-    validation = torch.from_numpy(data.validation_inputs)[:, None]
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    inputs = torch.from_numpy(data.inputs)[:, None].to(device)
+    labels = torch.from_numpy(data.labels).long().to(device)
+    validation = torch.from_numpy(data.validation_inputs)[:, None].to(device)
     step = None
 
     def run(seed: int):
         nonlocal step
         torch.manual_seed(seed)
-        model = network(workload.net)
+        model = network(workload.net).to(device)
         kind = torch.optim.Adam if workload.net == "cnn" else torch.optim.SGD
         optimizer = kind(model.parameters(), RATES[workload.net])
         forward = torch.compile(model) if compiled else model
-        for batch in torch.from_numpy(order(workload, len(inputs), seed)):
+        for batch in torch.from_numpy(order(workload, len(inputs), seed)).to(device):
             optimizer.zero_grad(set_to_none=True)
             nn.functional.cross_entropy(forward(inputs[batch]), labels[batch]).backward()
             optimizer.step()
+        if device == "cuda":
+            torch.cuda.synchronize()
 
         def predict():
             model.eval()
             with torch.no_grad():
-                return torch.cat([model(part) for part in validation.split(1000)]).argmax(dim=1).numpy()
+                return torch.cat([model(part) for part in validation.split(1000)]).argmax(dim=1).cpu().numpy()
 
         return predict
 
@@ -49,4 +53,4 @@ def prepare(workload: Workload, data: Data, threads: int, *, compiled: bool = Fa
 
 
 if __name__ == "__main__":
-    serve(prepare)
+    serve(prepare, torch.cuda.is_available)

@@ -107,11 +107,6 @@ class Executor(base.Executor):
         account = job.resources.get("slurm_account")
         yield f" -A {shlex.quote(str(account))}" if account else ""
 
-    def get_python_executable(self) -> str:
-        """Return the command of Python in a job, in which TensorFlow is imported while Snakemake starts."""
-        python = super().get_python_executable()
-        return f"{python} -m mnist_hpc preload {python}"
-
     def run_job(self, job: JobExecutorInterface) -> None:
         """Submit a job; while Slurm has no room for it or does not answer, wait and try again."""
         while self._pause.wait():

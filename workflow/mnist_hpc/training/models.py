@@ -132,7 +132,8 @@ def load(path: Path | str, seed: int | None = None) -> keras.Model:
 def predictor(model: keras.Model, loss: str) -> tf.types.experimental.PolymorphicFunction:
     """Return a compiled function from example inputs to (logits, outputs between 0 and 1)."""
 
-    @tf.function(reduce_retracing=True)
+    # AutoGraph would take longer than the rest of the tracing, and writes files.
+    @tf.function(autograph=False, reduce_retracing=True)
     def predict(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         logits = model(inputs(values), training=False)
         return logits, OUTPUTS[loss](logits)
