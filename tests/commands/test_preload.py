@@ -181,6 +181,78 @@ wait(lambda: not Path(f"/proc/{{trains}}").exists())
         assert list(tmp_path.glob("state/**/seed-0.h5"))
 
 
+def test_a_hang_up_that_the_stage_ignores_does_not_end_its_training(digits, tmp_path, preloaded):
+    program = """
+signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as by nohup
+process = stage(commands[0])
+begun(process)
+process.send_signal(signal.SIGHUP)
+process.stderr.read()
+print(process.wait())
+"""
+    assert ran(preloaded(program), training(digits, tmp_path, steps=3000)) == ["0"]
+
+
+WAITING = """
+import atexit
+
+os.kill(server, signal.SIGSTOP)
+atexit.register(os.kill, server, signal.SIGCONT)
+waiting = stage(commands[-1])
+files = ["ls", "-l", f"/proc/{waiting.pid}/fd"]
+wait(lambda: "socket:" in subprocess.run(files, capture_output=True, text=True).stdout)
+wait(lambda: Path(f"/proc/{waiting.pid}/stat").read_text().split()[2] == "S")
+"""
+
+
+def test_an_interrupt_while_a_stage_waits_for_the_server_is_reported_as_by_the_stage(digits, tmp_path, preloaded):
+    program = f"""
+{WAITING}
+waiting.send_signal(signal.SIGINT)
+code = waiting.wait()
+os.kill(server, signal.SIGCONT)  # it has the stage's standard error
+print(code, "Traceback" in (said := waiting.stderr.read()), "mnist_hpc: interrupted" in said)
+"""
+    assert ran(preloaded(program), training(digits, tmp_path)) == ["130", "False", "True"]
+
+
+def test_a_stage_that_is_killed_while_it_waits_takes_no_other_with_it(digits, tmp_path, preloaded):
+    program = f"""
+process = stage(commands[0])
+begun(process)
+{WAITING}
+waiting.kill()
+waiting.wait()
+os.kill(server, signal.SIGCONT)
+process.stderr.read()
+print(process.wait())
+"""
+    assert ran(preloaded(program), training(digits, tmp_path, steps=3000)) == ["0"]
+
+
+def test_a_stage_whose_standard_error_is_closed_does_its_work(digits, tmp_path, preloaded):
+    program = """
+print(subprocess.run(["sh", "-c", '"$@" 2>&-', "sh", *commands[0]]).returncode)
+"""
+    *_, code = ran(preloaded(program), training(digits, tmp_path))  # its progress goes to standard output
+    assert code == "0"
+
+
+@pytest.mark.parametrize("folder", ["not/there", "long/" + 12 * "temporary-"])
+def test_no_folder_for_temporary_files_is_needed(digits, tmp_path, preloaded, folder):
+    if folder.startswith("long"):
+        (tmp_path / folder).mkdir(parents=True)
+    program = """
+process = stage(commands[0])
+begun(process)
+print(uses_tensorflow(process.pid))
+process.stderr.read()
+print(process.wait())
+"""
+    process = preloaded(program, TMPDIR=str(tmp_path / folder))
+    assert ran(process, training(digits, tmp_path, steps=2000)) == ["False", "0"]
+
+
 def test_a_stage_with_another_environment_does_its_work_itself(digits, tmp_path, preloaded):
     program = """
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"

@@ -22,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 2 for a known error, reported on one line; 75 for an interruption."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
+        if arguments is None and (code := delegated(given)) is not None:
+            return code
         options = vars(_parser(given[0] if given else None).parse_args(given))
         command = options.pop("module")
         if "config" in options:
@@ -62,5 +64,4 @@ def _parser(name: str | None) -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    code = delegated(sys.argv[1:])
-    sys.exit(main() if code is None else code)
+    sys.exit(main())

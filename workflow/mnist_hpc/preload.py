@@ -14,14 +14,14 @@ import ctypes
 import importlib
 import json
 import os
+import secrets
 import selectors
 import shutil
 import signal
 import socket
+import struct
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from mnist_hpc import stages
@@ -51,26 +51,26 @@ def become(command: Sequence[str]) -> NoReturn:
         raise UserError(
             f"preload: found no command {' '.join(command)!r}, expected one such as snakemake --profile ..."
         )
-    parent, folder = os.getpid(), tempfile.mkdtemp(prefix="mnist-hpc-")
-    listening = socket.socket(socket.AF_UNIX)
-    listening.bind(f"{folder}/socket")
-    listening.listen(1024)
-    if os.fork() == 0:
-        try:
-            _Server(listening, parent).serve()
-        finally:
-            Path(folder, "socket").unlink(missing_ok=True)
-            Path(folder).rmdir()
-            os._exit(0)
-    listening.close()
-    os.environ[VARIABLE] = f"{folder}/socket"
+    parent, name = os.getpid(), f"mnist-hpc-{secrets.token_hex(16)}"
+    # Without a server, as for want of another process, the stages do their work themselves.
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"\0{name}")
+        listening.listen(1024)
+        if os.fork() == 0:
+            try:
+                _Server(listening, parent).serve()
+            finally:
+                os._exit(0)
+        os.environ[VARIABLE] = name
     os.execvp(command[0], [*command])  # noqa: S606  the command is the user's own
 
 
 def delegated(arguments: Sequence[str]) -> int | None:
     """Let the server do the work of a stage and return its exit code, or None if this process is to do it."""
-    address = os.environ.get(VARIABLE)
-    if not address or not arguments or arguments[0] not in STAGES:
+    name = os.environ.get(VARIABLE)
+    if not name or not arguments or arguments[0] not in STAGES:
+        return None
+    if None in (sys.stdin, sys.stdout, sys.stderr):  # closed, so that the next file would have its number
         return None
     request = {
         "arguments": list(arguments),
@@ -78,10 +78,13 @@ def delegated(arguments: Sequence[str]) -> int | None:
         "environment": dict(os.environ),
         "interpreter": _interpreter(),
         "umask": _umask(),
+        "ignored": [number for number in PASSED_ON if signal.getsignal(number) == signal.SIG_IGN],  # as by nohup
         "begin": stages.BEGIN,
     }
     with socket.socket(socket.AF_UNIX) as server, contextlib.suppress(OSError):
-        server.connect(address)
+        server.connect(f"\0{name}")
+        if not _own(server):
+            return None
         text = json.dumps(request).encode()
         socket.send_fds(server, [len(text).to_bytes(8)], [0, 1, 2])
         server.sendall(text)
@@ -117,6 +120,13 @@ def _umask() -> int:
     return now
 
 
+def _own(connection: socket.socket) -> bool:
+    """Return whether a process of this user is at the other end: every user can connect to such a socket."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, user, _ = struct.unpack("3i", credentials)
+    return user == os.geteuid()
+
+
 def _kill(pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
@@ -134,8 +144,8 @@ class _Server:
 
     def serve(self) -> None:
         """Import TensorFlow, and answer until the command has ended."""
-        for number in PASSED_ON:  # meant for the whole group: they reach the stages
-            signal.signal(number, signal.SIG_IGN)
+        # Meant for the whole group: they reach the stages. Blocked, so that a fresh worker gets those that are its own.
+        signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
         with open(os.devnull, "w") as nowhere:  # noqa: PTH123  not the terminal, which may be closed before this ends
             os.dup2(nowhere.fileno(), 1)
             os.dup2(nowhere.fileno(), 2)
@@ -173,15 +183,17 @@ class _Server:
     def _accept(self) -> None:
         """Fork a worker for a stage."""
         connection, _ = self._listening.accept()
-        connection.settimeout(10)
-        try:
-            size, files, _, _ = socket.recv_fds(connection, 8, 3)
-            request = json.loads(connection.makefile("rb").read(int.from_bytes(size)))
-        except (OSError, ValueError):
+        if not _own(connection):
             connection.close()
             return
-        same = request["interpreter"] == _interpreter() and _read_early(request["environment"]) == self._environment
-        pid = os.fork() if same else None
+        connection.settimeout(10)
+        files: Sequence[int] = ()
+        pid = None
+        with contextlib.suppress(OSError, ValueError):  # a stage that was killed, or no room for another process
+            size, files, _, _ = socket.recv_fds(connection, 8, 3)
+            request = json.loads(connection.makefile("rb").read(int.from_bytes(size)))
+            same = request["interpreter"] == _interpreter() and _read_early(request["environment"]) == self._environment
+            pid = os.fork() if same else None
         if pid == 0:
             self._selector.close()
             for one in (connection, self._listening, *self._wakeup, *self._workers.values()):
@@ -192,7 +204,8 @@ class _Server:
         if pid is None:
             connection.close()
             return
-        connection.sendall(f"{pid}\n".encode())
+        with contextlib.suppress(OSError):  # a stage that was killed, which the selector tells
+            connection.sendall(f"{pid}\n".encode())
         self._workers[pid] = connection
         self._selector.register(connection, selectors.EVENT_READ)
 
@@ -205,8 +218,8 @@ class _Server:
                     return
                 connection = self._workers.pop(pid)
                 with contextlib.suppress(OSError, KeyError):
-                    connection.sendall(f"{status}\n".encode())
                     self._selector.unregister(connection)
+                    connection.sendall(f"{status}\n".encode())
                 connection.close()
 
 
@@ -223,9 +236,10 @@ def _work(request: dict[str, Any], files: Sequence[int]) -> NoReturn:
         linux.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # with the server
         linux.prctl(PR_SET_NAME, request["arguments"][0].encode())  # for `top`
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, *PASSED_ON):
-            signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number in PASSED_ON:
+            usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, signal.SIG_IGN if number in request["ignored"] else usual)
         for target, file in enumerate(files):
             os.dup2(file, target)
             os.close(file)
@@ -236,6 +250,7 @@ def _work(request: dict[str, Any], files: Sequence[int]) -> NoReturn:
         stages.BEGIN = request["begin"]
         from mnist_hpc.__main__ import main
 
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
         code = main(request["arguments"])
     except SystemExit as end:  # of the parser of arguments
         code = end.code if isinstance(end.code, int) else 1
