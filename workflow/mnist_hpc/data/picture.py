@@ -23,6 +23,8 @@ def read_digit(path: Path) -> np.ndarray:
                 # A transparent background counts as white paper.
                 flat = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
                 grey = np.asarray(flat.convert("L"), np.float32)
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; expected a picture of a digit, such as PNG or JPEG") from None
     except (OSError, ValueError, SyntaxError) as error:
         raise UserError(f"{path}: {reason(error)}; expected a picture, such as PNG or JPEG") from None
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])

@@ -52,6 +52,8 @@ def prepare(threads: int, *, require_gpu: bool = False, gpu: bool = True) -> str
     tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
     # It makes nothing faster here, and it logs errors where noise is followed by a ReLU.
     tf.config.optimizer.set_experimental_options({"remapping": False})
+    # It warns of functions that are traced again, as each training of a process has its own.
+    tf.get_logger().setLevel("ERROR")
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         return f"GPU {tf.config.experimental.get_device_details(gpus[0]).get('device_name', 'unknown')}"
