@@ -153,7 +153,7 @@ def places_of(folder):
 def has_bfloat16():
     from mnist_hpc.training import device
 
-    return device.computes_in_bfloat16()
+    return device.half_precision() != "float32"
 
 
 @pytest.mark.parametrize("policy", [pytest.param("float32", marks=pytest.mark.slow), "mixed_bfloat16"])
