@@ -61,6 +61,8 @@ PRELUDE = '''
 import json, os, signal, subprocess, sys, time
 from pathlib import Path
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a background process of a shell ignores
+
 def children(pid):
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
