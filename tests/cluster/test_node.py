@@ -66,7 +66,7 @@ def test_cpus_and_memory_are_those_of_all_slots_unless_the_profile_has_its_own(s
         return request.cpus, request.mem_mb
 
     # Two threads and 4,000 MB are the largest of the study; variants without a GPU need memory too.
-    assert sizes("slurm") == (2 * 8, 9 * 4000)
+    assert sizes("slurm") == (2 * 8, 9 * 8000)
     assert sizes("bridges2") == (2 * 8, 0)  # its GPUs come with memory
     assert sizes("perlmutter")[0] == 32 * 4  # a GPU comes with CPUs
     assert sizes("vista") == (0, 0)  # whole nodes
