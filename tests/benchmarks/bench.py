@@ -106,7 +106,7 @@ def on_gpu(names: Sequence[str], options: argparse.Namespace, output: Path) -> N
 
 
 def write(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
-    """Write a table, anew with each row that comes: what was measured outlasts the end of a process."""
+    """Write a table, the whole of it after each row, so that a process that is killed leaves what it has measured."""
     table: list[Mapping[str, object]] = []
     for row in rows:
         table.append(row)

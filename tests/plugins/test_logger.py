@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from mnist_hpc.files import csv_table
 from mnist_hpc.plugins.logger import LogHandler
 
 SNAKEFILE = """
@@ -87,3 +88,14 @@ def test_on_a_cluster_the_executor_says_what_it_has_submitted(said):
 
 def test_the_end_of_a_job_that_nobody_started_is_not_told(said):
     assert said({"event": LogEvent.JOB_FINISHED, "job_id": 7}) == []
+
+
+def test_the_line_of_an_evaluation_has_the_mean_test_accuracy_of_its_seeds(said, tmp_path):
+    accuracies = [0.5, 0.75, None]  # the last training diverged
+    csv_table.write(tmp_path / "metrics.csv", ["test_accuracy"], [{"test_accuracy": value} for value in accuracies])
+    job = {"rule_name": "tabulate", "jobid": 1, "wildcards": {}, "local": True}
+    outputs = [str(tmp_path / "metrics.csv"), str(tmp_path / "predictions.h5")]
+    begun = {"event": LogEvent.JOB_INFO, **job, "output": outputs}
+    assert said(begun, {"event": LogEvent.JOB_FINISHED, "job_id": 1})[-1].endswith(
+        "done: tabulate, 0 s, test accuracy 62.50 %, mean of 2 seeds"
+    )

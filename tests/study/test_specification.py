@@ -70,7 +70,7 @@ def test_a_trial_has_few_epochs_and_few_seeds_also_of_sweeps(study):
     whole, look, trial = (
         study(sweeps=sweeps, **caps) for caps in ({}, {"max_seeds": 1}, {"max_seeds": 1, "max_epochs": 2})
     )
-    # A quick look leaves the results of the study as they are; what a trial makes, it makes anew.
+    # A quick look keeps the results of the study; a trial replaces them.
     assert look.sweeps["rates"].json == whole.sweeps["rates"].json
     assert look.variants["cnn"].json == whole.variants["cnn"].json
     assert trial.sweeps["rates"].seeds == 1

@@ -1,6 +1,5 @@
 """The HTML report of a study with every kind of figure, in a real browser without a network."""
 
-import os
 import re
 import shutil
 
@@ -56,22 +55,6 @@ def test_nothing_is_done_twice(project):
     before = (project / "results/digits/report.html").stat().st_mtime_ns
     assert "Nothing to be done" in make(project, "run")
     assert (project / "results/digits/report.html").stat().st_mtime_ns == before
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Return Debian's Chromium."""
-    executable = shutil.which("chromium")
-    if not executable:
-        if os.environ.get("REQUIRE_CHROMIUM"):
-            pytest.fail("REQUIRE_CHROMIUM is set and there is no chromium; apt-get install chromium")
-        pytest.skip("no chromium; apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture

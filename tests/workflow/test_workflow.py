@@ -73,6 +73,21 @@ def test_a_study_ends_in_tables_and_running_it_again_does_nothing(done):
     assert "Nothing to be done" in dry_run(project).stdout
 
 
+def test_short_trainings_come_before_long_ones_and_their_evaluations_before_both(tmp_path):
+    """So that the first numbers are there within a minute; by the priorities that Snakemake prints."""
+    content = yaml.safe_load(SMALL_STUDY)
+    content["variants"]["regression"]["runtime"], content["variants"]["circle"]["runtime"] = 5, 500
+    planned = dry_run(copy_project(tmp_path / "study", yaml.safe_dump(content))).stdout
+    found = {
+        (rule, variant): int(number)
+        for rule, variant, number in re.findall(
+            r"^rule (train|evaluate):.*?runs/([\w-]+)/.*?priority: (\d+)", planned, re.MULTILINE | re.DOTALL
+        )
+    }
+    assert found["train", "regression"] > found["train", "circle"] > 0
+    assert min(found["evaluate", name] for name in ("regression", "circle")) > found["train", "regression"]
+
+
 def results(project):
     """Return the files that the small study ends in."""
     made = {f"results/{block}/{name}" for block in BLOCKS for name in ("models.h5", "history.csv")}

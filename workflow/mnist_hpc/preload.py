@@ -10,11 +10,9 @@ command has ended, and what it has forked is asked to save and ends before it.
 """
 
 import contextlib
-import ctypes
 import importlib
 import json
 import os
-import secrets
 import selectors
 import shutil
 import signal
@@ -51,7 +49,7 @@ def become(command: Sequence[str]) -> NoReturn:
         raise UserError(
             f"preload: found no command {' '.join(command)!r}, expected one such as snakemake --profile ..."
         )
-    parent, name = os.getpid(), f"mnist-hpc-{secrets.token_hex(16)}"
+    parent, name = os.getpid(), f"mnist-hpc-{os.urandom(16).hex()}"
     # Without a server, as for want of another process, the stages do their work themselves.
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as listening:
         listening.bind(f"\0{name}")
@@ -95,7 +93,7 @@ def delegated(arguments: Sequence[str]) -> int | None:
         for number in PASSED_ON:
             signal.signal(number, lambda number, _: _kill(int(worker), number))
         status = answers.readline()
-        # Without a status, the server was killed, and its last act was to kill the worker.
+        # Without a status, the server was killed, and Linux has killed the worker with it.
         return _ended(os.waitstatus_to_exitcode(int(status)) if status else -signal.SIGKILL)
     return None
 
@@ -232,6 +230,8 @@ def _work(request: dict[str, Any], files: Sequence[int]) -> NoReturn:
     code = 1
     try:
         os.setsid()
+        import ctypes
+
         linux = ctypes.CDLL(None)
         linux.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # with the server
         linux.prctl(PR_SET_NAME, request["arguments"][0].encode())  # for `top`

@@ -16,7 +16,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from mnist_hpc.files import csv_table
 from mnist_hpc.study.layout import of_wildcards
-from mnist_hpc.tables.text import duration
+from mnist_hpc.tables.text import duration, percent
 
 # Events for which this handler has its own text, or none.
 REPLACED = {LogEvent.JOB_INFO, LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED, LogEvent.GROUP_INFO, LogEvent.PROGRESS}
@@ -64,11 +64,8 @@ class LogHandler(LogHandlerBase):
         event, now = getattr(record, "event", None), time.time()
         if event == LogEvent.JOB_INFO and record.rule_name != "all":
             name = _name(record.rule_name, dict(record.wildcards))
-            self._started[record.jobid] = (
-                name,
-                now,
-                [path for path in getattr(record, "output", []) if path.endswith("metrics.csv")],
-            )
+            metrics = [path for path in getattr(record, "output", []) if path.endswith("metrics.csv")]
+            self._started[record.jobid] = name, now, metrics
             if self._cluster and not record.local:
                 return ""  # the executor says so when Slurm has accepted it
             text = f"started: {name}"
@@ -95,4 +92,4 @@ def _accuracy(metrics: Iterable[str]) -> str:
     if not accuracies:
         return ""
     seeds = f", mean of {len(accuracies)} seeds" if len(accuracies) > 1 else ""
-    return f", test accuracy {sum(accuracies) / len(accuracies):.2%}{seeds}".replace("%", " %")
+    return f", test accuracy {percent(sum(accuracies) / len(accuracies))} %{seeds}"

@@ -15,7 +15,7 @@ import numpy as np
 
 from mnist_hpc.errors import UserError
 from mnist_hpc.study import schema
-from mnist_hpc.study.layers import Arguments, Shape, output_shape
+from mnist_hpc.study.layers import Arguments, Shape, output_shape, pair
 
 # An operation of net.js: its name as "op", and its arguments, among which are arrays.
 Operation = dict[str, Any]
@@ -116,14 +116,10 @@ def _biased(arguments: Arguments, own: Weights) -> dict[str, np.ndarray]:
 def _window(arguments: Arguments, size: Any, strides: Any) -> dict[str, Any]:
     """Return the window of a convolution or pooling: [rows, columns] of its size and its steps, and its padding."""
     return {
-        "size": _pair(size),
-        "strides": _pair(arguments.get("strides", strides)),
+        "size": list(pair(size)),
+        "strides": list(pair(arguments.get("strides", strides))),
         "same": arguments.get("padding", "valid") == "same",
     }
-
-
-def _pair(value: Any) -> list[int]:
-    return [value, value] if isinstance(value, int) else list(value)
 
 
 def _normalization(arguments: Arguments, _own: Weights, shape: Shape) -> list[Operation]:

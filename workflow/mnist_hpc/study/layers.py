@@ -34,7 +34,7 @@ def _pooled(arguments: Arguments, shape: Shape) -> Shape:
 
 def _window(arguments: Arguments, shape: Shape, size: Any, strides: Any) -> Shape:
     """Return rows and columns after a window of ``size`` has moved over the image by ``strides``."""
-    sizes, steps = _pair(size), _pair(arguments.get("strides", strides))
+    sizes, steps = pair(size), pair(arguments.get("strides", strides))
     if arguments.get("padding", "valid") == "same":
         return tuple(-(-length // step) for length, step in zip(shape[:2], steps, strict=True))
     if any(size > length for size, length in zip(sizes, shape[:2], strict=True)):
@@ -45,7 +45,8 @@ def _window(arguments: Arguments, shape: Shape, size: Any, strides: Any) -> Shap
     return tuple((length - size) // step + 1 for length, size, step in zip(shape[:2], sizes, steps, strict=True))
 
 
-def _pair(value: Any) -> Sequence[int]:
+def pair(value: Any) -> Sequence[int]:
+    """Return rows and columns of a size that Keras takes as one number or two."""
     return (value, value) if isinstance(value, int) else value
 
 

@@ -29,14 +29,14 @@ def counted(count: int, noun: str) -> str:
 def accuracy(row: Row) -> str:
     """Return the test accuracy in a row of variants.csv: 99.70 ± 0.02 % (n = 5), or how many seeds succeeded."""
     if _is_number(row["successes"]):
-        return f"{successes(row)}; mean test accuracy {_percent(row['test_accuracy_mean'])} %"
+        return f"{successes(row)}; mean test accuracy {percent(row['test_accuracy_mean'])} %"
     return f"{spread(row)} (n = {row['n']})"
 
 
 def spread(row: Row) -> str:
     """Return mean and standard deviation of the test accuracy in a row of variants.csv: 99.70 ± 0.02 %."""
-    sd = f" ± {_percent(row['test_accuracy_sd'])}" if int(row["n"]) > 1 else ""
-    return f"{_percent(row['test_accuracy_mean'])}{sd} %"
+    sd = f" ± {percent(row['test_accuracy_sd'])}" if int(row["n"]) > 1 else ""
+    return f"{percent(row['test_accuracy_mean'])}{sd} %"
 
 
 def successes(row: Row) -> str:
@@ -72,7 +72,7 @@ def summary(variants: Path) -> str:
     lines = [f"{dataset}: {done} of {len(rows)} variants have results; by validation accuracy, highest first:"]
     width = max((len(row["variant"]) for row in best), default=0)
     for row in best:
-        validated, seconds = _percent(row["validation_accuracy_mean"]), duration(float(row["train_seconds_mean"]))
+        validated, seconds = percent(row["validation_accuracy_mean"]), duration(float(row["train_seconds_mean"]))
         tested = f"validation {validated} %, test {spread(row):15}  n = {row['n']}"
         lines.append(f"  {row['variant']:{width}}  {tested}, training of a seed {seconds}")
     lines += [f"  {row['variant']}: {row['status']}" for row in rows if row["status"] != "ok"][:BEST]
@@ -84,7 +84,8 @@ def _is_number(value: Any) -> bool:
     return value not in ("", None) and not math.isnan(float(value))
 
 
-def _percent(fraction: Any) -> str:
+def percent(fraction: Any) -> str:
+    """Return a fraction in percent, without the sign: 99.70."""
     return f"{100 * float(fraction):.2f}"
 
 

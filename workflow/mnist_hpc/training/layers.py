@@ -96,10 +96,13 @@ def _dropout(inputs: tf.Tensor, layer: keras.layers.Dropout, shape: Sequence[int
     return tf.nn.experimental.stateless_dropout(inputs, layer.rate, layer.seed_in_step, noise_shape=shape)
 
 
-FASTER = {"BatchNormalization": BatchNormalization}
-SEEDED = {"Dropout": Dropout, "SpatialDropout2D": SpatialDropout2D, "GaussianNoise": GaussianNoise}
 # By Keras' names: for graphs on a processor, and for XLA.
-FOR_TRAINING = FASTER | SEEDED
+FOR_TRAINING = {
+    "BatchNormalization": BatchNormalization,
+    "Dropout": Dropout,
+    "SpatialDropout2D": SpatialDropout2D,
+    "GaussianNoise": GaussianNoise,
+}
 FOR_XLA = FOR_TRAINING | {"MaxPooling2D": MaxPooling2D}
 
 
@@ -109,7 +112,7 @@ def own_seeds(layers: Sequence[keras.Layer]) -> list[int]:
 
 
 def set_seeds(layers: Sequence[keras.Layer], seeds: tf.Tensor, step: tf.Tensor) -> None:
-    """Let layers of SEEDED draw, while a step is traced, what depends on their own seeds (n,) and the step alone.
+    """Let random layers draw, while a step is traced, what depends on their own seeds (n,) and the step alone.
 
     Keras' generator counts in a variable, which on a GPU would have to be read back in every step.
     """

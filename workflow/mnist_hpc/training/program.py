@@ -23,13 +23,13 @@ class Program:
         from its first step to its last.
         """
         self._step, self._shapes = step, shapes
-        steps = (
+        signature = (
             None
             if xla
             else [tf.TensorSpec([None, batch], tf.int64), tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)]
         )
         # Without AutoGraph, which takes as long as the rest of the tracing.
-        self.function = tf.function(self._loop, autograph=False, jit_compile=xla or None, input_signature=steps)
+        self.function = tf.function(self._loop, autograph=False, jit_compile=xla or None, input_signature=signature)
 
     def __call__(self, examples: np.ndarray, seeds: Sequence[int], first: int) -> list[np.ndarray]:
         """Train a step for each row of ``examples`` (steps, batch), the first of them number ``first``.
