@@ -255,6 +255,14 @@ print(process.wait())
     assert ran(process, training(digits, tmp_path, steps=2000)) == ["False", "0"]
 
 
+def test_a_command_that_ends_at_once_leaves_no_server_that_still_imports(tmp_path):
+    program = "import os, pathlib; print(pathlib.Path(f'/proc/{os.getpid()}/task/{os.getpid()}/children').read_text())"
+    command = [*STAGE, "preload", sys.executable, "-c", program]
+    server = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout.strip()
+    assert gone(server)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_stage_with_another_environment_does_its_work_itself(digits, tmp_path, preloaded):
     program = """
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"

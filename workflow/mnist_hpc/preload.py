@@ -147,6 +147,9 @@ class _Server:
         with open(os.devnull, "w") as nowhere:  # noqa: PTH123  not the terminal, which may be closed before this ends
             os.dup2(nowhere.fileno(), 1)
             os.dup2(nowhere.fileno(), 2)
+        _signal_with_parent(signal.SIGKILL)  # nobody waits for the import of a command that has ended
+        if os.getppid() != self._parent:
+            return
         os.environ["OPENBLAS_NUM_THREADS"] = "1"
         from mnist_hpc.training import device
 
@@ -156,6 +159,7 @@ class _Server:
         if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208  a copy would lack the other threads
             return
         del os.environ["OPENBLAS_NUM_THREADS"]
+        _signal_with_parent(0)  # from now on it asks its workers to save first
         self._selector.register(self._listening, selectors.EVENT_READ)
         wakeup, ended = self._wakeup
         ended.setblocking(False)  # noqa: FBT003
@@ -221,6 +225,17 @@ class _Server:
                 connection.close()
 
 
+def _signal_with_parent(number: int) -> None:
+    """Let Linux send this process a signal when its parent ends, or none with 0."""
+    _prctl(PR_SET_PDEATHSIG, number)
+
+
+def _prctl(option: int, argument: int | bytes) -> None:
+    import ctypes
+
+    ctypes.CDLL(None).prctl(option, argument)
+
+
 def _read_early(environment: Any) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name.startswith(READ_EARLY)}
 
@@ -230,11 +245,8 @@ def _work(request: dict[str, Any], files: Sequence[int]) -> NoReturn:
     code = 1
     try:
         os.setsid()
-        import ctypes
-
-        linux = ctypes.CDLL(None)
-        linux.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # with the server
-        linux.prctl(PR_SET_NAME, request["arguments"][0].encode())  # for `top`
+        _signal_with_parent(signal.SIGKILL)
+        _prctl(PR_SET_NAME, request["arguments"][0].encode())  # for `top`
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for number in PASSED_ON:
