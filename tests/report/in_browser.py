@@ -1,8 +1,16 @@
 """What tests of the report's JavaScript share: a net in a browser and in Keras, and a study on the digits."""
 
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 
-from conftest import ROOT, call
+from conftest import ROOT, call, copy_project
 from mnist_hpc.report import drawing
 from mnist_hpc.study.specification import Study
 
@@ -55,3 +63,105 @@ def trained(results, data, dataset, variants, **changes):
         )
         assert done.returncode == 0, done.stderr
     return study
+
+
+# A study with every kind of section of the report.
+WIDE_STUDY = """
+dataset: digits
+seeds: 3
+seeds_per_job: 3
+draw: [regression]
+variants:
+  regression:
+    layers: [Flatten, {Dense: {units: 10, kernel_initializer: zeros}}]
+    optimizer: {SGD: {learning_rate: 0.5}}
+    batch_size: 100
+    steps: 20
+  regression-same-budget: {base: regression, from_sweep: rates}
+  wild:
+    base: regression
+    seeds: 1
+    layers: [Flatten, {Dense: {units: 8, activation: relu}}, {Dense: {units: 10}}]
+    optimizer: {SGD: {learning_rate: 1.0e+9}}
+  cnn:
+    base: regression
+    layers: [{Conv2D: {filters: 4, kernel_size: 3}}, Flatten, {Dense: {units: 10}}]
+    optimizer: {Adam: {learning_rate: 0.01}}
+  circle-3:
+    dataset: circle
+    layers: [{Dense: {units: 3, activation: tanh}}, {Dense: {units: 2}}]
+    optimizer: {Adam: {learning_rate: 0.03}}
+    batch_size: 100
+    steps: 20
+sweeps:
+  rates:
+    variant: regression
+    grid: {learning_rate: [0.1, 0.2, 0.5], steps: [5, 10], batch_size: [50, 100]}
+    seeds: 1
+ensembles: {committee: [regression, cnn]}
+"""
+# How it is run: with fewer seeds.
+CHANGED = "max_seeds=2"
+
+
+def wide_study(factory, target):
+    """Return a new copy of a project with ``WIDE_STUDY``, run once for all tests of a session, and with its report."""
+    base = factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    origin, whole = base / "wide-report" / "study", base / "wide-report" / "whole"
+    with (base / "wide-report.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.exists():
+            shutil.rmtree(origin.parent, ignore_errors=True)
+            copy_project(origin, WIDE_STUDY)
+            snakemake = (shutil.which("snakemake", path=_path()), "--profile", "profiles/local")
+            command = [sys.executable, "-m", "mnist_hpc", "preload", *snakemake, "--config", CHANGED, "--"]
+            _run(origin, 0, *command, "tabulate", "write_report")
+            whole.touch()
+    return shutil.copytree(origin, target, symlinks=True)
+
+
+def make(root, *arguments, code=0):
+    """Run a command of the Makefile in the environment of the tests, expect an exit code, and return what it says."""
+    shutil.copy(ROOT / "Makefile", root)
+    return _run(root, code, "make", "--no-print-directory", "ENV=", *arguments)
+
+
+def _run(root, code, *command):
+    done = subprocess.run(
+        command,
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"PATH": _path()},
+        check=False,
+    )
+    assert done.returncode == code, done.stdout
+    return done.stdout
+
+
+def _path():
+    """Return the search path with the programs of the environment of the tests first."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+
+@contextlib.contextmanager
+def reading(browser, path, address="", **options):
+    """Open a report as a reader without a network does, and close it; it must end without errors and requests.
+
+    ``address`` is what follows the file's name, and ``options`` are those of the browser's context. Returns the page,
+    once all its charts are drawn, and the list of what went wrong so far.
+    """
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
+    context.set_offline(True)
+    page, bad = context.new_page(), []
+    page.on("console", lambda message: bad.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: bad.append(str(error)))
+    page.on("dialog", lambda dialog: bad.append(dialog.message))
+    page.on("request", lambda request: None if request.url.startswith(("file:", "data:")) else bad.append(request.url))
+    page.goto(f"{path.resolve().as_uri()}{address}")
+    page.wait_for_selector("html[data-ready]")
+    yield page, bad
+    context.close()
+    assert not bad

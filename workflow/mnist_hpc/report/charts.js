@@ -43,7 +43,11 @@ const ROWS = {
     return floored([...means(shown()), ...seeds], ["error", "low", "high"]);
   },
   cost({ cost }) {
-    return floored(means(shown()).map((row, place) => ({ ...row, cost: row[cost], name: place < FEW ? row.variant : "" })).filter(row => row.cost > 0), ["error", "low", "high"]);
+    const text = value => (cost === "train_seconds_mean" ? duration(value) : Math.round(value).toLocaleString("en-US"));
+    const found = means(shown()).map((row, place) => ({
+      ...row, cost: row[cost], shown: text(row[cost]), name: place < FEW ? row.variant : "",
+    }));
+    return floored(found.filter(row => row.cost > 0), ["error", "low", "high"]);
   },
   comparisons({ relation }) {
     const found = inOrder(among("comparisons").filter(row => row.n > 0 && (!relation || row.relation === relation)));
@@ -158,14 +162,16 @@ export async function chart(figure) {
   await follow(update);
 }
 
-function embedded(place, name, found, signals) {
+async function embedded(place, name, found, signals) {
   const specification = SPECIFICATIONS[name];
   const params = specification.params.map(param => ({ ...param, value: signals[param.name] ?? param.value }));
-  return window.vegaEmbed(place, { ...specification, params, datasets: { rows: found } }, {
+  const made = await window.vegaEmbed(place, { ...specification, params, datasets: { rows: found } }, {
     renderer: "svg",
     actions: { export: true, source: false, compiled: false, editor: false },
     downloadFileName: name,
     expressionFunctions: { duration },
     logLevel: 1, // errors
   });
+  place.querySelector("summary").ariaLabel = "Save this chart";
+  return made;
 }

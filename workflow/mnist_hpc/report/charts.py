@@ -28,23 +28,26 @@ CONFIG: dict[str, Any] = {
 AS_ACCURACY = "datum.value <= floor ? '100' : format(100 - datum.value, '.6~g')"
 # The order of rows is that of the page: best variants first.
 VARIANT = alt.Y("variant:N", sort=None, title=None, axis=alt.Axis(grid=True))
-COLOUR = alt.Color("variant:N", sort=None, title=None, legend=alt.Legend(orient="top", columns=3))
+LEGEND = alt.Legend(orient="top", columns=alt.expr("width < 400 ? 1 : 3"), symbolOpacity=1)
+COLOUR = alt.Color("variant:N", sort=None, title=None, legend=LEGEND)
+# Seconds below one as such: "20m" would be read as minutes.
+AS_NUMBER = "datum.value && datum.value < 1 ? format(datum.value, '~g') : format(datum.value, '~s')"
 
 
 def specifications() -> dict[str, dict[str, Any]]:
     """Return the charts by name; each reads its rows from the data set "rows"."""
     made = {
-        "accuracy": accuracy(),
-        "cost": cost(),
-        "comparisons": comparisons(),
-        "curves": curves(),
-        "sweep": sweep(),
-        "confusions": confusions(),
-        "reliability": reliability(),
-        "robustness": robustness(),
-        "times": times(),
+        "accuracy": (accuracy(), "Test accuracy of each variant, with its seeds and its 95 % interval"),
+        "cost": (cost(), "Test accuracy of each variant against its cost"),
+        "comparisons": (comparisons(), "Differences of test accuracy between variants, with 95 % intervals"),
+        "curves": (curves(), "Learning curves of variants"),
+        "sweep": (sweep(), "Heat map of a sweep over two hyper-parameters"),
+        "confusions": (confusions(), "How many test images of each class are predicted as each class"),
+        "reliability": (reliability(), "Accuracy against confidence of variants"),
+        "robustness": (robustness(), "Test accuracy of variants on transformed images"),
+        "times": (times(), "What the processes of trainings spent their time on, by variant"),
     }
-    return {name: _finished(chart) for name, chart in made.items()}
+    return {name: _finished(chart, description) for name, (chart, description) in made.items()}
 
 
 def accuracy() -> alt.LayerChart:
@@ -55,7 +58,7 @@ def accuracy() -> alt.LayerChart:
         alt.Tooltip("seed:Q"),
         alt.Tooltip("accuracy:Q", format=".4f", title="test, %"),
     ]
-    dots = _rows("seed").mark_circle(size=40, opacity=0.45, aria=False).encode(x, VARIANT, tooltip=tooltip)
+    dots = _rows("seed").mark_circle(size=40, opacity=0.5, color=INK, aria=False).encode(x, VARIANT, tooltip=tooltip)
     bounds = _rows("mean").mark_rule(strokeWidth=2).encode(alt.X("low:Q"), alt.X2("high:Q"), VARIANT)
     shown = [alt.Tooltip("variant:N"), alt.Tooltip("text:N", title="test")]
     means = _rows("mean").mark_tick(thickness=3, size=16, color=PALETTE[1]).encode(x, VARIANT, tooltip=shown)
@@ -65,8 +68,8 @@ def accuracy() -> alt.LayerChart:
 def cost() -> alt.LayerChart:
     """Return mean test accuracy against what is chosen: time, parameters, images."""
     y = _error("error", "test accuracy, %", axis=alt.Y)
-    tooltip = [alt.Tooltip("variant:N"), alt.Tooltip("text:N", title="test"), alt.Tooltip("cost:Q", format=",.3~s")]
-    x = alt.X("cost:Q", scale=alt.Scale(type="log"), axis=alt.Axis(title=None, format="~s", tickCount=6))
+    tooltip = [alt.Tooltip("variant:N"), alt.Tooltip("text:N", title="test"), alt.Tooltip("shown:N", title="cost")]
+    x = alt.X("cost:Q", scale=alt.Scale(type="log"), axis=alt.Axis(title=None, labelExpr=AS_NUMBER, tickCount=6))
     dots = _rows("mean").mark_circle(size=110, opacity=0.9).encode(x, y, tooltip=tooltip)
     bounds = _rows("mean").mark_rule().encode(x, alt.Y("low:Q"), alt.Y2("high:Q"))
     names = _rows("mean").mark_text(align="left", dx=9, fontSize=11, limit=140).encode(x, y, text="name:N")
@@ -75,7 +78,7 @@ def cost() -> alt.LayerChart:
 
 def comparisons() -> alt.LayerChart:
     """Return paired differences of test accuracy to the base and to the best variant, with intervals."""
-    x = alt.X("mean:Q", title="difference of test accuracy, percentage points")
+    x = alt.X("mean:Q", title="difference, percentage points")
     tooltip = [alt.Tooltip("variant:N"), alt.Tooltip("against:N"), alt.Tooltip("text:N", title="difference")]
     colour = alt.Color("relation:N", title="compared with", legend=alt.Legend(orient="top"))
     base = alt.Chart(_data())
@@ -88,10 +91,10 @@ def comparisons() -> alt.LayerChart:
 
 def curves() -> alt.LayerChart:
     """Return learning curves: a thin line a seed, a thick one their mean."""
-    x = alt.X("at:Q", axis=alt.Axis(title=None, format="~s", grid=False, tickCount=6))
+    x = alt.X("at:Q", axis=alt.Axis(title=None, labelExpr=AS_NUMBER, grid=False, tickCount=6))
     y = alt.Y(
         "value:Q",
-        scale=alt.Scale(type="log", nice=False),
+        scale=alt.Scale(type="log", nice=False, reverse=alt.expr("accuracy")),
         axis=alt.Axis(title=None, labelExpr="accuracy ? 100 - datum.value : datum.label", tickCount=8),
     )
     base = alt.Chart(_data()).encode(x, y, COLOUR)
@@ -116,7 +119,7 @@ def sweep() -> alt.LayerChart:
     )
     tooltip = [alt.Tooltip("values:N"), alt.Tooltip("text:N", title="mean"), alt.Tooltip("points:Q", title="of points")]
     scale = alt.Scale(type="log", scheme="viridis", reverse=alt.expr("reverse"))
-    colour = alt.Color("value:Q", scale=scale, legend=alt.Legend(title=None, orient="right", format="~g"))
+    colour = alt.Color("value:Q", scale=scale, legend=alt.Legend(title=None, orient="top", format=".3~g"))
     cells = base.mark_rect(stroke=None).encode(color=colour, tooltip=tooltip)
     written = base.mark_text(fontSize=11).encode(
         text="short:N", color=alt.condition("datum.dark", alt.value("white"), alt.value("black"))
@@ -196,10 +199,10 @@ def _error(field: str, title: str, axis: Any = alt.X) -> Any:
     return axis(f"{field}:Q", scale=alt.Scale(type="log", reverse=True, nice=False, padding=8), axis=ticks)
 
 
-def _finished(chart: Any) -> dict[str, Any]:
-    """Return a chart as Vega-Lite that fills the width it is given."""
+def _finished(chart: Any, description: str) -> dict[str, Any]:
+    """Return a chart as Vega-Lite that fills the width it is given; screen readers read its description."""
     params = [alt.param(name="floor", value=0), alt.param(name="ticks", value=[])]
-    chart = chart.add_params(*params)
+    chart = chart.add_params(*params).properties(description=description)
     if chart.width is alt.Undefined:
         chart = chart.properties(width="container")
     made: dict[str, Any] = chart.to_dict(validate=True)

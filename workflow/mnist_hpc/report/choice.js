@@ -53,6 +53,7 @@ function showChoice(problem = "") {
   const text = !count ? `all ${ALL.length}` : count === 1 ? [...chosen][0] : `${count} of ${ALL.length}`;
   panel.querySelector("summary output").textContent = text;
   panel.querySelector(".problem").textContent = problem;
+  if (problem) panel.open = true;
 }
 
 for (const name of ALL) {

@@ -42,7 +42,10 @@ export function gallery(place, draw) {
     if (error) made.append(element("small", {}, "label error"));
     if (draw && CONTENTS.variants[control.variant.value] === CONTENTS.dataset) {
       const button = element("button", { type: "button", ariaLabel: `Put test image ${index} on the canvas` }, "try");
-      button.addEventListener("click", async () => draw(await pixels(tile), `${label} (test image ${index})`));
+      button.addEventListener("click", async () => {
+        draw(await pixels(tile), `${label} (test image ${index})`);
+        document.getElementById("draw").scrollIntoView();
+      });
       made.append(button);
     }
     return made;

@@ -77,11 +77,9 @@ def _cost(runs: pd.DataFrame, jobs: Path) -> dict[str, Any]:
     done = runs[runs["status"].isin(["ok", "failed"])]
     seconds = done["process_seconds"].groupby(done["variant"]).sum().sort_values(ascending=False)
     cost = {
-        "whole": text.duration(seconds.sum()),
+        "whole": _duration(seconds.sum()),
         "trainings": len(done),
-        "most": [
-            (name, text.duration(value), round(100 * value / seconds.sum())) for name, value in seconds[:3].items()
-        ],
+        "most": [(name, _duration(value), round(100 * value / seconds.sum())) for name, value in seconds[:3].items()],
         "devices": sorted(done["device"].dropna().unique()),
         "gpu_hours": None,
     }

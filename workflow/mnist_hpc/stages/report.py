@@ -14,8 +14,12 @@ from mnist_hpc.files.atomic import write_text
 from mnist_hpc.files.code_hash import code_hash
 from mnist_hpc.report import lecture as retold
 from mnist_hpc.report import page
+from mnist_hpc.study.layout import HASHES
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables import study_tables
+
+# Columns of texts that may look like numbers, such as the commit 123456789e12 or the version 12.10.
+TEXTS = [*HASHES, "evaluation_code_hash", "commit", "version", "python", "host", "driver", "cuda", "cudnn"]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +49,8 @@ def run(config: Path, overrides: dict[str, Any], results: Path, lecture: Path | 
         return
     computed = study_tables.computed(study, results, hashes["train"], hashes["evaluate"], hashes["perturb"])
     # As readers of the CSV files have them, with their types.
-    tables = {name: pd.read_csv(io.StringIO(table.to_csv(index=False))) for name, table in computed.items()}
+    files = {name: io.StringIO(table.to_csv(index=False)) for name, table in computed.items()}
+    tables = {name: pd.read_csv(file, dtype=dict.fromkeys(TEXTS, str)) for name, file in files.items()}
     if lecture:
         retold.write(study, results, tables["variants"], tables["comparisons"], lecture)
         return
