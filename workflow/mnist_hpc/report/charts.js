@@ -172,6 +172,8 @@ async function embedded(place, name, found, signals) {
     expressionFunctions: { duration },
     logLevel: 1, // errors
   });
-  place.querySelector("summary").ariaLabel = "Save this chart";
+  const summary = place.querySelector("summary");
+  summary.ariaLabel = "Save this chart";
+  summary.firstElementChild.ariaHidden = "true";
   return made;
 }

@@ -1,5 +1,6 @@
 """The charts of the page, as Vega-Lite: what is drawn. The scripts of the page give each its rows (``charts.js``)."""
 
+import functools
 from typing import Any
 
 import altair as alt
@@ -34,6 +35,7 @@ COLOUR = alt.Color("variant:N", sort=None, title=None, legend=LEGEND)
 AS_NUMBER = "datum.value && datum.value < 1 ? format(datum.value, '~g') : format(datum.value, '~s')"
 
 
+@functools.cache
 def specifications() -> dict[str, dict[str, Any]]:
     """Return the charts by name; each reads its rows from the data set "rows"."""
     made = {

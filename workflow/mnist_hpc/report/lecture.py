@@ -20,6 +20,9 @@ TEMPLATES = jinja2.Environment(
     autoescape=False,  # noqa: S701  what fills the template is reStructuredText
 )
 
+# Kinds of figures that the page has as charts instead, and the sections that hold them.
+CHARTS = {"sweeps": "sweeps", "accuracy-time": "variants"}
+
 
 def write(study: Study, results: Path, variants: pd.DataFrame, comparisons: pd.DataFrame, folder: Path) -> None:
     """Write the lecture as reStructuredText, with its pictures beside it, as code hosts show it."""
@@ -36,9 +39,14 @@ def write(study: Study, results: Path, variants: pd.DataFrame, comparisons: pd.D
 
 
 def published(study: Study, results: Path, variants: pd.DataFrame, comparisons: pd.DataFrame) -> str:
-    """Return the lecture as the body of a section of HTML; its pictures have ``data-picture`` instead of ``src``."""
+    """Return the lecture as the body of a section of HTML.
+
+    Its pictures have ``data-picture`` instead of ``src``, and some are links to charts of the page.
+    """
 
     def named(kind: str, subject: str) -> str | None:
+        if kind in CHARTS and subject in figures.files(study, kind):
+            return f"#{CHARTS[kind]}"
         path = _picture(study, results, kind, subject) if kind in figures.OF_THE_REPORT else None
         return None if path is None else f"picture:{kind}/{subject}".rstrip("/")
 
@@ -63,7 +71,8 @@ def source(
         study: The study.
         variants: Rows of variants.csv.
         comparisons: Rows of comparisons.csv.
-        place: Returns the URL of a picture, given kind and subject, or None if it does not exist.
+        place: Returns the URL of a picture, given kind and subject, or None if it does not exist. Where it begins with
+            "#", the picture is somewhere else on the same page.
     """
     rows = variants.set_index("variant")
     bases = comparisons[comparisons["relation"] == "base"].set_index("variant")
@@ -81,8 +90,10 @@ def source(
         return f"the difference: {text.difference(bases.loc[name])}" if known else "the difference was not measured"
 
     def picture(kind: str, subject: str, alternative: str) -> str:
-        """Return the directive of a picture, or nothing if the study does not have it."""
+        """Return the directive of a picture, or a link to it, or nothing if the study does not have it."""
         url = place(kind, subject)
+        if url and url.startswith("#"):
+            return f"`{alternative} <{url}>`__"
         return f".. image:: {url}\n   :alt: {alternative}\n   :width: 500" if url else ""
 
     return TEMPLATES.get_template("lecture.rst.jinja").render(

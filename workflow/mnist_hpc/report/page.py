@@ -1,5 +1,6 @@
 """The report: one HTML page that needs no network, from the results of a study that are there."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -106,8 +107,6 @@ def page(
     Raises:
         UserError: A result is damaged, or a net that is to read drawings has a layer that a browser cannot compute.
     """
-    import vl_convert
-
     from mnist_hpc.report import charts
 
     explored = contents(study, results, tables)
@@ -139,9 +138,18 @@ def page(
         version=__version__,
         contents=explored,
         charts=charts.specifications(),
-        library=vl_convert.javascript_bundle(LIBRARY),
+        library=_library(),
         script=joined(SCRIPTS),
     )
+
+
+@functools.cache
+def _library() -> str:
+    """Return the JavaScript that draws charts; bundling it takes a second, and it is the same for all reports."""
+    import vl_convert
+
+    bundle: str = vl_convert.javascript_bundle(LIBRARY)
+    return bundle
 
 
 def _pictures(found: Collection[str], order: list[str]) -> Iterable[tuple[str, str, list[tuple[str, str]]]]:

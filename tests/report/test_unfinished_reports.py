@@ -1,0 +1,270 @@
+"""Reports of studies that are unfinished, stale, failed, large or damaged, made from copies of a finished one."""
+
+import json
+import re
+import shutil
+
+import pytest
+import yaml
+from in_browser import CHANGED, make, reading, wide_study
+
+from conftest import call, error_line
+from mnist_hpc.files import csv_table, hdf5
+
+pytestmark = pytest.mark.slow
+
+NARROW = {"viewport": {"width": 360, "height": 800}}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return wide_study(tmp_path_factory, tmp_path_factory.mktemp("unfinished") / "study")
+
+
+@pytest.fixture
+def project(finished, tmp_path):
+    """Return a folder with a copy of the config and the results of the finished study, without its report."""
+    shutil.copy(finished / "config.yaml", tmp_path)
+    shutil.copytree(finished / "results", tmp_path / "results")
+    (tmp_path / "results/digits/report.html").unlink()
+    return tmp_path
+
+
+def report(project, *changes):
+    options = ("--config", project / "config.yaml", "--results", project / "results", "--set", CHANGED)
+    return call("report", *options, *changes)
+
+
+def edit(project, change):
+    """Change the config by a function of its content."""
+    config = yaml.safe_load((project / "config.yaml").read_text())
+    change(config)
+    (project / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def reading_report(browser, project, address="", **options):
+    done = report(project)
+    assert done.returncode == 0, done.stderr
+    return reading(browser, project / "results/digits/report.html", address, **options)
+
+
+def state(page):
+    """Return what the page says that failed, is stale or missing."""
+    return page.locator("#state li").all_inner_texts()
+
+
+def best(page):
+    return page.locator("#overview tbody th").all_inner_texts()
+
+
+def empty(page):
+    """Return the charts that say that they have nothing to show."""
+    return {
+        figure.get_attribute("data-chart")
+        for figure in page.locator("[data-chart]").all()
+        if figure.locator(".empty").is_visible()
+    }
+
+
+DIVERGED = "1 failed (diverged: the loss grew beyond all bounds): wild (1)"
+
+
+def test_a_variant_without_evaluation_is_missing(browser, project):
+    for path in project.glob("results/digits/runs/cnn/*/*"):
+        if path.name in ("metrics.csv", "predictions.h5", "perturbed.csv"):
+            path.unlink()
+    with reading_report(browser, project, **NARROW) as (page, _):
+        assert state(page) == [DIVERGED, "2 missing (not trained and evaluated yet): cnn (2)"]
+        assert best(page) == ["regression", "regression-same-budget"]
+        assert "7 of 9 trainings done" in page.locator("#overview").inner_text()
+        assert "Together" not in page.locator("#overview").inner_text()
+        page.evaluate("location.hash = '#variant=cnn'")
+        page.wait_for_function("document.querySelector('[data-chart=accuracy] .view').hidden")
+        assert empty(page) == {
+            *("accuracy", "cost", "comparisons", "curves", "confusions", "reliability", "robustness", "times")
+        }
+        assert page.locator("#gallery output").inner_text() == "cnn has no results yet."
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_a_sweep_that_has_not_run_is_missing_and_so_is_what_depends_on_it(browser, project):
+    shutil.rmtree(project / "results/digits/sweeps")
+    with reading_report(browser, project) as (page, _):
+        assert state(page) == [
+            DIVERGED,
+            "2 stale (made from another configuration, other data or other code than today's): "
+            "regression-same-budget (2)",
+            "sweep missing (run again): rates",
+        ]
+        assert empty(page) == {"sweep"}
+        assert "0 of 0 rows" in page.locator("[data-table=sweeps]").inner_text()
+
+
+def test_a_single_training_has_a_report(browser, project):
+    for path in project.glob("results/*/runs/*"):
+        if path.name != "circle-3":
+            shutil.rmtree(path)
+    shutil.rmtree(project / "results/digits/sweeps")
+    shutil.rmtree(project / "results/digits/figures")
+    with reading_report(browser, project, **NARROW) as (page, _):
+        missing = (
+            "7 missing (not trained and evaluated yet): regression (2), regression-same-budget (2), wild (1), cnn (2)"
+        )
+        assert state(page) == [missing, "sweep missing (run again): rates"]
+        text = page.locator("#overview").inner_text()
+        assert "2 of 9 trainings done" in text
+        assert "No variant has results yet." in text
+        assert "Nothing can be compared yet." in text
+        assert page.locator("#draw").count() == 0
+        assert {"accuracy", "curves", "times"}.isdisjoint(empty(page))
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_nothing_but_a_sweep_has_a_report(browser, project):
+    for path in project.glob("results/*/runs"):
+        shutil.rmtree(path)
+    with reading_report(browser, project) as (page, _):
+        assert "0 of 9 trainings done" in page.locator("#overview").inner_text()
+        assert state(page) == [
+            "9 missing (not trained and evaluated yet): regression (2), regression-same-budget (2), wild (1), cnn (2), "
+            "circle-3 (2)"
+        ]
+        assert "sweep" not in empty(page)
+        assert page.locator("[data-table=sweeps]").get_by_text("12 of 12 rows").is_visible()
+
+
+def test_results_of_another_configuration_are_stale_and_show_nothing_as_current(browser, project):
+    edit(project, lambda config: config["variants"]["regression"].update(steps=25))
+    with reading_report(browser, project) as (page, _):
+        (stale,) = state(page)
+        assert stale.startswith("5 stale (made from another configuration, other data or other code than today's): ")
+        assert stale.endswith("regression (2), wild (1), cnn (2)")
+        assert best(page) == ["regression-same-budget"]
+        rows = page.locator("[data-table=runs] tbody tr").filter(has_text="stale")
+        assert rows.count() == 5
+        assert page.locator("#gallery option", has_text="cnn").count() == 1
+        page.locator("#gallery [name=variant]").select_option("cnn")
+        assert page.locator("#gallery output").inner_text() == "cnn has no results yet."
+
+
+def test_a_study_whose_only_variant_diverged_has_a_report(browser, project):
+    def alone(config):
+        regression, wild = config["variants"]["regression"], config["variants"]["wild"]
+        config["variants"] = {"wild": {**regression, **{key: wild[key] for key in wild if key != "base"}}}
+        for key in ("sweeps", "ensembles", "draw"):
+            del config[key]
+
+    edit(project, alone)
+    with reading_report(browser, project, **NARROW) as (page, _):
+        assert state(page) == [DIVERGED]
+        text = page.locator("#overview").inner_text()
+        assert "No variant has results yet." in text
+        assert "of training processes for 1 trainings" in text
+        assert page.locator("#sweeps").count() == page.locator("#draw").count() == 0
+        assert "times" not in empty(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_forty_variants_can_be_overseen(browser, project):
+    runs = project / "results/digits/runs"
+    names = [f"variant-{number:02d}" for number in range(40)]
+    for number, name in enumerate(names):
+        block = shutil.copytree(runs / "regression/seeds-0-1", runs / name / "seeds-0-1")
+        for path in block.glob("*.csv"):
+            rows = [row | {"variant": name} for row in csv_table.read(path)]
+            if path.name == "metrics.csv":  # the higher its number, the better a variant
+                rows = [row | {"validation_accuracy": 0.5 + number / 100} for row in rows]
+            csv_table.write(path, [key for key in rows[0] if key != csv_table.CHECKSUM], rows)
+        with hdf5.reading(block / "predictions.h5") as old:
+            attributes = {**old.attrs, "variant": name}
+            with hdf5.writing(block / "predictions.h5", attributes) as new:
+                for key in old:
+                    old.copy(key, new)
+
+    def many(config):
+        config["variants"] = {"regression": config["variants"]["regression"]} | {
+            name: {"base": "regression"} for name in names
+        }
+        config.pop("ensembles")
+
+    edit(project, many)
+    with reading_report(browser, project, **NARROW) as (page, _):
+        assert best(page)[0] == "variant-39"
+        assert len(best(page)) == 5
+        assert "82 of 82 trainings done" in page.locator("#overview").inner_text()
+        place = page.locator("[data-table=variants]")
+        assert place.locator("tbody tr").count() == 12
+        place.get_by_role("button", name="Show all 41 rows").click()
+        assert place.locator("tbody tr").count() == 41
+        labels = page.locator("[data-chart=accuracy] .role-axis-label text").all_text_contents()
+        assert labels.count("variant-00") == labels.count("variant-39") == 1
+        legend = page.locator("[data-chart=curves] .role-legend-label text").all_text_contents()
+        assert legend[0] == "variant-39"
+        assert len(legend) == 6
+        page.locator("#chooser summary").click()
+        assert page.locator("#chooser li").count() == 41
+        page.get_by_role("button", name="Best 6").click()
+        assert page.locator("#chooser summary").inner_text() == "Variants: 6 of 41"
+        assert place.locator("tbody tr").count() == 6
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("text", ["<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>", "a'\"&amp;b"])
+def test_errors_of_jobs_are_shown_as_text(browser, project, text):
+    record = project / "results/state/digits/cnn/seeds-0-1.json"
+    record.parent.mkdir(parents=True)
+    last = {"stage": "train", "job": "", "host": "node", "started": "2026-01-01T00:00:00", "mem_mb": 0}
+    record.write_text(json.dumps([last | {"end": "error", "reason": text}]))
+    with reading_report(browser, project) as (page, bad):
+        assert f"error (last attempt of a job): digits cnn seeds 0 to 1: {text} (node)" in state(page)
+        assert page.locator("#state img, #state script").count() == 0
+        assert not bad
+
+
+def test_texts_that_look_like_numbers_stay_texts(browser, project):
+    path = next(project.glob("results/digits/runs/regression/*/metrics.csv"))
+    rows = [row | {"commit": "123456789e12", "driver": "570.10"} for row in csv_table.read(path)]
+    csv_table.write(path, [key for key in rows[0] if key != csv_table.CHECKSUM], rows)
+    edit(project, lambda config: [config["variants"].pop(name) for name in ("regression-same-budget", "wild", "cnn")])
+    edit(project, lambda config: [config.pop(name) for name in ("sweeps", "ensembles")])
+    edit(project, lambda config: config["variants"].pop("circle-3"))
+    with reading_report(browser, project) as (page, _):
+        place = page.locator("[data-table=runs]")
+        place.get_by_label("all columns").check()
+        assert place.get_by_role("cell", name="123456789e12", exact=True).count() == 2
+        assert place.get_by_role("cell", name="570.10", exact=True).count() == 2
+
+
+def test_nothing_is_made_twice(finished):
+    path = finished / "results/digits/report.html"
+    before = path.stat().st_mtime_ns
+    said = make(finished, "report", f"CONFIG={CHANGED}")  # after a run of the workflow
+    assert said.splitlines()[-1] == "results/digits/report.html: nothing has changed since it was made"
+    assert path.stat().st_mtime_ns == before
+
+
+def test_a_change_of_the_results_makes_the_report_again(project):
+    assert report(project).stderr == f"Report: {project}/results/digits/report.html\n"
+    assert report(project).stderr.endswith("nothing has changed since it was made\n")
+    next(project.glob("results/digits/figures/filters/*.svg")).unlink()
+    assert report(project).stderr.startswith("Report: ")
+    edit(project, lambda config: config.update(draw=["cnn"]))
+    assert report(project).stderr.startswith("Report: ")
+    assert report(project).stderr.endswith("nothing has changed since it was made\n")
+
+
+def test_without_results_one_line_says_what_to_do(project):
+    shutil.rmtree(project / "results")
+    line = error_line(report(project))
+    assert f"{project}/results/digits: there are no results yet; make run" in line
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "predictions.h5"])
+def test_a_damaged_file_is_named(project, name):
+    path = next(project.glob(f"results/digits/runs/cnn/*/{name}"))
+    content = path.read_bytes()
+    path.write_bytes(content[:300] + b"7" + content[301:])
+    line = error_line(report(project))
+    assert str(path) in line
+    assert re.search("damaged|changed", line)
+    assert not (project / "results/digits/report.html").exists()
