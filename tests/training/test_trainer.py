@@ -390,18 +390,23 @@ def test_each_snapshot_is_what_a_training_of_so_many_steps_ends_in(points, with_
         assert all(np.array_equal(run.snapshots[name][place], value) for name, value in weights.items())
 
 
-@pytest.mark.parametrize("threads", [1, 2], ids=["graph", "XLA"])
-def test_snapshots_change_neither_numbers_nor_lines(points, with_snapshots, threads):
-    lines = []
-    changes = OF_POINTS | {"threads": threads}
-    plain = trainer_of(points, **changes).train(3, lines.append)
+def test_snapshots_change_neither_numbers_nor_lines(points, with_snapshots):
     said, *snapped = with_snapshots
-    if threads > 1:
-        said = []
-        snapped = trainer_of(points, **changes, snapshots=12).train(3, said.append)
+    lines = []
+    plain = trainer_of(points, **OF_POINTS).train(3, lines.append)
     assert same(snapped, plain)
     assert without_speed(said) == without_speed(lines)
     assert plain[0].snapshots == {}
+
+
+def test_programs_of_fixed_length_end_where_a_snapshot_is_taken(points):
+    """Compiled by XLA, as on a GPU. The validations alone have five steps between them."""
+    trainer = trainer_of(points, **OF_POINTS | {"threads": 2, "steps": 100}, snapshots=3)
+    assert trainer.loop.most_steps
+    run, weights = trainer.train(3, quiet)
+    assert run.snapshots["steps"].tolist() == [0, 10, 32, 100]
+    assert all(np.array_equal(run.snapshots[name][-1], value) for name, value in weights.items())
+    assert [row["step"] for row in run.history()] == list(range(5, 101, 5))
 
 
 def test_the_first_snapshot_of_averaged_weights_is_the_initial_weights(points, with_snapshots):
@@ -421,9 +426,9 @@ def test_a_run_stopped_after_any_call_has_the_same_snapshots(points, with_snapsh
     monkeypatch.setattr(trainer, "CALL_SECONDS", 1e-9)  # one step a call
     _, *undisturbed = with_snapshots
     draw, checkpoint = random.Random(0), Checkpoint(tmp_path / "seed.h5")
+    stopped = trainer_of(points, **OF_POINTS, snapshots=12)
     while True:
         calls = iter(range(draw.randint(1, 20), -1, -1))
-        stopped = trainer_of(points, **OF_POINTS, snapshots=12)  # as another process does
         try:
             result = stopped.train(3, quiet, checkpoint, stop=lambda: not next(calls))  # noqa: B023
             break
