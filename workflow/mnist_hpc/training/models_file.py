@@ -1,9 +1,9 @@
 """``models.h5``: the trained models of a block of seeds and their specification.
 
 Each seed has a group ``seed-<n>`` with its facts as an attribute and, unless the training failed, its weights:
-``weights/<layer>/<name>`` float32. A variant with the key ``snapshots`` also has the weights at S moments of the
-training, from the initial to the trained ones: ``snapshots/steps`` int64 (S,), and ``snapshots/<layer>/<name>`` float32
-(S, ...), of the same names and shapes as the weights.
+``weights/<layer>/<name>`` float32. A variant with the key ``snapshots`` also has the weights after S of its steps, from
+0 (the initial ones) to the last (the trained ones): ``snapshots/steps`` int64 (S,), and ``snapshots/<layer>/<name>``
+float32 (S, ...), with the names and shapes of the weights.
 """
 
 import json

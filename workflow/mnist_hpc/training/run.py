@@ -24,8 +24,8 @@ class Run:
     train_accuracy (means over the steps since the row before, as the model saw them, with dropout, but without label
     smoothing and L2), validation_loss and validation_accuracy (over all validation examples).
 
-    The snapshots are the weights at S moments so far: ``steps`` int64 (S,), and each weight by its name, float32
-    (S, ...). They are empty if none are wanted, and after a run that failed.
+    The snapshots are the weights after S steps so far: ``steps`` int64 (S,), and each weight by its name, float32
+    (S, ...). They are empty if the variant asks for none, and once the run has failed.
     """
 
     steps: int  # to do in all

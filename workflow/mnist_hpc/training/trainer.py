@@ -26,7 +26,7 @@ DIVERGED = 1e4
 # Duration of one call of the compiled loop, so that a signal is answered soon, and the steps of the first call.
 CALL_SECONDS = 1.0
 FIRST_CALL = 10
-# Of the names of snapshots in a checkpoint.
+# What the names of snapshots begin with in a checkpoint.
 SNAPSHOTS = "snapshots/"
 
 
@@ -54,8 +54,8 @@ class Trainer:
         self._exact = {loop.steps} if validated is None else set(validated)
         self._validated = set(history_steps(loop.steps)) if validated is None else self._exact
         self._reported = self._validated | {*history_steps(loop.steps)}
-        self._moments = snapshot_steps(loop.steps, snapshots) if snapshots else []
-        self._pauses = sorted(self._reported.union(self._moments) - {0})
+        self._snapshots = snapshot_steps(loop.steps, snapshots) if snapshots else []
+        self._pauses = sorted(self._reported.union(self._snapshots))
         self._origin = dict(origin or {})
         self._job = self._origin.pop("job", "")
         # Losses and accuracies of the steps since the last row, float32 (steps, K).
@@ -101,9 +101,8 @@ class Trainer:
         """Train with one seed from where it was interrupted, or from its initial weights, to the last step.
 
         Return the finished run and the trained weights; no weights and no snapshots if all settings diverged, which
-        ends a run early.
-        ``report`` receives lines of progress. ``stop`` is asked about every second; when it returns True, the run is
-        saved if there is a checkpoint, and Interrupted is raised.
+        ends a run early. ``report`` receives lines of progress. ``stop`` is asked about every second; when it returns
+        True, the run is saved if there is a checkpoint, and Interrupted is raised.
         """
         clock = time.perf_counter()
         run = self._resumed(seed, report, checkpoint)
@@ -130,7 +129,8 @@ class Trainer:
                 report(f"seed {seed}: diverged at step {run.step} of {run.steps}: validation loss {loss}")
         run.facts = self._facts(run)
         weights = self.loop.weights() if run.facts["status"] == "ok" else {}
-        run.snapshots = run.snapshots if weights else {}
+        if not weights:
+            run.snapshots = {}
         if checkpoint:
             _save(run, weights, checkpoint)
         return run, weights
@@ -164,8 +164,8 @@ class Trainer:
         _save(run, arrays | {"since_row/losses": losses, "since_row/accuracies": accuracies}, checkpoint)
 
     def _keep(self, run: Run) -> None:
-        """Add the weights to the snapshots if this is a moment for it."""
-        if run.step not in self._moments:
+        """Add the weights to the snapshots of a run after a step that is to have one."""
+        if run.step not in self._snapshots:
             return
         for name, value in {"steps": np.array(run.step), **self.loop.weights()}.items():
             before = run.snapshots.get(name, np.empty((0, *value.shape), value.dtype))
