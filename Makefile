@@ -20,22 +20,14 @@ demo:
 run: CONFIG += $(if $(SEEDS),max_seeds=$(SEEDS))
 run: $(ENV)
 	$(PRELOAD) $(SNAKEMAKE) $(if $(strip $(CONFIG)),--config $(CONFIG))
-	@$(MAKE) --no-print-directory report CONFIG="$(CONFIG)"
 
 node: CONFIG += $(if $(SEEDS),max_seeds=$(SEEDS))
 node: $(ENV)
 	python -m mnist_hpc node $(SET) --profile $(PROFILE) $(if $(GPUS),--gpus $(GPUS)) $(if $(SLOTS),--slots $(SLOTS)) \
 		$(if $(MINUTES),--minutes $(MINUTES))
 
-# Rebuilt if a figure or page was added, removed or changed. It appears under its name only when it is complete.
 report: $(ENV)
-	@files=`python -m mnist_hpc reported $(SET)` && set -- $$files && folder=$$1 && shift && \
-	if [ ! -e $$folder/report.html ] || \
-	    [ -n "`find workflow/report $$folder/figures $$folder/pages -newer $$folder/report.html`" ]; then \
-	    $(SNAKEMAKE) $(if $(strip $(CONFIG)),--config $(CONFIG)) --report $$folder/.report.html -- $$@ 2>logs/report.log \
-	        || { cat logs/report.log; exit 1; }; \
-	    mv $$folder/.report.html $$folder/report.html; \
-	fi && echo "Report: $$folder/report.html"
+	python -m mnist_hpc report $(SET)
 
 status: $(ENV)
 	python -m mnist_hpc status $(SET)

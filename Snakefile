@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from shlex import quote
 
-from mnist_hpc import figures
+from mnist_hpc import figures, report
 from mnist_hpc.cluster import attempts, container, times
 from mnist_hpc.errors import UserError
 from mnist_hpc.files.code_hash import code_hash
@@ -52,5 +52,5 @@ rule all:
     default_target: True
     input:
         [f"results/{file}" for file in study.files],
-        rules.report_pages.output,
+        rules.write_report.output,
         [file for name in FIGURES for file in getattr(rules, name).output],

@@ -13,7 +13,7 @@ from mnist_hpc.preload import delegated
 
 STAGES = ("fetch", "convert", "train", "evaluate", "perturb", "sweep", "rank", "tabulate", "draw", "report")
 COMMANDS = (
-    *("status", "clean", "doctor", "probe", "orphans", "node", "supervise", "resources", "reported", "predict"),
+    *("status", "clean", "doctor", "probe", "orphans", "node", "supervise", "resources", "predict"),
     *("export", "preload"),
 )
 

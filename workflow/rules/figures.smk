@@ -10,16 +10,7 @@ for rule_name, kind in FIGURES.items():
         input:
             [f"results/{file}" for file in figures.KINDS[kind].inputs(study)],
         output:
-            [
-                report(
-                    f"results/{file}",
-                    caption=f"../report/{kind}.rst",
-                    category=figures.KINDS[kind].category,
-                    subcategory=kind if subject else None,
-                    labels={"": subject or kind},
-                )
-                for subject, file in figures.files(study, kind).items()
-            ],
+            [f"results/{file}" for file in figures.files(study, kind).values()],
         log:
             f"logs/{study.dataset}/figures/{kind}.log",
         retries: 0  # on a cluster, `retries` of the profile is meant for Slurm jobs

@@ -1,35 +1,21 @@
-# Write the pages of the HTML report that are not figures; `make report` puts the report together.
-HOME = Path("results", figures.home_file(study)).absolute()
-
-
+# Write the HTML report; `make report` calls the same stage on what is there.
 localrules:
-    report_pages,
+    write_report,
 
 
-rule report_pages:
+rule write_report:
     input:
-        [f"results/{file}" for file in figures.of_pages(study)],
+        [f"results/{file}" for file in [*study.files, *figures.of_the_report(study)]],
     output:
-        f"results/{figures.home_file(study)}",
-        [
-            report(
-                f"results/{file}",
-                caption=f"../report/{name}.rst",
-                category=figures.LECTURE,
-                labels={"": name},
-            )
-            for name, file in figures.page_files(study).items()
-        ],
+        f"results/{study.dataset}/report.html",
     log:
-        f"logs/{study.dataset}/report_pages.log",
+        f"logs/{study.dataset}/report.log",
     retries: 0  # on a cluster, `retries` of the profile is meant for Slurm jobs
     params:
-        code=code_hash("stages.report", files=Path(workflow.basedir, "workflow", "report").glob("*.jinja")),
+        code=code_hash("stages.report", files=report.FILES),
+        # What makes a result stale, and what the report says of the study.
+        results=[code_hash(f"stages.{stage}") for stage in ("train", "evaluate", "perturb", "sweep")],
+        study=study.hash,
+        drawn=study.drawn,
     shell:
         "python -m mnist_hpc report {STUDY} > {log} 2>&1"
-
-
-# The first page of the report, which the rule above writes.
-if HOME.exists():
-
-    report: str(HOME)

@@ -15,6 +15,7 @@ from typing import Any
 from mnist_hpc.errors import Interrupted, NoGpuError, UserError, reason
 from mnist_hpc.files.atomic import write_text
 from mnist_hpc.files.provenance import now
+from mnist_hpc.study.layout import Work
 
 Entry = dict[str, Any]
 
@@ -53,6 +54,17 @@ def recorded(record: Path, stage: str, mem_mb: int) -> Iterator[None]:
         raise
     finally:
         _write(record, entries)
+
+
+def errors(works: Iterable[Work], results: Path) -> list[str]:
+    """Return how the last attempt of each job ended if it was an error, one line each."""
+    found = []
+    for work in works:
+        for last in read(results / work.record)[-1:]:
+            if last["end"] in ("error", "failed", NO_GPU):
+                where = f"{last['host']}, job {last['job']}" if last["job"] else last["host"]
+                found.append(f"{work}: {last['reason']} ({where})")
+    return found
 
 
 def job() -> str:

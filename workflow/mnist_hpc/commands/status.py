@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from mnist_hpc.files.code_hash import code_hash
 from mnist_hpc.files.provenance import specification_hash
 from mnist_hpc.plugins import events
 from mnist_hpc.study.layout import HASHES, Block
-from mnist_hpc.study.specification import Study, Sweep
-from mnist_hpc.tables import aggregate, collect, ranking, robustness
+from mnist_hpc.study.specification import Study
+from mnist_hpc.tables import aggregate, collect, robustness, sweep_status
 from mnist_hpc.tables.text import counted, duration
 from mnist_hpc.training import checkpoint
 from mnist_hpc.training.models_file import read_models
@@ -35,8 +34,7 @@ def run(config: Path, overrides: dict[str, Any], results: Path) -> None:
     refused = unreadable(study, results, identities)
     table = overview(study, results, identities, refused)
     print(table.drop(columns=["seconds_left", *([] if refused else ["damaged"])]).to_string(index=False), "", sep="\n")
-    data = {study.variants[name].dataset: found.get("data_hash") for name, found in identities.items()}
-    swept = {name: _sweep(sweep, results, data[sweep.variant.dataset]) for name, sweep in study.sweeps.items()}
+    swept = sweep_status.by_sweep(study, results, identities, code_hash("stages.sweep"))
     lines = [f"sweep {name}: {text}" for name, text in swept.items()]
     lines += [""] if swept else []
     lines += refused.values()
@@ -44,7 +42,8 @@ def run(config: Path, overrides: dict[str, Any], results: Path) -> None:
     if not todo.any() and all(text.startswith("ok") for text in swept.values()):
         lines += _beside(study, results, identities) or ["Everything is there."]
     lines += _left(study, results, table, todo)
-    lines += _errors(study, results)
+    if errors := attempts.errors(study.works, results):
+        lines += ["Errors of the last attempts:", *errors]
     locks = Path(".snakemake/locks")
     lines += queue_text.lines(Path.cwd(), locked=locks.is_dir() and any(locks.iterdir()))
     print("\n".join(lines))
@@ -153,28 +152,3 @@ def _progress(folder: Path, identity: Mapping[str, str], seeds: set[int]) -> dic
             if saved := checkpoint.Checkpoint(path).found(report=lambda _: None):
                 found[seed] = max(found.get(seed, 0.0), saved[0]["step"] / saved[0]["steps"])
     return found
-
-
-def _sweep(sweep: Sweep, results: Path, data_hash: str | None) -> str:
-    """Return the status of a sweep (ok, stale, missing or damaged), and its best point if it has run."""
-    path = results / sweep.folder / "best.json"
-    if not path.exists():
-        return "missing"
-    try:
-        best = ranking.read_best(path)
-    except UserError as error:
-        return f"damaged: {error}"
-    values = ", ".join(f"{key} {value}" for key, value in best["values"].items())
-    current = [specification_hash(json.loads(sweep.json)), data_hash, code_hash("stages.sweep")]
-    return f"{'ok' if [best[key] for key in HASHES] == current else 'stale'}, best at {values}"
-
-
-def _errors(study: Study, results: Path) -> list[str]:
-    """Return how the last attempt of each job ended if it was an error."""
-    found = []
-    for work in study.works:
-        for last in attempts.read(results / work.record)[-1:]:
-            if last["end"] in ("error", "failed", attempts.NO_GPU):
-                where = f"{last['host']}, job {last['job']}" if last["job"] else last["host"]
-                found.append(f"{work}: {last['reason']} ({where})")
-    return ["Errors of the last attempts:", *found] if found else []

@@ -1,4 +1,4 @@
-"""What the report shows: the figures and pages of a study, what each is made from, and where it is written.
+"""The figures of a study: what each is made from, and where it is written.
 
 The module of a kind of figure has a function ``draw`` that draws it for all its subjects (variants or sweeps). This
 module imports nothing heavy. All paths are relative to the folder ``results``.
@@ -28,7 +28,6 @@ class Kind:
     """A kind of figure."""
 
     module: str  # the module of this package that draws it
-    category: str  # the section of the report that shows it
     inputs: Callable[[Study], list[str]]  # returns the files it is drawn from
     # Returns the variants or sweeps that have such a figure; None if there is one figure for all.
     subjects: Callable[[Study], list[str]] | None = None
@@ -48,6 +47,11 @@ def kinds(study: Study, results: Path) -> list[str]:
     return [kind for kind in KINDS if files(study, kind) and (kind != "slurm" or jobs.exists())]
 
 
+def of_the_report(study: Study) -> list[str]:
+    """Return the figures that the HTML report shows as they are."""
+    return [file for kind in OF_THE_REPORT for file in files(study, kind).values()]
+
+
 def counted(numbers: Collection[int]) -> str:
     """Return the number of seeds of variants as text: 5, or 5 to 10."""
     return " to ".join(map(str, sorted({min(numbers), max(numbers)})))
@@ -57,21 +61,6 @@ def leading(table: "pd.DataFrame", variants: "pd.DataFrame", dataset: str) -> li
     """Return the ``FEW`` variants of a data set in a table that ``text.leading`` chooses, best first."""
     own = variants[(variants["dataset"] == dataset) & variants["variant"].isin(table["variant"])]
     return [row["variant"] for row in text.leading(own.to_dict("records"), FEW)]
-
-
-def page_files(study: Study) -> Mapping[str, str]:
-    """Return the report's own pages by name."""
-    return {name: f"{study.dataset}/pages/{name}.html" for name in ("lecture", "tables", "study")}
-
-
-def home_file(study: Study) -> str:
-    """Return the text of the report's first page."""
-    return f"{study.dataset}/pages/home.rst"
-
-
-def of_pages(study: Study) -> list[str]:
-    """Return the files that the pages are made from."""
-    return [*study.tables, *(file for kind in OF_THE_LECTURE for file in files(study, kind).values())]
 
 
 def _tables(*names: str) -> Callable[[Study], list[str]]:
@@ -132,26 +121,23 @@ def _of_the_plane_with_data(study: Study) -> list[str]:
     return [*_runs("models.h5", of_the_plane, first=True)(study), *(f"{name}/data/train.h5" for name in data)]
 
 
-LECTURE, ACCURACY, TRAINING, SWEEPS = ("1 Lecture and tables", "2 Accuracy", "3 Training", "4 Hyper-parameters")
-MISTAKES, INSIDE, COST = "5 Mistakes", "6 Inside the nets", "7 Cost"
-
 KINDS = {
-    "accuracy": Kind("accuracy", ACCURACY, _tables("runs", "variants")),
-    "accuracy-time": Kind("accuracy", ACCURACY, _tables("variants")),
-    "accuracy-parameters": Kind("accuracy", ACCURACY, _tables("variants")),
-    "reliability": Kind("reliability", ACCURACY, _tables("variants", "reliability")),
-    "robustness": Kind("robustness", ACCURACY, _tables("variants", "robustness")),
-    "learning-curves": Kind("curves", TRAINING, _runs("history.csv", variants), variants),
-    "sweeps": Kind("grids", SWEEPS, lambda study: study.sweep_files, lambda study: list(study.sweeps)),
-    "confusions": Kind("confusions", MISTAKES, _tables("confusions"), variants),
-    "digits": Kind("digits", MISTAKES, _runs("predictions.h5", of_images), of_images),
-    "activations": Kind("activations", LECTURE, lambda _: []),
-    "templates": Kind("weights", INSIDE, _runs("models.h5", linear, first=True), linear),
-    "filters": Kind("weights", INSIDE, _runs("models.h5", convolutional, first=True), convolutional),
-    "boundaries": Kind("plane", INSIDE, _of_the_plane_with_data, of_the_plane),
-    "hidden-space": Kind("plane", INSIDE, _of_the_plane_with_data, of_three_units),
-    "job-times": Kind("cost", COST, _tables("runs")),
-    "slurm": Kind("cost", COST, _tables("jobs")),
+    "accuracy": Kind("accuracy", _tables("runs", "variants")),
+    "accuracy-time": Kind("accuracy", _tables("variants")),
+    "accuracy-parameters": Kind("accuracy", _tables("variants")),
+    "reliability": Kind("reliability", _tables("variants", "reliability")),
+    "robustness": Kind("robustness", _tables("variants", "robustness")),
+    "learning-curves": Kind("curves", _runs("history.csv", variants), variants),
+    "sweeps": Kind("grids", lambda study: study.sweep_files, lambda study: list(study.sweeps)),
+    "confusions": Kind("confusions", _tables("confusions"), variants),
+    "digits": Kind("digits", _runs("predictions.h5", of_images), of_images),
+    "activations": Kind("activations", lambda _: []),
+    "templates": Kind("weights", _runs("models.h5", linear, first=True), linear),
+    "filters": Kind("weights", _runs("models.h5", convolutional, first=True), convolutional),
+    "boundaries": Kind("plane", _of_the_plane_with_data, of_the_plane),
+    "hidden-space": Kind("plane", _of_the_plane_with_data, of_three_units),
+    "job-times": Kind("cost", _tables("runs")),
+    "slurm": Kind("cost", _tables("jobs")),
 }
-# Kinds of which the page of the lecture shows some.
-OF_THE_LECTURE = ("accuracy-time", "sweeps", "activations", "templates", "filters", "boundaries", "hidden-space")
+# Kinds of figures that the HTML report shows as they are; it draws the others itself, or they are for papers.
+OF_THE_REPORT = ("activations", "templates", "filters", "boundaries", "hidden-space")

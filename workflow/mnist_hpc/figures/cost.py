@@ -8,9 +8,11 @@ import pandas as pd
 from mnist_hpc import figures
 from mnist_hpc.figures import style
 from mnist_hpc.study.specification import Study
+from mnist_hpc.tables import time_spent
 from mnist_hpc.tables.text import duration
+from mnist_hpc.tables.time_spent import PARTS
 
-PARTS = {"start-up": style.PURPLE, "compiling": style.ORANGE, "training": style.BLUE, "validation, saving": style.GREEN}
+COLOURS = (style.PURPLE, style.ORANGE, style.BLUE, style.GREEN)
 
 
 def draw(study: Study, results: Path, kind: str) -> None:
@@ -20,40 +22,21 @@ def draw(study: Study, results: Path, kind: str) -> None:
     if kind == "slurm":
         slurm_jobs(pd.read_csv(tables / "jobs.csv"), path)
     else:
-        job_times(parts(pd.read_csv(tables / "runs.csv")), study.dataset, path)
-
-
-def parts(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the seconds that training all seeds of each variant took, by what they were spent on (``PARTS``).
-
-    Start-up and compiling happen once per job and are counted once. Of the other time of the processes, what is not
-    training is validation and saving. ``waiting`` is the time between the processes of trainings that were interrupted:
-    in a queue, or in a process that was killed before it could save.
-    """
-    rows = {}
-    for variant, group in runs[runs["status"].isin(["ok", "failed"])].groupby("variant", sort=False):
-        jobs = group.drop_duplicates(["host", "compile_seconds"])
-        whole = (pd.to_datetime(group["finished"]) - pd.to_datetime(group["started"])).dt.total_seconds()
-        waiting = (whole - group["process_seconds"]).where(group["windows"] > 1, 0.0).clip(lower=0).sum()
-        training, process = group["train_seconds"].sum(), group["process_seconds"].sum()
-        once = jobs["startup_seconds"].sum(), jobs["compile_seconds"].sum()
-        seconds = (*once, training, max(process - training, 0.0), waiting)
-        rows[variant] = dict(zip([*PARTS, "waiting"], seconds, strict=True))
-    return pd.DataFrame.from_dict(rows, orient="index", columns=[*PARTS, "waiting"]).fillna(0.0)
+        job_times(time_spent.parts(pd.read_csv(tables / "runs.csv")), study.dataset, path)
 
 
 def job_times(table: pd.DataFrame, dataset: str, path: Path) -> None:
-    """Draw one bar per variant: shares of its processes' time, as ``parts`` returns them; times at the right."""
-    order = table[list(PARTS)].sum(axis=1).sort_values(ascending=False, kind="stable").index
+    """Draw one bar per variant: shares of the time that ``time_spent.parts`` returns; times at the right."""
+    order = table[PARTS].sum(axis=1).sort_values(ascending=False, kind="stable").index
     table = table.loc[order[: figures.MOST]]
     title = f"Study of {dataset}: how the processes of trainings spent their time,\nall seeds of a variant together, %"
     with style.figure(path, 1.2 + 0.2 * max(len(table), 5), title) as made:
         if table.empty:
             style.note(made)
             return
-        whole, left = table[list(PARTS)].sum(axis=1), np.zeros(len(table))
+        whole, left = table[PARTS].sum(axis=1), np.zeros(len(table))
         axes = made.subplots()
-        for part, colour in PARTS.items():
+        for part, colour in zip(PARTS, COLOURS, strict=True):
             share = 100 * table[part] / whole.where(whole > 0, 1)
             axes.barh(range(len(table)), share, left=left, color=colour, label=part, height=0.7)
             left += share

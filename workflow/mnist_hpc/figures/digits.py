@@ -1,80 +1,35 @@
 """The digits that a variant classifies worst, and what it takes them for."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 from matplotlib.patches import Rectangle
 
 from mnist_hpc import figures
 from mnist_hpc.figures import style
-from mnist_hpc.files import hdf5
 from mnist_hpc.study.specification import Study
+from mnist_hpc.tables import mistakes
 
 COLUMNS, ROWS = 6, 5
 # Height and width of an image with its text, pixels.
 CELL = (44, 34)
-# Test images of MNIST whose label most people would not give, with the label of the file: C. Northcutt et al.,
-# https://github.com/cleanlab/label-errors.
-LABEL_ERRORS = {
-    947: 8, 1621: 0, 1901: 9, 2130: 4, 2462: 2, 2597: 5, 2654: 6, 3520: 6, 3558: 5, 5937: 5, 6651: 0, 6783: 1, 8527: 4,
-    9679: 6, 9729: 5,
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Hard:
-    """A test image that is hard to classify."""
-
-    index: int  # its position in the test file
-    image: np.ndarray  # its pixels, uint8 (28, 28)
-    label: int  # its class in the test file
-    predicted: int  # the class with the highest mean probability over all seeds
-    confidence: float  # mean probability of the predicted class
-    wrong: int  # number of seeds that misclassify it
 
 
 def draw(study: Study, results: Path, kind: str) -> None:
     """Draw the hardest digits of all variants that classify images."""
     for variant, file in figures.files(study, kind).items():
         files = [results / block.folder / "predictions.h5" for block in study.blocks_of(variant)]
-        hard, seeds, wrong, total = hardest(files)
+        hard, seeds, wrong, total = mistakes.hardest(files, COLUMNS * ROWS)
         dataset = study.variants[variant].dataset
         title = f"{variant} on {dataset}: the hardest of {total:,} test images, {wrong} of them\n"
         title += f"misclassified (n = {seeds}). Class → prediction, confidence, wrong seeds"
-        gallery(hard, title, seeds, results / file, errors_known=dataset == "mnist" and total == 10_000)
+        gallery(hard, title, seeds, results / file, mistakes.label_errors(dataset, total))
 
 
-def hardest(files: Iterable[Path]) -> tuple[list[Hard], int, int, int]:
-    """Return the images whose own class has the least mean probability over all seeds, misclassified ones first.
-
-    Further values: numbers of seeds, of images misclassified by mean probabilities, and of all test images.
-    """
-    images: dict[int, np.ndarray] = {}
-    parts: list[np.ndarray] = []
-    labels = np.zeros(0, np.uint8)
-    for path in files:
-        with hdf5.reading(path) as file:
-            labels, examples = file["labels"][()], file["examples"]
-            images |= dict(zip(examples["index"][()].tolist(), examples["images"][()], strict=True))
-            parts += [group["probabilities"][()] for name, group in file.items() if name.startswith("seed-")]
-    if not parts:
-        return [], 0, 0, len(labels)
-    mean = np.mean(parts, axis=0)
-    own, predicted, confidence = mean[np.arange(len(labels)), labels], mean.argmax(axis=1), mean.max(axis=1)
-    misses = np.sum([part.argmax(axis=1) != labels for part in parts], axis=0)
-    known = np.array(sorted(images))
-    order = known[np.lexsort((own[known], predicted[known] == labels[known]))][: COLUMNS * ROWS].tolist()
-    facts = [values.tolist() for values in (labels, predicted, confidence, misses)]
-    hard = [Hard(index, images[index], *(values[index] for values in facts)) for index in order]
-    return hard, len(parts), int((predicted != labels).sum()), len(labels)
-
-
-def gallery(hard: list[Hard], title: str, seeds: int, path: Path, *, errors_known: bool) -> None:
+def gallery(hard: list[mistakes.Hard], title: str, seeds: int, path: Path, errors: Mapping[int, int]) -> None:
     """Draw images with their predicted classes, correct ones in blue, and frames where a label error is known."""
     rows = max(1, -(-len(hard) // COLUMNS))
-    known = {image.index for image in hard if errors_known and LABEL_ERRORS.get(image.index) == image.label}
+    known = {image.index for image in hard if errors.get(image.index) == image.label}
     with style.figure(path, 0.6 + 1.2 * rows + 0.25 * bool(known), title) as made:
         if not hard:
             style.note(made)

@@ -6,13 +6,14 @@ const FOR = [0, 114, 178], AGAINST = [213, 94, 0]; // colours of positive and ne
 const PEN = 0.1; // width of strokes as a fraction of the canvas; about that of MNIST's, if the drawing fills it
 const QUIET = 700; // milliseconds without a change before a screen reader hears the result
 
-// Make the section `root` work; `data` is what drawing.py writes.
+// Make the section `root` work; `data` is what drawing.py writes. Returns a function that puts an image on the canvas:
+// Float32Array of 784 values from 0 to 1, and what it is.
 export function start(root, data) {
   const find = selector => root.querySelector(selector);
   const canvas = find(".drawing-canvas"), chooser = find("select"), status = find("[role=status]");
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const stored = bytes(data.images);
-  let shown = null; // number of the stored image on the canvas, while nothing is drawn over it
+  let shown = null; // the image on the canvas, {pixels, words}, while nothing is drawn over it
   let pen = null, last = null; // which pointer draws, and where it was
   let models = null; // decoded when they are needed first
   let due = 0, spoken = 0;
@@ -29,20 +30,19 @@ export function start(root, data) {
   function read() {
     due = 0;
     models ??= data.models.map(model => ({ ...model, ...decoded(model) }));
-    const image = shown === null ? (data.coarse ? coarse : centred)(ink()) : picture(shown);
+    const image = shown ? shown.pixels : (data.coarse ? coarse : centred)(ink());
     const outputs = models.map(model => image && probabilities(model, image));
     paint(find(".drawing-seen canvas"), image ?? new Float32Array(784), () => [0, 0, 0]);
     models.forEach((model, column) => fill(column, outputs[column]));
     models.filter(model => model.linear !== null).forEach(model => template(model, image, outputs[models.indexOf(model)]));
     root.classList.toggle("drawing-empty", !image);
-    canvas.setAttribute("aria-label", image ? (shown === null ? "Your drawing" : chosen()) : "Empty drawing area");
-    find(".drawing-about").textContent = shown === null ? "" : `On the canvas: ${chosen()}`; // the list may cut it off
+    canvas.setAttribute("aria-label", image ? (shown?.words ?? "Your drawing") : "Empty drawing area");
+    find(".drawing-about").textContent = shown ? `On the canvas: ${shown.words}` : ""; // the list may cut it off
     clearTimeout(spoken);
     spoken = setTimeout(() => (status.textContent = image ? `${sentences(outputs)}.` : ""), QUIET);
   }
 
   const later = () => (due ||= requestAnimationFrame(read));
-  const chosen = () => chooser.selectedOptions[0].textContent.trim();
   const best = output => output.indexOf(Math.max(...output));
   const sentences = outputs =>
     outputs.map((output, i) => `${data.models[i].name}: ${best(output)}, ${percent(Math.max(...output))} %`).join("; ");
@@ -86,21 +86,26 @@ export function start(root, data) {
     later();
   }
 
-  function put(number) {
+  function put(pixels, words) {
     clear();
-    shown = number;
-    chooser.value = number;
+    shown = { pixels, words };
     const small = document.createElement("canvas");
     small.width = small.height = 28;
-    paint(small, picture(number), () => [0, 0, 0]);
+    paint(small, pixels, () => [0, 0, 0]);
     context.imageSmoothingEnabled = false;
     context.drawImage(small, 0, 0, canvas.width, canvas.height);
   }
 
+  function putStored(number) {
+    const option = chooser.querySelector(`option[value="${number}"]`);
+    put(picture(number), option.textContent.trim());
+    option.selected = true;
+  }
+
   // One of `count` stored images from `first` on, by chance, but not the one that is shown.
   function another(first, count) {
-    const others = Array.from({ length: count }, (_, i) => first + i).filter(number => number !== shown);
-    if (others.length) put(others[Math.floor(Math.random() * others.length)]);
+    const others = Array.from({ length: count }, (_, i) => first + i).filter(number => String(number) !== chooser.value);
+    if (others.length) putStored(others[Math.floor(Math.random() * others.length)]);
   }
 
   function stroke(event) {
@@ -136,5 +141,6 @@ export function start(root, data) {
   };
   for (const button of root.querySelectorAll("button"))
     button.addEventListener("click", actions[button.dataset.action]);
-  chooser.addEventListener("change", () => (chooser.value ? put(Number(chooser.value)) : clear()));
+  chooser.addEventListener("change", () => (chooser.value ? putStored(chooser.value) : clear()));
+  return put;
 }

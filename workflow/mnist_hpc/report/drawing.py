@@ -12,6 +12,7 @@ import numpy as np
 from mnist_hpc.errors import UserError
 from mnist_hpc.files import hdf5
 from mnist_hpc.report import weights
+from mnist_hpc.report.scripts import joined
 from mnist_hpc.study.specification import Study
 from mnist_hpc.training.models_file import read_models
 
@@ -19,8 +20,6 @@ FOLDER = Path(__file__).parent
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(FOLDER), undefined=jinja2.StrictUndefined, autoescape=True
 )
-# The variants whose nets read what is drawn, unless others are chosen.
-VARIANTS = ("regression", "hidden-relu", "cnn-fast")
 SCRIPTS = ("net.js", "image.js", "draw.js")
 # Number of mistakes of each net that can be put on the canvas.
 MISTAKES = 20
@@ -42,27 +41,18 @@ class Net:
     sample: np.ndarray  # positions of those drawn at random, int32 (n,)
 
 
-def fragment(study: Study, results: Path, variants: Sequence[str] | None = None) -> str:
-    """Return the section as HTML, or "" if no chosen variant has a trained net.
+def fragment(study: Study, results: Path) -> str:
+    """Return the section as HTML, or "" if no net that is to read drawings has been trained.
 
-    Args:
-        study: The study.
-        results: Folder of all results.
-        variants: Variants whose first successful seeds read what is drawn; by default, those of VARIANTS in the study.
-
-    Raises:
-        UserError: A variant is not one of the study's data set, or has a layer that a browser cannot compute here.
+    It reads drawings with the first successful seeds of ``study.drawn``. Raises UserError if such a variant has a layer
+    that a browser cannot compute here.
     """
-    known = [name for name, variant in study.variants.items() if variant.dataset == study.dataset]
-    if unknown := [name for name in variants or () if name not in known]:
-        raise UserError(f"found the variant {unknown[0]}, expected one on {study.dataset}: {', '.join(known)}")
     classes, shape, examples = study.facts(study.dataset)
-    if variants is None:
-        variants = [name for name in VARIANTS if name in known] if shape == weights.IMAGE else []
-    nets = [net for name in variants if (net := read_net(study, results, name))]
-    missing = [name for name in variants if name not in [net.name for net in nets]]
-    coarse = examples if study.dataset == COARSE else None
-    return rendered(nets, classes, missing, coarse) if nets else ""
+    if shape != weights.IMAGE:
+        return ""
+    nets = [net for name in study.drawn if (net := read_net(study, results, name))]
+    missing = [name for name in study.drawn if name not in [net.name for net in nets]]
+    return rendered(nets, classes, missing, examples if study.dataset == COARSE else None) if nets else ""
 
 
 def read_net(study: Study, results: Path, variant: str) -> Net | None:
@@ -126,19 +116,8 @@ def rendered(nets: Sequence[Net], classes: int, missing: Sequence[str], coarse: 
         missing=missing,
         examples=coarse,
         data=data,
-        script=script(),
+        script=joined(SCRIPTS),
     )
-
-
-def script() -> str:
-    """Return the modules as one, for a file that can import nothing."""
-    lines = [line for name in SCRIPTS for line in (FOLDER / name).read_text(encoding="utf-8").splitlines()]
-    return "\n".join(line for line in lines if not line.startswith("import "))
-
-
-def page(section: str, title: str) -> str:
-    """Return a page with nothing but the section."""
-    return TEMPLATES.get_template("page.html").render(section=section, title=title)
 
 
 def _mistakes(nets: Sequence[Net]) -> dict[int, list[str]]:

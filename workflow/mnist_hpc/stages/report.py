@@ -1,12 +1,21 @@
-"""Write the report's own pages: the lecture retold, the tables, and what the study is made of."""
+"""Write the report of a study, one HTML page, from the results that are there."""
 
 import argparse
+import io
 from pathlib import Path
 from typing import Any
 
-from mnist_hpc import options
-from mnist_hpc.figures import pages
+import pandas as pd
+
+from mnist_hpc import options, report
+from mnist_hpc.console import say
+from mnist_hpc.errors import UserError
+from mnist_hpc.files.atomic import write_text
+from mnist_hpc.files.code_hash import code_hash
+from mnist_hpc.report import lecture as retold
+from mnist_hpc.report import page
 from mnist_hpc.study.specification import Study
+from mnist_hpc.tables import study_tables
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,9 +26,28 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(config: Path, overrides: dict[str, Any], results: Path, lecture: Path | None) -> None:
-    """Write the pages of a study's report; raise UserError if the config cannot be read."""
+    """Write the report, unless the one that is there was made from the same; raise UserError if there are no results.
+
+    What a study lacks, because it is unfinished or failed, the report says. Therefore the stage looks up by itself what
+    today's code is, whether or not Snakemake calls it.
+    """
     study = Study.read(config, overrides)
+    path = results / study.dataset / "report.html"
+    if not any((results / file).exists() for file in study.files):
+        raise UserError(
+            f"{results / study.dataset}: there are no results yet; make run, or for another data set "
+            'make report CONFIG="dataset=..."'
+        )
+    hashes = {stage: code_hash(f"stages.{stage}") for stage in ("train", "evaluate", "perturb", "sweep")}
+    source = page.made_from(study, results, [*hashes.values(), code_hash("stages.report", files=report.FILES)])
+    if not lecture and page.is_current(path, source):
+        say(f"{path}: nothing has changed since it was made")
+        return
+    computed = study_tables.computed(study, results, hashes["train"], hashes["evaluate"], hashes["perturb"])
+    # As readers of the CSV files have them, with their types.
+    tables = {name: pd.read_csv(io.StringIO(table.to_csv(index=False))) for name, table in computed.items()}
     if lecture:
-        pages.write_lecture(study, results, lecture)
-    else:
-        pages.write(study, results)
+        retold.write(study, results, tables["variants"], tables["comparisons"], lecture)
+        return
+    write_text(path, page.page(study, results, tables, hashes, source))
+    say(f"Report: {path}")

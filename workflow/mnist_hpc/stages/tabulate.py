@@ -7,8 +7,7 @@ from typing import Any
 from mnist_hpc import options
 from mnist_hpc.files import provenance
 from mnist_hpc.study.specification import Study
-from mnist_hpc.tables import aggregate, calibration, collect, comparisons, ensembles, robustness
-from mnist_hpc.tables.predictions import Predictions
+from mnist_hpc.tables import aggregate, study_tables
 from mnist_hpc.training import checkpoint
 
 
@@ -26,25 +25,8 @@ def run(
     """Write all tables, print a summary, and remove the checkpoints of the runs that the tables hold."""
     begin = provenance.now()
     study = Study.read(config, overrides)
-    identities = collect.identities(study, results, train_hash, evaluate_hash)
-    runs = collect.runs(study.blocks, results, identities)
-    predictions = Predictions(study, results)
-    success = {name: variant.success for name, variant in study.variants.items()}
-    variants = aggregate.variants(runs, success, predictions.correct)
-    confusions = aggregate.confusions(runs, study.blocks, results)
-    calibrated, reliability = calibration.tables(study, results, runs)
-    tables = {
-        "runs": runs,
-        "variants": variants,
-        "comparisons": comparisons.table(study, predictions, runs),
-        "ensembles": ensembles.table(study, predictions, runs),
-        "sweeps": aggregate.sweeps(study, results),
-        "confusions": confusions,
-        "classes": aggregate.classes(confusions),
-        "calibration": calibrated,
-        "reliability": reliability,
-        "robustness": robustness.table(study, results, runs, identities, perturb_hash),
-    }
+    tables = study_tables.computed(study, results, train_hash, evaluate_hash, perturb_hash)
+    runs, variants = tables["runs"], tables["variants"]
     folder = results / study.dataset / "tables"
     for name, table in tables.items():
         aggregate.write(table, folder / f"{name}.csv")

@@ -46,8 +46,8 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
             if variant.from_sweep:
                 _check_grid(f"variants.{name}.from_sweep", study, variant, variant.grid or {})
         _check_recipes(study)
-        for name, members in study.ensembles.items():
-            _check_ensemble(f"ensembles.{name}", members, study)
+        _check_ensembles(study)
+        _check_drawn(study)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     return study
@@ -169,18 +169,26 @@ def _check_recipe(specification: Mapping[str, Any], examples: int) -> None:
             raise UserError(f"optimizer.{optimizer}.learning_rate.{error}") from None
 
 
-def _check_ensemble(place: str, members: Sequence[str], study: Study) -> None:
-    for member in members:
-        _check_name(place, member, study.variants)
-    datasets = sorted({study.variants[member].dataset for member in members})
-    if len(datasets) > 1:
-        raise UserError(f"{place}: found variants of {' and '.join(datasets)}, expected those of one data set")
-    losses = sorted({loss for member in members for loss in study.variants[member].keys["loss"]})
-    if len(losses) > 1:
-        raise UserError(
-            f"{place}: found variants with {' and '.join(losses)}, expected one loss: the outputs of one are "
-            "probabilities that sum to 1, those of the other are not, and their mean would weigh members unequally"
-        )
+def _check_ensembles(study: Study) -> None:
+    for name, members in study.ensembles.items():
+        place = f"ensembles.{name}"
+        for member in members:
+            _check_name(place, member, study.variants)
+        datasets = sorted({study.variants[member].dataset for member in members})
+        if len(datasets) > 1:
+            raise UserError(f"{place}: found variants of {' and '.join(datasets)}, expected those of one data set")
+        losses = sorted({loss for member in members for loss in study.variants[member].keys["loss"]})
+        if len(losses) > 1:
+            raise UserError(
+                f"{place}: found variants with {' and '.join(losses)}, expected one loss: the outputs of one are "
+                "probabilities that sum to 1, those of the other are not, and their mean would weigh members unequally"
+            )
+
+
+def _check_drawn(study: Study) -> None:
+    known = [variant.name for variant in study.variants.values() if variant.dataset == study.dataset]
+    for name in study.drawn:
+        _check_name("draw", name, known)
 
 
 def _check_training(place: str, keys: Mapping[str, Any], facts: tuple[int, tuple[int, ...], int], dataset: str) -> None:

@@ -125,6 +125,7 @@ class Study:
         # Of sweeps, in a trial with `max_epochs`, which replaces results anyway. With `max_seeds` alone, a quick look
         # would replace the whole of a sweep, which has no blocks of seeds.
         self._sweep_seeds: int = content.get("max_seeds", NO_LIMIT) if "max_epochs" in content else NO_LIMIT
+        self.drawn: list[str] = content.get("draw", [])  # the variants that read digits drawn in the report
         self.ensembles: dict[str, list[str]] = content.get("ensembles", {})  # the variants of each
 
     @classmethod

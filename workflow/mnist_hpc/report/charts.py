@@ -1,0 +1,206 @@
+"""The charts of the page, as Vega-Lite: what is drawn. The scripts of the page give each its rows (``charts.js``)."""
+
+from typing import Any
+
+import altair as alt
+
+# Colours by Okabe and Ito, which colour-blind readers can distinguish, and which both themes can carry.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Text and lines take the colour of the page, in both themes; fonts are those of the page.
+INK = "currentColor"
+CONFIG: dict[str, Any] = {
+    "background": None,
+    "font": "system-ui, sans-serif",
+    "view": {"stroke": None},
+    "axis": {
+        **dict.fromkeys(("labelColor", "titleColor", "tickColor", "domainColor", "gridColor"), INK),
+        **dict.fromkeys(("labelFontSize", "titleFontSize"), 12),
+        "titleFontWeight": "normal",
+        "gridOpacity": 0.12,
+        "labelLimit": 160,
+    },
+    "legend": {"labelColor": INK, "titleColor": INK, "labelFontSize": 12, "titleFontSize": 12, "labelLimit": 200},
+    "header": {"labelColor": INK, "titleColor": INK, "labelFontSize": 12},
+    "text": {"fill": INK},
+    "rule": {"color": INK},
+    "range": {"category": list(PALETTE)},
+}
+AS_ACCURACY = "datum.value <= floor ? '100' : format(100 - datum.value, '.6~g')"
+# The order of rows is that of the page: best variants first.
+VARIANT = alt.Y("variant:N", sort=None, title=None, axis=alt.Axis(grid=True))
+COLOUR = alt.Color("variant:N", sort=None, title=None, legend=alt.Legend(orient="top", columns=3))
+
+
+def specifications() -> dict[str, dict[str, Any]]:
+    """Return the charts by name; each reads its rows from the data set "rows"."""
+    made = {
+        "accuracy": accuracy(),
+        "cost": cost(),
+        "comparisons": comparisons(),
+        "curves": curves(),
+        "sweep": sweep(),
+        "confusions": confusions(),
+        "reliability": reliability(),
+        "robustness": robustness(),
+        "times": times(),
+    }
+    return {name: _finished(chart) for name, chart in made.items()}
+
+
+def accuracy() -> alt.LayerChart:
+    """Return test accuracies on a logarithmic scale of errors: a dot a seed, mean and interval."""
+    x = _error("error", "test accuracy, %")
+    tooltip = [
+        alt.Tooltip("variant:N"),
+        alt.Tooltip("seed:Q"),
+        alt.Tooltip("accuracy:Q", format=".4f", title="test, %"),
+    ]
+    dots = _rows("seed").mark_circle(size=40, opacity=0.45, aria=False).encode(x, VARIANT, tooltip=tooltip)
+    bounds = _rows("mean").mark_rule(strokeWidth=2).encode(alt.X("low:Q"), alt.X2("high:Q"), VARIANT)
+    shown = [alt.Tooltip("variant:N"), alt.Tooltip("text:N", title="test")]
+    means = _rows("mean").mark_tick(thickness=3, size=16, color=PALETTE[1]).encode(x, VARIANT, tooltip=shown)
+    return (dots + bounds + means).properties(height=alt.Step(20))
+
+
+def cost() -> alt.LayerChart:
+    """Return mean test accuracy against what is chosen: time, parameters, images."""
+    y = _error("error", "test accuracy, %", axis=alt.Y)
+    tooltip = [alt.Tooltip("variant:N"), alt.Tooltip("text:N", title="test"), alt.Tooltip("cost:Q", format=",.3~s")]
+    x = alt.X("cost:Q", scale=alt.Scale(type="log"), axis=alt.Axis(title=None, format="~s", tickCount=6))
+    dots = _rows("mean").mark_circle(size=110, opacity=0.9).encode(x, y, tooltip=tooltip)
+    bounds = _rows("mean").mark_rule().encode(x, alt.Y("low:Q"), alt.Y2("high:Q"))
+    names = _rows("mean").mark_text(align="left", dx=9, fontSize=11, limit=140).encode(x, y, text="name:N")
+    return (bounds + dots + names).properties(height=420)
+
+
+def comparisons() -> alt.LayerChart:
+    """Return paired differences of test accuracy to the base and to the best variant, with intervals."""
+    x = alt.X("mean:Q", title="difference of test accuracy, percentage points")
+    tooltip = [alt.Tooltip("variant:N"), alt.Tooltip("against:N"), alt.Tooltip("text:N", title="difference")]
+    colour = alt.Color("relation:N", title="compared with", legend=alt.Legend(orient="top"))
+    base = alt.Chart(_data())
+    offset = alt.YOffset("relation:N")
+    bounds = base.mark_rule(strokeWidth=2).encode(alt.X("low:Q"), alt.X2("high:Q"), VARIANT, colour, offset)
+    dots = base.mark_circle(size=60, opacity=1).encode(x, VARIANT, colour, offset, tooltip=tooltip)
+    zero = base.mark_rule(strokeDash=[4, 4]).encode(x=alt.datum(0))
+    return (zero + bounds + dots).properties(height=alt.Step(12))
+
+
+def curves() -> alt.LayerChart:
+    """Return learning curves: a thin line a seed, a thick one their mean."""
+    x = alt.X("at:Q", axis=alt.Axis(title=None, format="~s", grid=False, tickCount=6))
+    y = alt.Y(
+        "value:Q",
+        scale=alt.Scale(type="log", nice=False),
+        axis=alt.Axis(title=None, labelExpr="accuracy ? 100 - datum.value : datum.label", tickCount=8),
+    )
+    base = alt.Chart(_data()).encode(x, y, COLOUR)
+    hovered = [
+        alt.Tooltip("variant:N"),
+        alt.Tooltip("seed:N"),
+        alt.Tooltip("step:Q", format=","),
+        alt.Tooltip("text:N"),
+    ]
+    seeds = base.transform_filter("datum.kind == 'seed'").mark_line(strokeWidth=0.8, opacity=0.45, aria=False)
+    means = base.transform_filter("datum.kind == 'mean'").mark_line(strokeWidth=2.5, aria=False)
+    dots = base.transform_filter("datum.kind == 'mean'").mark_circle(size=30, aria=False).encode(tooltip=hovered)
+    layers = seeds.encode(detail="seed:N") + means + dots
+    return layers.add_params(alt.param(name="accuracy", value=True)).properties(height=380)
+
+
+def sweep() -> alt.LayerChart:
+    """Return a grid of hyper-parameters as a heat map of two of them; further ones are at their best."""
+    base = alt.Chart(_data()).encode(
+        alt.X("across:O", sort=alt.SortField("column"), axis=alt.Axis(title=None, labelAngle=0)),
+        alt.Y("down:O", sort=alt.SortField("row"), axis=alt.Axis(title=None)),
+    )
+    tooltip = [alt.Tooltip("values:N"), alt.Tooltip("text:N", title="mean"), alt.Tooltip("points:Q", title="of points")]
+    scale = alt.Scale(type="log", scheme="viridis", reverse=alt.expr("reverse"))
+    colour = alt.Color("value:Q", scale=scale, legend=alt.Legend(title=None, orient="right", format="~g"))
+    cells = base.mark_rect(stroke=None).encode(color=colour, tooltip=tooltip)
+    written = base.mark_text(fontSize=11).encode(
+        text="short:N", color=alt.condition("datum.dark", alt.value("white"), alt.value("black"))
+    )
+    best = base.transform_filter("datum.rank == 1").mark_point(size=900, shape="circle", strokeWidth=3, filled=False)
+    layers = cells + written + best.encode(color=alt.value(PALETTE[1]))
+    return layers.add_params(alt.param(name="reverse", value=True)).properties(height=alt.Step(34))
+
+
+def confusions() -> alt.LayerChart:
+    """Return how often each class is taken for another one."""
+    base = alt.Chart(_data()).encode(
+        alt.X("predicted:O", title="predicted class", axis=alt.Axis(labelAngle=0, orient="top")),
+        alt.Y("label:O", title="class"),
+    )
+    tooltip = [alt.Tooltip(name) for name in ("label:O", "predicted:O", "images:Q")]
+    colour = alt.Color("images:Q", scale=alt.Scale(type="sqrt", range=["#0072B200", PALETTE[0]]), legend=None)
+    wrong = base.transform_filter("datum.label != datum.predicted").mark_rect().encode(colour, tooltip=tooltip)
+    counts = base.mark_text(fontSize=11).encode(
+        text="text:N", opacity=alt.condition("datum.label == datum.predicted", alt.value(0.55), alt.value(1))
+    )
+    return (wrong + counts).properties(width=alt.Step(34), height=alt.Step(28))
+
+
+def reliability() -> alt.LayerChart:
+    """Return how often nets are right when they are so sure, in bins of equal size."""
+    x, y = (
+        _error(name, f"{title} of a bin, %", axis=axis)
+        for name, title, axis in (("unsure", "mean confidence", alt.X), ("error", "accuracy", alt.Y))
+    )
+    tooltip = [alt.Tooltip("variant:N"), alt.Tooltip("seed:N"), alt.Tooltip("text:N", title="confidence, accuracy")]
+    line = (
+        alt.Chart(_data())
+        .mark_line(strokeDash=[4, 4], color=INK, aria=False)
+        .encode(alt.X("diagonal:Q"), alt.Y("diagonal:Q"))
+    )
+    dots = alt.Chart(_data()).mark_circle(size=36, opacity=0.6, aria=False).encode(x, y, COLOUR, tooltip=tooltip)
+    return (
+        line.transform_filter("isValid(datum.diagonal)") + dots.transform_filter("isValid(datum.error)")
+    ).properties(height=380)
+
+
+def robustness() -> alt.LayerChart:
+    """Return accuracy on transformed test images against how much they are transformed."""
+    y = _error("error", "test accuracy, %", axis=alt.Y)
+    tooltip = [alt.Tooltip("variant:N"), alt.Tooltip("level:Q"), alt.Tooltip("text:N", title="test")]
+    base = alt.Chart(_data()).encode(alt.X("level:Q", axis=alt.Axis(title=None, tickCount=6)), y, COLOUR)
+    layers = base.mark_line(aria=False) + base.mark_circle(size=50, opacity=1).encode(tooltip=tooltip)
+    return layers.properties(height=340)
+
+
+def times() -> alt.Chart:
+    """Return what the processes of trainings spent their time on, by variant."""
+    tooltip = [alt.Tooltip("variant:N"), alt.Tooltip("part:N"), alt.Tooltip("text:N", title="time")]
+    bars = alt.Chart(_data()).mark_bar(aria=False)
+    return bars.encode(
+        alt.X("seconds:Q", title="all seeds together", axis=alt.Axis(labelExpr="duration(datum.value)", tickCount=6)),
+        VARIANT,
+        alt.Color("part:N", sort=None, title=None, legend=alt.Legend(orient="top")),
+        order="place:Q",
+        tooltip=tooltip,
+    ).properties(height=alt.Step(18))
+
+
+def _data() -> alt.NamedData:
+    return alt.NamedData(name="rows")
+
+
+def _rows(kind: str) -> alt.Chart:
+    """Return a chart of the rows of one kind."""
+    return alt.Chart(_data()).transform_filter(f"datum.kind == '{kind}'")
+
+
+def _error(field: str, title: str, axis: Any = alt.X) -> Any:
+    """Return a logarithmic axis of errors in percent, the smallest at its far end, labelled with accuracies."""
+    ticks = alt.Axis(title=title, labelExpr=AS_ACCURACY, values=alt.expr("ticks"))
+    return axis(f"{field}:Q", scale=alt.Scale(type="log", reverse=True, nice=False, padding=8), axis=ticks)
+
+
+def _finished(chart: Any) -> dict[str, Any]:
+    """Return a chart as Vega-Lite that fills the width it is given."""
+    params = [alt.param(name="floor", value=0), alt.param(name="ticks", value=[])]
+    chart = chart.add_params(*params)
+    if chart.width is alt.Undefined:
+        chart = chart.properties(width="container")
+    made: dict[str, Any] = chart.to_dict(validate=True)
+    return made | {"config": CONFIG}

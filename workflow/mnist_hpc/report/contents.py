@@ -1,0 +1,175 @@
+"""What readers explore on the page, as JSON for its scripts: tables, learning curves, grids, mistakes, pictures."""
+
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from mnist_hpc import figures
+from mnist_hpc.files import csv_table
+from mnist_hpc.report.planes import planes
+from mnist_hpc.study import grids
+from mnist_hpc.study.specification import Study
+from mnist_hpc.tables import mistakes, text, time_spent
+
+Tables = Mapping[str, pd.DataFrame]
+
+# Columns of history.csv that the page draws.
+CURVE = ("step", "epoch", "train_seconds", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+# Misclassified images of a variant in the gallery, and images in a row of the picture that holds them all.
+MISTAKES, ACROSS = 100, 40
+
+
+def contents(study: Study, results: Path, tables: Tables) -> dict[str, Any]:
+    """Return all that the scripts of the page need; ``tables`` are those of ``study_tables.computed``."""
+    jobs = results / study.dataset / "tables" / "jobs.csv"
+    shown = {name: tables[name] for name in tables if name != "confusions"}
+    shown["times"] = time_spent.parts(tables["runs"]).rename_axis("variant").reset_index()
+    shown["jobs"] = pd.read_csv(jobs) if jobs.exists() else pd.DataFrame()
+    return {
+        "dataset": study.dataset,
+        "variants": {name: study.variants[name].dataset for name in ranked(study, tables["variants"])},
+        "losses": {name: next(iter(variant.keys["loss"])) for name, variant in study.variants.items()},
+        "tables": {name: by_column(table) for name, table in shown.items()},
+        "curves": curves(study, results, tables["runs"]),
+        "grids": {name: grid(study, name, tables["sweeps"]) for name in study.sweeps},
+        "confusions": confusions(tables["confusions"]),
+        "mistakes": gallery(study, results, tables["runs"]),
+        "pictures": pictures(study, results),
+        "planes": planes(study, results),
+    }
+
+
+def ranked(study: Study, variants: pd.DataFrame) -> list[str]:
+    """Return all variants: of the study's data set by validation accuracy, then the others in the order of the config.
+
+    Those without results come last among the variants of their data set.
+    """
+    own = variants[variants["dataset"] == study.dataset]
+    leading = [row["variant"] for row in text.leading(own.to_dict("records"), len(own))]
+    rest = sorted(study.variants, key=lambda name: study.variants[name].dataset != study.dataset)
+    return list(dict.fromkeys([*leading, *rest]))
+
+
+def by_column(table: pd.DataFrame) -> dict[str, list[Any]]:
+    """Return a table as lists by column; empty cells are None."""
+    return {name: [_plain(value) for value in table[name].tolist()] for name in table}
+
+
+def curves(study: Study, results: Path, runs: pd.DataFrame) -> dict[str, dict[int, dict[str, list[float | None]]]]:
+    """Return by variant and seed the learning curves of current runs, by column (``CURVE``)."""
+    current = _current(runs)
+    found: dict[str, dict[int, dict[str, list[float | None]]]] = {}
+    for block in study.blocks:
+        path = results / block.folder / "history.csv"
+        seeds = [seed for seed in block.seeds if (block.variant, seed) in current]
+        rows = csv_table.read(path) if seeds and path.exists() else []
+        for seed in seeds:
+            own = [row for row in rows if row["seed"] == str(seed)]
+            columns = {name: [_rounded(float(row[name])) for row in own] for name in CURVE}
+            found.setdefault(block.variant, {})[seed] = columns
+    return found
+
+
+def grid(study: Study, sweep: str, sweeps: pd.DataFrame) -> dict[str, Any]:
+    """Return the axes of a sweep, and the place of each of its points on them, in the order of the table."""
+    values = study.sweeps[sweep].grid
+    points = sweeps.loc[sweeps["sweep"] == sweep, "point"].to_numpy(int)
+    places = np.unravel_index(points, [len(tried) for tried in values.values()])
+    return {
+        "axes": {key: [grids.label(value) for value in tried] for key, tried in values.items()},
+        "places": {key: own.tolist() for key, own in zip(values, places, strict=True)},
+    }
+
+
+def confusions(table: pd.DataFrame) -> dict[str, list[list[float]]]:
+    """Return by variant the mean counts over its seeds; rows are classes, columns predicted classes."""
+    found = {}
+    for variant, group in table.groupby("variant", sort=False):
+        counts = group.pivot_table(index="label", columns="predicted", values="images", aggfunc="mean")
+        found[str(variant)] = counts.round(2).to_numpy().tolist()
+    return found
+
+
+def gallery(study: Study, results: Path, runs: pd.DataFrame) -> dict[str, Any]:
+    """Return the test images that the seeds of a variant together misclassify, the hardest of each variant.
+
+    All images are tiles of one picture. ``variants`` holds by variant a list of rows: tile, position in the test file,
+    class, predicted class, its mean probability, number of seeds that misclassify it.
+    """
+    current = _current(runs)
+    tiles: dict[tuple[str, int], np.ndarray] = {}
+    rows: dict[str, list[Sequence[float | None]]] = {}
+    seeds, wrong, errors = {}, {}, {}
+    for variant in figures.of_images(study):
+        blocks = [
+            block for block in study.blocks_of(variant) if any((variant, seed) in current for seed in block.seeds)
+        ]
+        dataset = study.variants[variant].dataset
+        hard, seeds[variant], wrong[variant], total = mistakes.hardest(
+            (results / block.folder / "predictions.h5" for block in blocks), MISTAKES
+        )
+        errors[dataset] = dict(mistakes.label_errors(dataset, total))
+        rows[variant] = []
+        for image in hard:
+            if image.predicted != image.label:
+                tiles[dataset, image.index] = image.image
+                tile = list(tiles).index((dataset, image.index))
+                facts = (image.index, image.label, image.predicted, _rounded(image.confidence), image.wrong)
+                rows[variant].append((tile, *facts))
+    return {
+        "picture": picture(list(tiles.values())),
+        "across": ACROSS,
+        "variants": rows,
+        "seeds": seeds,
+        "wrong": wrong,
+        "label_errors": errors,
+    }
+
+
+def picture(tiles: Sequence[np.ndarray]) -> str:
+    """Return images of one size side by side, ``ACROSS`` in a row, as a data URL of a PNG; "" if there are none."""
+    if not tiles:
+        return ""
+    height, width = tiles[0].shape
+    whole = np.zeros((height * math.ceil(len(tiles) / ACROSS), width * ACROSS), np.uint8)
+    for place, tile in enumerate(tiles):
+        top, left = height * (place // ACROSS), width * (place % ACROSS)
+        whole[top : top + height, left : left + width] = tile
+    content = io.BytesIO()
+    Image.fromarray(whole).save(content, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
+
+
+def pictures(study: Study, results: Path) -> dict[str, str]:
+    """Return the figures that are shown as they are, as SVG, by kind and subject as "templates/regression"."""
+    found = {}
+    for kind in figures.OF_THE_REPORT:
+        for subject, file in figures.files(study, kind).items():
+            if (results / file).is_file():
+                found[f"{kind}/{subject}".rstrip("/")] = (results / file).read_text(encoding="utf-8")
+    return found
+
+
+def _current(runs: pd.DataFrame) -> set[tuple[str, int]]:
+    """Return variant and seed of the runs whose results are current."""
+    done = runs[runs["status"].isin(["ok", "failed"])]
+    return set(zip(done["variant"], done["seed"], strict=True))
+
+
+def _rounded(number: float) -> float | None:
+    """Return a number with six significant digits, all that a curve shows; None if it is not finite."""
+    return float(f"{number:.6g}") if math.isfinite(number) else None
+
+
+def _plain(value: Any) -> Any:
+    """Return a cell of a table as JSON has it."""
+    if pd.isna(value) or (isinstance(value, float) and math.isinf(value)):
+        return None
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,37 @@
+"""Whether the sweeps of a study are done, and what they found."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from mnist_hpc.errors import UserError
+from mnist_hpc.files.provenance import specification_hash
+from mnist_hpc.study.layout import HASHES
+from mnist_hpc.study.specification import Study, Sweep
+from mnist_hpc.tables import ranking
+
+
+def by_sweep(
+    study: Study, results: Path, identities: Mapping[str, Mapping[str, str]], sweep_hash: str
+) -> dict[str, str]:
+    """Return by sweep its status (ok, stale, missing or damaged), with its best point if it has run.
+
+    ``identities`` are those of ``collect``; ``sweep_hash`` is the hash of today's code of sweeps.
+    """
+    return {
+        name: _status(sweep, results, identities[sweep.variant.name].get("data_hash"), sweep_hash)
+        for name, sweep in study.sweeps.items()
+    }
+
+
+def _status(sweep: Sweep, results: Path, data_hash: str | None, sweep_hash: str) -> str:
+    path = results / sweep.folder / "best.json"
+    if not path.exists():
+        return "missing"
+    try:
+        best = ranking.read_best(path)
+    except UserError as error:
+        return f"damaged: {error}"
+    values = ", ".join(f"{key} {value}" for key, value in best["values"].items())
+    current = [specification_hash(json.loads(sweep.json)), data_hash, sweep_hash]
+    return f"{'ok' if [best[key] for key in HASHES] == current else 'stale'}, best at {values}"
