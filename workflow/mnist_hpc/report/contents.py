@@ -100,7 +100,7 @@ def confusions(table: pd.DataFrame) -> dict[str, list[list[float]]]:
 def gallery(study: Study, results: Path, runs: pd.DataFrame) -> dict[str, Any]:
     """Return the test images that the seeds of a variant together misclassify, the hardest of each variant.
 
-    All images are tiles of one picture. ``variants`` holds by variant a list of rows: tile, position in the test file,
+    All images are tiles of one picture; variants on images of another size than the study's are left out. ``variants`` holds by variant a list of rows: tile, position in the test file,
     class, predicted class, its mean probability, number of seeds that misclassify it.
     """
     current = _current(runs)
@@ -128,6 +128,7 @@ def gallery(study: Study, results: Path, runs: pd.DataFrame) -> dict[str, Any]:
     return {
         "picture": picture(tiles),
         "across": ACROSS,
+        "shape": shape[:2],
         "variants": rows,
         "seeds": seeds,
         "wrong": wrong,
