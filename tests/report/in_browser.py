@@ -77,7 +77,7 @@ variants:
     optimizer: {SGD: {learning_rate: 0.5}}
     batch_size: 100
     steps: 20
-  regression-same-budget: {base: regression, from_sweep: rates}
+  regression-same-budget: {base: regression, from_sweep: regression-same-budget}
   wild:
     base: regression
     seeds: 1
@@ -93,8 +93,9 @@ variants:
     optimizer: {Adam: {learning_rate: 0.03}}
     batch_size: 100
     steps: 20
+    snapshots: 4
 sweeps:
-  rates:
+  regression-same-budget:
     variant: regression
     grid: {learning_rate: [0.1, 0.2, 0.5], steps: [5, 10], batch_size: [50, 100]}
     seeds: 1

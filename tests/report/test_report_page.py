@@ -160,7 +160,7 @@ def test_the_five_questions_are_answered_at_once(page, tables):
     assert "9 of 9 trainings done, 1 sweeps" in text
     assert "digits: 1,257 training examples, 28 × 28 × 1, 10 classes" in text
     assert "max_seeds: 2" in text
-    assert "rates (12 points)" in text
+    assert "regression-same-budget (12 points)" in text
     assert tables["runs"]["device"][0] in text
 
 
@@ -467,8 +467,8 @@ def test_tooltips_hold_the_numbers_of_the_tables(page, tables):
 
 
 def test_the_heat_map_is_the_grid_for_any_two_of_its_axes(page, results):
-    points = pd.read_csv(results / "sweeps/rates/points.csv")
-    best = json.loads((results / "sweeps/rates/best.json").read_text())["values"]
+    points = pd.read_csv(results / "sweeps/regression-same-budget/points.csv")
+    best = json.loads((results / "sweeps/regression-same-budget/best.json").read_text())["values"]
     places = {name: chart(page, "sweep").locator(f"select[name={name}]") for name in ("across", "down")}
     for across, down in permutations(best, 2):
         places["across"].select_option(across)

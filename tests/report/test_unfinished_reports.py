@@ -94,7 +94,7 @@ def test_a_sweep_that_has_not_run_is_missing_and_so_is_what_depends_on_it(browse
             DIVERGED,
             "2 stale (made from another configuration, other data or other code than today's): "
             "regression-same-budget (2)",
-            "sweep missing (run again): rates",
+            "sweep missing (run again): regression-same-budget",
         ]
         assert empty(page) == {"sweep"}
         assert "0 of 0 rows" in page.locator("[data-table=sweeps]").inner_text()
@@ -110,7 +110,7 @@ def test_a_single_training_has_a_report(browser, project):
         missing = (
             "7 missing (not trained and evaluated yet): regression (2), regression-same-budget (2), wild (1), cnn (2)"
         )
-        assert state(page) == [missing, "sweep missing (run again): rates"]
+        assert state(page) == [missing, "sweep missing (run again): regression-same-budget"]
         text = page.locator("#overview").inner_text()
         assert "2 of 9 trainings done" in text
         assert "No variant has results yet." in text

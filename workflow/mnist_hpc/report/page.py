@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,10 @@ TEMPLATES = jinja2.Environment(
     trim_blocks=True,
 )
 TEMPLATES.policies["json.dumps_kwargs"] = {}  # do not sort keys: variants come best first
-SCRIPTS = ("contents.js", "choice.js", "tables.js", "charts.js", "sweeps.js", "gallery.js", "report.js")
+SCRIPTS = (
+    *("contents.js", "choice.js", "tables.js", "charts.js", "sweeps.js", "gallery.js"),
+    *("net.js", "planes.js", "report.js"),
+)
 SECTIONS = {
     "overview": "Overview",
     "draw": "Draw",
@@ -129,9 +132,10 @@ def page(
         shown=[name for name, columns in explored["tables"].items() if any(columns.values())],
         grids=explored["grids"],
         images=images,
+        planes=explored["planes"],
         classes=[(label, label) for label in range(classes)],
         transforms=TRANSFORMS,
-        pictures=list(_pictures(explored["pictures"], order)),
+        pictures=list(_pictures(explored, order)),
         lecture=lecture.published(study, results, tables["variants"], tables["comparisons"]),
         provenance=_listed(provenance),
         configuration={name: _configuration(study, name, provenance) for name in order},
@@ -152,12 +156,16 @@ def _library() -> str:
     return bundle
 
 
-def _pictures(found: Collection[str], order: list[str]) -> Iterable[tuple[str, str, list[tuple[str, str]]]]:
-    """Yield the kinds of pictures that are there: title, explanation, and name and variant of each, best first."""
+def _pictures(explored: Mapping[str, Any], order: Iterable[str]) -> Iterable[tuple[str, str, list[tuple[str, str]]]]:
+    """Yield the kinds of pictures that are there: title, explanation, and name and variant of each, best first.
+
+    Where the page shows how boundaries come about, it need not show the last ones again.
+    """
     for kind, (title, explanation) in PICTURES.items():
-        subjects = [name for name in order if f"{kind}/{name}" in found]
-        if subjects:
-            yield title, explanation, [(f"{kind}/{name}", name) for name in subjects]
+        names = [name for name in order if not (kind == "boundaries" and name in explored["planes"])]
+        found = [(f"{kind}/{name}", name) for name in names if f"{kind}/{name}" in explored["pictures"]]
+        if found:
+            yield title, explanation, found
 
 
 def _listed(facts: Mapping[str, Any]) -> dict[str, str]:

@@ -76,7 +76,9 @@ def summary(variants: Path) -> str:
         tested = f"validation {validated} %, test {spread(row):15}  n = {row['n']}"
         lines.append(f"  {row['variant']:{width}}  {tested}, training of a seed {seconds}")
     lines += [f"  {row['variant']}: {row['status']}" for row in rows if row["status"] != "ok"][:BEST]
-    return "\n".join([*lines, f"Tables: {variants.parent}/, figures: {variants.parents[1] / 'figures'}/"])
+    folder = variants.parents[1]
+    places = f"Report: {folder / 'report.html'}, tables: {variants.parent}/, figures: {folder / 'figures'}/"
+    return "\n".join([*lines, places])
 
 
 def _is_number(value: Any) -> bool:
