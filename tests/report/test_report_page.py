@@ -29,6 +29,7 @@ TABLES = {
     "calibration": ("wild", lambda rows: rows["variant"] == "wild"),
     "robustness": ("zoom", lambda rows: rows["transform"] == "zoom"),
 }
+LAYERS = ("01_dense", "02_dense")  # of the net on the circle
 NUMBER = re.compile(r"[+−-]?[\d,]+(\.\d+)?(e[+-]\d+)?")
 
 
@@ -487,6 +488,34 @@ def test_the_heat_map_is_the_grid_for_any_two_of_its_axes(page, results):
     places["down"].select_option("")
     drawn(page)
     assert marks(page, "sweep", "rect").count() == points[places["across"].input_value()].nunique()
+
+
+# Small nets on the plane
+
+
+def test_planes_show_the_nets_at_every_snapshot(page, project):
+    place = page.locator("#planes")
+    (folder,) = (project / "results/circle/runs/circle-3").iterdir()
+    with hdf5.reading(project / "results/circle/data/train.h5") as file:
+        points, labels = file["train/features"][:300], file["train/labels"][:300]
+    slider = place.get_by_label("moment of the training")
+    with hdf5.reading(folder / "models.h5") as file:
+        last = len(file["seed-0/snapshots/steps"]) - 1
+        assert slider.input_value() == slider.get_attribute("max") == str(last)
+        for moment in (0, 2, last):
+            slider.fill(str(moment))
+            step = file["seed-0/snapshots/steps"][moment]
+            assert place.locator("output").inner_text() == f"step {step} of 20"
+            expected = []
+            for seed in (0, 1):
+                weights = file[f"seed-{seed}/snapshots"]
+                hidden, output = ([weights[f"{name}/{part}"][moment] for part in ("kernel", "bias")] for name in LAYERS)
+                read = (np.tanh(points @ hidden[0] + hidden[1]) @ output[0] + output[1]).argmax(axis=1)
+                expected.append(f"seed {seed}: {100 * (read == labels).mean():.0f} % of these points right")
+            assert place.locator("figcaption").all_inner_texts() == expected
+    place.get_by_role("button", name="Play").click()
+    place.get_by_text("step 20 of 20").wait_for()
+    place.get_by_role("button", name="Play").wait_for()
 
 
 # The gallery

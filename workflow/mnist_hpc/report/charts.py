@@ -138,7 +138,7 @@ def confusions() -> alt.LayerChart:
         alt.Y("label:O", title="class"),
     )
     tooltip = [alt.Tooltip(name) for name in ("label:O", "predicted:O", "images:Q")]
-    colour = alt.Color("images:Q", scale=alt.Scale(type="sqrt", range=["#0072B200", PALETTE[0]]), legend=None)
+    colour = alt.Color("images:Q", scale=alt.Scale(type="sqrt", range=["#0072B200", "#0072B2A0"]), legend=None)
     wrong = base.transform_filter("datum.label != datum.predicted").mark_rect().encode(colour, tooltip=tooltip)
     counts = base.mark_text(fontSize=11).encode(
         text="text:N", opacity=alt.condition("datum.label == datum.predicted", alt.value(0.55), alt.value(1))
