@@ -159,7 +159,7 @@ def test_a_study_whose_only_variant_diverged_has_a_report(browser, project):
         assert state(page) == [DIVERGED]
         text = page.locator("#overview").inner_text()
         assert "No variant has results yet." in text
-        assert "of training processes for 1 trainings" in text
+        assert "of training processes for 1 training," in text
         assert page.locator("#sweeps").count() == page.locator("#draw").count() == 0
         assert "times" not in empty(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -192,6 +192,7 @@ def test_forty_variants_can_be_overseen(browser, project):
         assert best(page)[0] == "variant-39"
         assert len(best(page)) == 5
         assert "82 of 82 trainings done" in page.locator("#overview").inner_text()
+        assert "Nothing. 82 trainings and 1 sweep, all there and current." in page.locator("#state").inner_text()
         place = page.locator("[data-table=variants]")
         assert place.locator("tbody tr").count() == 12
         place.get_by_role("button", name="Show all 41 rows").click()

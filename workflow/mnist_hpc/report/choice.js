@@ -25,9 +25,9 @@ export function choose(names) {
 
 // The address is #section&variant=a,b; both parts may be missing.
 function readAddress() {
-  const parts = location.hash.slice(1).split("&");
-  const names = parts.find(part => part.startsWith("variant="))?.slice(8).split(",").map(decodeURIComponent);
-  return { section: parts.find(part => part && !part.includes("=")), names: names?.filter(Boolean) };
+  const hash = location.hash.slice(1);
+  const names = new URLSearchParams(hash).get("variant")?.split(","); // mail programs may have written %2C for a comma
+  return { section: hash.split("&").find(part => part && !part.includes("=")), names: names?.filter(Boolean) };
 }
 
 function writeAddress() {

@@ -19,7 +19,7 @@ from mnist_hpc.report.contents import contents, ranked
 from mnist_hpc.report.overview import minute, overview
 from mnist_hpc.report.scripts import joined
 from mnist_hpc.study.specification import Study
-from mnist_hpc.tables import aggregate
+from mnist_hpc.tables import aggregate, text
 
 FOLDER = Path(__file__).parent
 TEMPLATES = jinja2.Environment(
@@ -124,6 +124,7 @@ def page(
         dataset=study.dataset,
         style=(FOLDER / "report.css").read_text(encoding="utf-8"),
         sections=[(name, title) for name, title in SECTIONS.items() if not absent.get(name)],
+        counted=text.counted,
         variants=study.variants,
         overview=overview(study, results, tables, hashes),
         now=minute(now()),
