@@ -404,6 +404,7 @@ def test_the_choices_of_charts_decide_what_they_show(page, tables):
         drawn(page)
         expected = tables["robustness"]["transform"].isin([transform, "none"]).sum()
         expect(marks(page, "robustness", "symbol")).to_have_count(int(expected))
+    chart(page, "robustness").locator("select").select_option("shift")
     chart(page, "cost").locator("select").select_option("parameters")
     choose(page, "circle-3")
     assert tooltip(page, marks(page, "cost", "symbol").first)["cost"] == "17"  # 2 × 3 + 3, and 3 × 2 + 2
