@@ -151,8 +151,8 @@ def _path():
 def reading(browser, path, address="", **options):
     """Open a report as a reader without a network does, and close it; it must end without errors and requests.
 
-    ``address`` is what follows the file's name, and ``options`` are those of the browser's context. Yields the page, once
-    all its charts are drawn, and the list of what has gone wrong so far.
+    ``address`` is what follows the file's name, and ``options`` are those of the browser's context. Yields the page,
+    once all its charts are drawn, and the list of what has gone wrong so far.
     """
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
     context.set_offline(True)

@@ -161,6 +161,7 @@ def test_the_five_questions_are_answered_at_once(page, tables):
     assert "1 failed (diverged: the loss grew beyond all bounds): wild (1)" in text
     assert "9 of 9 trainings done, 1 sweep;" in text
     assert "digits: 1,257 training examples, 28 × 28 × 1, 10 classes" in text
+    assert "5, of 1 or 2 seeds each" in text
     assert "max_seeds: 2" in text
     assert "regression-same-budget (12 points)" in text
     assert tables["runs"]["device"][0] in text
@@ -612,7 +613,7 @@ def test_the_gallery_shows_what_the_seeds_misclassify_together(page, mistakes):
     assert captions(page) == []  # nobody has looked for label errors among these digits
     control["errors"].uncheck()
     page.locator("#gallery [name=variant]").select_option("wild")
-    assert status.inner_text() == "wild has no results yet."
+    assert status.inner_text() == "wild has no results."
     page.locator("#gallery [name=variant]").select_option("cnn")
 
 

@@ -83,7 +83,7 @@ def test_a_variant_without_evaluation_is_missing(browser, project):
         assert empty(page) == {
             *("accuracy", "cost", "comparisons", "curves", "confusions", "reliability", "robustness", "times")
         }
-        assert page.locator("#gallery output").inner_text() == "cnn has no results yet."
+        assert page.locator("#gallery output").inner_text() == "cnn has no results."
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
@@ -144,7 +144,7 @@ def test_results_of_another_configuration_are_stale_and_show_nothing_as_current(
         assert rows.count() == 5
         assert page.locator("#gallery option", has_text="cnn").count() == 1
         page.locator("#gallery [name=variant]").select_option("cnn")
-        assert page.locator("#gallery output").inner_text() == "cnn has no results yet."
+        assert page.locator("#gallery output").inner_text() == "cnn has no results."
 
 
 def test_a_study_whose_only_variant_diverged_has_a_report(browser, project):
@@ -159,6 +159,7 @@ def test_a_study_whose_only_variant_diverged_has_a_report(browser, project):
         assert state(page) == [DIVERGED]
         text = page.locator("#overview").inner_text()
         assert "No variant has results yet." in text
+        assert "1, of 1 seed each" in text
         assert "of training processes for 1 training," in text
         assert page.locator("#sweeps").count() == page.locator("#draw").count() == 0
         assert "times" not in empty(page)

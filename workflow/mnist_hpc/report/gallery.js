@@ -55,7 +55,7 @@ export function gallery(place, draw) {
     list.replaceChildren(...kept.slice(0, most).map(image => item(image, seeds[name])));
     more.hidden = kept.length <= most;
     const errors = all.filter(([, index, label]) => (LABEL_ERRORS[CONTENTS.variants[name]] ?? {})[index] === label).length;
-    status.textContent = !name ? "None of the chosen variants classifies images." : !seeds[name] ? `${name} has no results yet.`
+    status.textContent = !name ? "None of the chosen variants classifies images." : !seeds[name] ? `${name} has no results.`
       : `${kept.length} images${all.length < wrong[name] ? `, of the ${all.length} hardest` : ""} of ${wrong[name]} that the ${seeds[name]} seeds of ${name} misclassify together` +
         (Object.keys(LABEL_ERRORS[CONTENTS.variants[name]] ?? {}).length ? `; ${errors} are known label errors.` : ".");
   }

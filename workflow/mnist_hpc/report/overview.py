@@ -119,10 +119,11 @@ def _facts(study: Study, runs: pd.DataFrame) -> dict[str, str]:
         return ", ".join(sorted({str(value) for name in columns for value in present[name].dropna() if value != ""}))
 
     classes, shape, examples = study.facts(study.dataset)
-    seeds = sorted({variant.seeds for variant in study.variants.values()})
+    *fewer, most = sorted({variant.seeds for variant in study.variants.values()})
+    seeds = " or ".join([*map(str, fewer), text.counted(most, "seed")])
     facts = {
         "Data": f"{study.dataset}: {examples:,} training examples, {' × '.join(map(str, shape))}, {classes} classes",
-        "Variants": f"{len(study.variants)}, of {' or '.join(map(str, seeds))} seeds each",
+        "Variants": f"{len(study.variants)}, of {seeds} each",
         "Sweeps": ", ".join(f"{name} ({len(sweep.points)} points)" for name, sweep in study.sweeps.items()),
         "Trained on": used("device", "host"),
         "Software": ", ".join(f"{name} {used(name)}" for name in ("tensorflow", "keras", "python") if used(name)),
