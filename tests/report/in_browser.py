@@ -4,6 +4,7 @@ import numpy as np
 
 from conftest import ROOT, call
 from mnist_hpc.report import drawing
+from mnist_hpc.report.scripts import joined
 from mnist_hpc.study.specification import Study
 
 # Largest difference of a probability from that of the float32 model. It is the promise; 2e-4 is what is found.
@@ -14,7 +15,7 @@ def loaded(browser):
     """Return an empty page in which the functions of the modules are global."""
     page = browser.new_page()
     names = "decoded, probabilities, centred, coarse"
-    page.add_script_tag(type="module", content=f"{drawing.script()}\nObject.assign(window, {{ {names} }})")
+    page.add_script_tag(type="module", content=f"{joined(drawing.SCRIPTS)}\nObject.assign(window, {{ {names} }})")
     page.wait_for_function("() => Boolean(window.decoded)")
     return page
 
