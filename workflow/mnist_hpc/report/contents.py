@@ -13,6 +13,7 @@ from PIL import Image
 
 from mnist_hpc import figures
 from mnist_hpc.files import csv_table
+from mnist_hpc.report.planes import planes
 from mnist_hpc.study import grids
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables import mistakes, text, time_spent
@@ -41,6 +42,7 @@ def contents(study: Study, results: Path, tables: Tables) -> dict[str, Any]:
         "confusions": confusions(tables["confusions"]),
         "mistakes": gallery(study, results, tables["runs"]),
         "pictures": pictures(study, results),
+        "planes": planes(study, results),
     }
 
 

@@ -118,12 +118,15 @@ const OPERATIONS = {
   mean: (x, operation) => pooled(x, operation, 0, (a, b) => a + b, true),
 };
 
+// The logits of one example, a tensor, by a model of `decoded`.
+export const outputs = (model, example) =>
+  model.operations.reduce((x, operation) => OPERATIONS[operation.op](x, operation), example).values;
+
 // Probabilities of an image, Float32Array of 784 values from 0 to 1, row by row, by a model of `decoded`.
 export function probabilities(model, image) {
-  let x = { shape: [28, 28, 1], values: image };
-  for (const operation of model.operations) x = OPERATIONS[operation.op](x, operation);
-  if (model.output === "sigmoid") return x.values.map(sigmoid);
-  const largest = x.values.reduce((a, b) => Math.max(a, b)), powers = x.values.map(v => Math.exp(v - largest));
+  const logits = outputs(model, { shape: [28, 28, 1], values: image });
+  if (model.output === "sigmoid") return logits.map(sigmoid);
+  const largest = logits.reduce((a, b) => Math.max(a, b)), powers = logits.map(v => Math.exp(v - largest));
   const sum = powers.reduce((a, b) => a + b);
   return powers.map(v => v / sum);
 }

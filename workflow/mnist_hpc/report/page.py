@@ -28,7 +28,7 @@ TEMPLATES = jinja2.Environment(
     trim_blocks=True,
 )
 TEMPLATES.policies["json.dumps_kwargs"] = {}  # do not sort keys: variants come best first
-SCRIPTS = ("contents.js", "choice.js", "tables.js", "charts.js", "sweeps.js", "gallery.js", "report.js")
+SCRIPTS = ("contents.js", "choice.js", "tables.js", "charts.js", "sweeps.js", "gallery.js", "net.js", "planes.js", "report.js")
 SECTIONS = {
     "overview": "Overview",
     "draw": "Draw",
@@ -130,6 +130,7 @@ def page(
         shown=[name for name, columns in explored["tables"].items() if any(columns.values())],
         grids=explored["grids"],
         images=images,
+        planes=explored["planes"],
         classes=[(label, label) for label in range(classes)],
         transforms=TRANSFORMS,
         pictures=list(_pictures(explored["pictures"], order)),

@@ -5,6 +5,7 @@ import { table } from "./tables.js";
 import { chart } from "./charts.js";
 import { axes } from "./sweeps.js";
 import { gallery, oneVariant, pictures } from "./gallery.js";
+import { planes } from "./planes.js";
 
 const THEMES = ["light dark", "light", "dark"], theme = document.getElementById("theme");
 theme.addEventListener("click", () => {
@@ -25,6 +26,8 @@ const confusions = document.querySelector("[data-chart=confusions] select");
 if (confusions) oneVariant(confusions, name => name in CONTENTS.confusions);
 const images = document.getElementById("gallery");
 if (images) gallery(images, window.putOnCanvas);
+const small = document.getElementById("planes");
+if (small) planes(small);
 begin();
 
 // One after the other, so that the page answers meanwhile.

@@ -53,11 +53,12 @@ def exported(specification: Mapping[str, Any], weights: Weights) -> dict[str, An
     }
 
 
-def operations(layers: Sequence[Mapping[str, Arguments]], weights: Weights) -> list[Operation]:
-    """Return the operations of a model on one image, with arrays in float32; raises as ``exported``."""
+def operations(
+    layers: Sequence[Mapping[str, Arguments]], weights: Weights, shape: Shape = IMAGE
+) -> list[Operation]:
+    """Return the operations of a model on one example of a shape, with arrays in float32; raises as ``exported``."""
     _check(layers)
     found: list[Operation] = []
-    shape: Shape = IMAGE
     for place, layer in enumerate(layers, start=1):
         ((name, arguments),) = layer.items()
         if name not in LOWERED:
