@@ -157,7 +157,8 @@ def trainer_of(splits: tuple[Split, Split], **changes: object) -> Any:
     from mnist_hpc.training.trainer import Trainer
 
     changed = specification(**changes)
-    return Trainer(Loop(changed, splits[0], choose(changed, changed["threads"])), splits[1])
+    loop = Loop(changed, splits[0], choose(changed, changed["threads"]))
+    return Trainer(loop, splits[1], snapshots=changed.get("snapshots"))
 
 
 def of_keras(layers: list[Any], weights: dict[str, np.ndarray], split: Split) -> tuple[float, float]:

@@ -97,6 +97,7 @@ variants:
     optimizer: {Adam: {learning_rate: 0.03}}
     batch_size: 100
     steps: 3
+    snapshots: 2
   spirals:
     dataset: spirals
     base: circle

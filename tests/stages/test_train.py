@@ -14,6 +14,8 @@ import pytest
 
 from conftest import call, run, specification, without_times
 from mnist_hpc.files import csv_table, hdf5
+from mnist_hpc.stages import convert
+from mnist_hpc.study.datasets import BUILT_IN
 from mnist_hpc.training.models_file import read_models
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
@@ -139,6 +141,27 @@ def test_a_finished_training_is_taken_over_and_not_repeated(digits, tmp_path):
     assert {seed: model.facts for seed, model in results(tmp_path)[1].items()} == {
         seed: model.facts for seed, model in before[1].items()
     }
+
+
+def test_snapshots_are_beside_the_weights_also_when_an_earlier_process_took_them(tmp_path):
+    convert.run("circle", "circle", BUILT_IN["circle"], tmp_path)
+    layers = [{"Dense": {"units": 3, "activation": "tanh"}}, {"Dense": {"units": 2}}]
+    arguments = command(tmp_path, tmp_path, "dense", layers=layers, steps=50, snapshots=4)
+    found = []
+    for _ in range(2):
+        done = call(*arguments)
+        assert done.returncode == 0, done.stderr
+        header, models, _ = results(tmp_path)
+        assert header["snapshots"] == 4
+        found.append(models)
+        (tmp_path / "models.h5").unlink()
+    assert "already trained by an earlier process" in done.stderr
+    for seed in (0, 1):
+        first, second = (models[seed].snapshots for models in found)
+        assert first["steps"].tolist() == [0, 10, 17, 29, 50]  # 10 × 5^(k / 3)
+        assert np.array_equal(first["01_dense/kernel"][-1], found[0][seed].weights["01_dense/kernel"])
+        assert first.keys() == second.keys() == {"steps", *found[0][seed].weights}
+        assert all(np.array_equal(first[name], second[name]) for name in first)
 
 
 # Another kind of device for the same process: a processor with fewer instructions, as oneDNN and TensorFlow see it.

@@ -105,6 +105,21 @@ REFUSED = {
         {"variants.regression.layers": ["Flatten", "Normalization", {"Dense": {"units": 10}}]},
         "variants.regression.layers: found Normalization behind other layers, expected it as the first",
     ),
+    "snapshots of a net that reads images": (
+        {"variants.regression.snapshots": 40},
+        "variants.regression.snapshots: found images of mnist, expected a data set of points of the plane",
+    ),
+    "snapshots of a base, on images": (
+        {
+            "variants.circle-2.dataset": "digits",
+            "variants.circle-2.layers": ["Flatten", {"Dense": {"units": 10}}],
+        },
+        "variants.circle-2.snapshots: found images of digits, expected a data set of points of the plane",
+    ),
+    "more snapshots than anybody looks at": (
+        {"variants.circle-3.snapshots": 101},
+        "variants.circle-3.snapshots: found 101 (a whole number), expected 100 or less",
+    ),
     "augmentation of points": (
         {"variants.circle-3.augmentation": [{"RandomRotation": {"factor": 0.1}}]},
         "variants.circle-3.augmentation[0].RandomRotation: found an input of shape (2,), expected (rows, columns, ",

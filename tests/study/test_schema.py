@@ -66,7 +66,7 @@ variants:
       - Flatten
       - {Dense: {units: 10}}
     dtype_policy: mixed_bfloat16
-  circle: {dataset: circle, base: regression, layers: [{Dense: {units: 2}}], batch_size: full}
+  circle: {dataset: circle, base: regression, layers: [{Dense: {units: 2}}], batch_size: full, snapshots: 5}
   tuned: {base: regression, from_sweep: rates}
 sweeps:
   rates:

@@ -119,6 +119,16 @@ def test_what_reaches_the_training_holds_what_decides_its_numbers(study):
     assert trained(threads=2) != before
 
 
+def test_snapshots_reach_the_training_and_are_inherited_and_no_sweep_has_them(study):
+    rates = {"variant": "circle-2", "grid": {"learning_rate": [0.01, 0.1]}}
+    more, fewer = (study({"circle-3": {"snapshots": count}}, sweeps={"rates": rates}) for count in (40, 7))
+    for name in ("circle-3", "circle-2"):
+        assert json.loads(fewer.variants[name].json) == json.loads(more.variants[name].json) | {"snapshots": 7}
+    assert fewer.variants["spirals-wide"].json == more.variants["spirals-wide"].json
+    assert fewer.sweeps["rates"].json == more.sweeps["rates"].json
+    assert "snapshots" not in json.loads(more.sweeps["rates"].json)["specification"]
+
+
 def test_a_value_that_a_sweep_finds_is_no_part_of_what_reaches_the_training(tmp_path):
     def study(text):
         (tmp_path / "config.yaml").write_text(text)

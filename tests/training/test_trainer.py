@@ -341,3 +341,114 @@ def test_a_finished_training_is_found_and_an_interrupted_one_is_not(digit_splits
     found = finished(checkpoint, quiet)
     assert found[0] == done[0]
     assert same(found, regression)
+
+
+TANH = [{"Dense": {"units": 3, "activation": "tanh"}}, {"Dense": {"units": 2}}]
+OF_POINTS = {"layers": TANH, "optimizer": {"Adam": {"learning_rate": 0.03}}, "steps": 200}
+
+
+@pytest.fixture(scope="module")
+def points():
+    """Return training and validation points of the plane: a disc inside a ring."""
+    inputs = np.random.default_rng(0).normal(size=(1000, 2)).astype(np.float32)
+    split = Split(inputs, (np.linalg.norm(inputs, axis=1) > 1).astype(np.uint8))
+    return split, split
+
+
+@pytest.fixture(scope="module")
+def with_snapshots(points):
+    """Return the lines that a training with snapshots reports, its run and its weights."""
+    lines = []
+    return lines, *trainer_of(points, **OF_POINTS, snapshots=12).train(3, lines.append)
+
+
+def without_speed(lines):
+    return [line.rpartition(", ")[0] for line in lines]
+
+
+def test_snapshots_begin_with_keras_initial_weights_and_end_with_the_trained_ones(with_snapshots):
+    from mnist_hpc.training import models
+
+    _, run, weights = with_snapshots
+    steps = run.snapshots["steps"]
+    assert (steps.dtype, steps[0], steps[-1], len(steps)) == (np.int64, 0, 200, 13)
+    random.seed(3)  # from which Keras draws the seeds of its initialisers
+    fresh = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, "tanh"), keras.layers.Dense(2)])
+    for (name, trained), initial in zip(weights.items(), fresh.get_weights(), strict=True):
+        values = run.snapshots[name]
+        assert (values.dtype, values.shape) == (np.float32, (13, *trained.shape))
+        assert np.array_equal(values[0], initial)
+        assert np.array_equal(values[-1], trained)
+    assert run.snapshots.keys() == {"steps", *models.weights(models.build(TANH, (2,), seed=0))}
+
+
+def test_each_snapshot_is_what_a_training_of_so_many_steps_ends_in(points, with_snapshots):
+    _, run, _ = with_snapshots
+    for place in (1, 5, 9):
+        shorter = OF_POINTS | {"steps": int(run.snapshots["steps"][place])}
+        _, weights = trainer_of(points, **shorter).train(3, quiet)
+        assert all(np.array_equal(run.snapshots[name][place], value) for name, value in weights.items())
+
+
+def test_snapshots_change_neither_numbers_nor_lines(points, with_snapshots):
+    said, *snapped = with_snapshots
+    lines = []
+    plain = trainer_of(points, **OF_POINTS).train(3, lines.append)
+    assert same(snapped, plain)
+    assert without_speed(said) == without_speed(lines)
+    assert plain[0].snapshots == {}
+
+
+def test_programs_of_fixed_length_end_where_a_snapshot_is_taken(points):
+    """Compiled by XLA, as on a GPU. The validations alone have five steps between them."""
+    trainer = trainer_of(points, **OF_POINTS | {"threads": 2, "steps": 100}, snapshots=3)
+    assert trainer.loop.most_steps
+    run, weights = trainer.train(3, quiet)
+    assert run.snapshots["steps"].tolist() == [0, 10, 32, 100]
+    assert all(np.array_equal(run.snapshots[name][-1], value) for name, value in weights.items())
+    assert [row["step"] for row in run.history()] == list(range(5, 101, 5))
+
+
+def test_the_first_snapshot_of_averaged_weights_is_the_initial_weights(points, with_snapshots):
+    """Before the first step there is no average."""
+    averaged = OF_POINTS | {"optimizer": {"Adam": {"learning_rate": 0.03, "use_ema": True}}}
+    run, weights = trainer_of(points, **averaged, snapshots=12).train(3, quiet)
+    for name, trained in weights.items():
+        assert np.array_equal(run.snapshots[name][0], with_snapshots[1].snapshots[name][0])
+        assert np.array_equal(run.snapshots[name][-1], trained)
+
+
+def test_a_run_stopped_after_any_call_has_the_same_snapshots(points, with_snapshots, tmp_path, monkeypatch):
+    from mnist_hpc.training import trainer
+    from mnist_hpc.training.trainer import finished
+
+    monkeypatch.setattr(trainer, "FIRST_CALL", 3)
+    monkeypatch.setattr(trainer, "CALL_SECONDS", 1e-9)  # one step a call
+    _, *undisturbed = with_snapshots
+    draw, checkpoint = random.Random(0), Checkpoint(tmp_path / "seed.h5")
+    stopped = trainer_of(points, **OF_POINTS, snapshots=12)
+    while True:
+        calls = iter(range(draw.randint(1, 20), -1, -1))
+        try:
+            result = stopped.train(3, quiet, checkpoint, stop=lambda: not next(calls))  # noqa: B023
+            break
+        except Interrupted:
+            continue
+    assert result[0].facts["windows"] > 5
+    for found in (result, finished(checkpoint, quiet)):
+        assert same(found, undisturbed)
+        assert found[0].snapshots.keys() == undisturbed[0].snapshots.keys()
+        for name, values in undisturbed[0].snapshots.items():
+            assert np.array_equal(found[0].snapshots[name], values)
+
+
+def test_a_run_that_explodes_has_no_snapshots_and_the_next_seed_has_its_own(points):
+    rate = {"SGD": {"learning_rate": 1e38}}
+    trainer = trainer_of(points, **OF_POINTS | {"optimizer": rate, "steps": 20}, snapshots=5)
+    for seed in (0, 1):
+        run, weights = trainer.train(seed, quiet)
+        assert (run.facts["status"], weights, run.snapshots) == ("failed", {}, {})
+    calm = trainer_of(points, **OF_POINTS | {"steps": 20}, snapshots=5)
+    starts = [calm.train(seed, quiet)[0].snapshots["01_dense/kernel"] for seed in (0, 1)]
+    assert len(starts[0]) == len(starts[1]) == 6
+    assert not np.array_equal(starts[0][0], starts[1][0])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from mnist_hpc.errors import UserError, reason
 from mnist_hpc.files.atomic import atomic
@@ -53,6 +54,16 @@ def reading(path: Path, **expected: str) -> Iterator[h5py.File]:
         raise UserError(f"{path}: not found; run the stage that writes it") from None
     except Exception as error:  # noqa: BLE001  h5py raises many kinds
         raise UserError(f"{path}: {reason(error)}; delete the file and run the stage that writes it") from None
+
+
+def arrays(parent: h5py.Group, name: str) -> dict[str, np.ndarray]:
+    """Return the numeric arrays in a group of this name by their paths below it; none if there is no such group."""
+    found: dict[str, np.ndarray] = {}
+    if name in parent:
+        parent[name].visititems(
+            lambda path, item: found.update({path: item[()]}) if isinstance(item, h5py.Dataset) else None
+        )
+    return found
 
 
 def _head(body: memoryview) -> bytes:

@@ -28,7 +28,8 @@ TEMPLATES = jinja2.Environment(
     trim_blocks=True,
 )
 TEMPLATES.policies["json.dumps_kwargs"] = {}  # do not sort keys: variants come best first
-SCRIPTS = ("contents.js", "choice.js", "tables.js", "charts.js", "sweeps.js", "gallery.js", "net.js", "planes.js", "report.js")
+SCRIPTS = ("contents.js", "choice.js", "tables.js", "charts.js", "sweeps.js", "gallery.js")
+SCRIPTS += ("net.js", "planes.js", "report.js")
 SECTIONS = {
     "overview": "Overview",
     "draw": "Draw",

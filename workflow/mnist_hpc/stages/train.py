@@ -89,11 +89,13 @@ def run(
             report(f"seed {seed}: already trained by an earlier process")
         else:
             if trainer is None:
-                trainer = Trainer(Loop(specification, train, engine), validation, origin=facts)
+                snapshots = specification.get("snapshots")
+                trainer = Trainer(Loop(specification, train, engine), validation, origin=facts, snapshots=snapshots)
             done = trainer.train(seed, report, checkpoint, stop)
         runs[seed] = done
     keys = {"dataset": attributes["dataset"], "variant": variant}
     header = {**specification, **keys, **hashes, "classes": attributes["classes"], "input_shape": input_shape(train)}
-    write_models(models, header, {seed: Model(run.facts, weights) for seed, (run, weights) in runs.items()})
+    trained = {seed: Model(run.facts, weights, run.snapshots) for seed, (run, weights) in runs.items()}
+    write_models(models, header, trained)
     rows = [keys | {"seed": seed} | row for seed, (run, _) in runs.items() for row in run.history()]
     csv_table.write(history, HISTORY_COLUMNS, rows)

@@ -209,6 +209,8 @@ def _check_training(place: str, keys: Mapping[str, Any], facts: tuple[int, tuple
         )
     if any("Normalization" in layer for layer in keys["layers"][1:]):
         raise UserError(f"{place}.layers: found Normalization behind other layers, expected it as the first")
+    if "snapshots" in keys and len(inputs) != 1:
+        raise UserError(f"{place}.snapshots: found images of {dataset}, expected a data set of points of the plane")
     batch = keys["batch_size"]
     if batch != "full" and batch > examples:
         raise UserError(

@@ -25,7 +25,7 @@ DEFAULTS: dict[str, Any] = {
 }
 # The keys of a variant that decide its numbers; the others say where, how often and with which limits it runs.
 TRAINING_KEYS: tuple[str, ...] = ("layers", "loss", "optimizer", "batch_size", "steps", "epochs", "l2", "initial_scale")
-TRAINING_KEYS += ("augmentation", "dtype_policy", "threads")
+TRAINING_KEYS += ("augmentation", "dtype_policy", "threads", "snapshots")
 NO_LIMIT = 2**31
 # Test accuracy from which on a training on points of the plane has succeeded, if the config does not say.
 SUCCESS = 0.99
@@ -240,7 +240,9 @@ class Study:
         """Return a sweep with the points that see no more images than it allows."""
         own = {key: keys[key] for key in ("threads", "runtime", "mem_mb") if key in keys}
         variant = self.variants[keys["variant"]]
-        variant = replace(variant, keys={**variant.keys, **own})
+        # A sweep keeps no models.
+        swept = {key: value for key, value in variant.keys.items() if key != "snapshots"}
+        variant = replace(variant, keys=swept | own)
         _, _, examples = self.facts(variant.dataset)
         seen = [
             grids.images_seen(point.specification, examples)

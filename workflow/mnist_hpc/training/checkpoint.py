@@ -47,11 +47,7 @@ class Checkpoint:
         if not self.path.exists():
             return None
         with hdf5.reading(self.path, place=self._place) as file:
-            arrays: Arrays = {}
-            file["arrays"].visititems(
-                lambda name, item: arrays.update({name: item[()]}) if hasattr(item, "dtype") else None
-            )
-            return json.loads(file.attrs["record"]), arrays
+            return json.loads(file.attrs["record"]), hdf5.arrays(file, "arrays")
 
     def found(self, report: Callable[[str], None]) -> tuple[Record, Arrays] | None:
         """Return what was saved, or None; report a damaged file, which the next save replaces."""

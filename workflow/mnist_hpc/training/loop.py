@@ -118,10 +118,11 @@ class Loop:
 
     @contextlib.contextmanager
     def _averaged(self) -> Iterator[None]:
-        """Use the running average of the weights inside the block, if the optimiser keeps one."""
+        """Use the running average of the weights inside the block, if the optimiser keeps one and a step was done."""
         weights = self.model.trainable_variables
-        live = [weight.numpy() for weight in weights] if self._averaging else []
-        if self._averaging:
+        averaged = self._averaging and self._optimizer.iterations.numpy() > 0
+        live = [weight.numpy() for weight in weights] if averaged else []
+        if averaged:
             self._optimizer.finalize_variable_values(weights)
         try:
             yield

@@ -1,11 +1,14 @@
 """``models.h5``: the trained models of a block of seeds and their specification.
 
-Each seed has a group ``seed-<n>`` with its facts as an attribute and, unless the training failed, its weights.
+Each seed has a group ``seed-<n>`` with its facts as an attribute and, unless the training failed, its weights:
+``weights/<layer>/<name>`` float32. A variant with the key ``snapshots`` also has the weights after S of its steps, from
+0 (the initial ones) to the last (the trained ones): ``snapshots/steps`` int64 (S,), and ``snapshots/<layer>/<name>``
+float32 (S, ...), with the names and shapes of the weights.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,8 @@ class Model:
 
     facts: dict[str, Any]  # status, steps, seconds and other facts of the run, as a JSON object
     weights: dict[str, np.ndarray]  # by Keras variable path; empty if the training failed
+    # ``steps`` int64 (S,), and float32 (S, ...) by Keras variable path; empty if there are none.
+    snapshots: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def write_models(path: Path, specification: Mapping[str, Any], models: Mapping[int, Model]) -> None:
@@ -32,6 +37,8 @@ def write_models(path: Path, specification: Mapping[str, Any], models: Mapping[i
             group.attrs["facts"] = json.dumps(model.facts)
             for name, value in model.weights.items():
                 group.create_dataset(f"weights/{name}", data=value)
+            for name, value in model.snapshots.items():
+                group.create_dataset(f"snapshots/{name}", data=value)
 
 
 def read_models(path: Path) -> tuple[dict[str, Any], dict[int, Model]]:
@@ -39,11 +46,10 @@ def read_models(path: Path) -> tuple[dict[str, Any], dict[int, Model]]:
     with hdf5.reading(path) as file:
         models = {}
         for group_name, group in file.items():
-            seed, layers = int(group_name.removeprefix("seed-")), group.get("weights", {}).items()
-            weights = {f"{layer}/{name}": values[()] for layer, own in layers for name, values in own.items()}
+            seed, weights = int(group_name.removeprefix("seed-")), hdf5.arrays(group, "weights")
             if bad := [name for name, values in weights.items() if not np.isfinite(values).all()]:
                 raise UserError(f"seed {seed}: {bad[0]} is not finite; delete the file and train again")
-            models[seed] = Model(json.loads(group.attrs["facts"]), weights)
+            models[seed] = Model(json.loads(group.attrs["facts"]), weights, hdf5.arrays(group, "snapshots"))
         return json.loads(file.attrs["specification"]), dict(sorted(models.items()))
 
 

@@ -9,7 +9,9 @@ import numpy as np
 from mnist_hpc.files.provenance import now
 
 HISTORY_POINTS = 20
-
+# The first step whose snapshot shows something: nets on points of the plane have turned towards their classes by then,
+# and have not separated them yet.
+FIRST_SNAPSHOT = 10
 
 Row = dict[str, Any]
 
@@ -21,6 +23,9 @@ class Run:
     The rows are the learning curve: step, epoch, train_seconds, and lists over the settings of train_loss,
     train_accuracy (means over the steps since the row before, as the model saw them, with dropout, but without label
     smoothing and L2), validation_loss and validation_accuracy (over all validation examples).
+
+    The snapshots are the weights after S steps so far: ``steps`` int64 (S,), and each weight by its name, float32
+    (S, ...). They are empty if the variant asks for none, and once the run has failed.
     """
 
     steps: int  # to do in all
@@ -33,6 +38,7 @@ class Run:
     limits: list[float] = field(default_factory=list)  # loss of each setting above which it has diverged
     failed: dict[str, int] = field(default_factory=dict)  # by setting, as text, the step in which it diverged, from 1
     rows: list[Row] = field(default_factory=list)
+    snapshots: dict[str, np.ndarray] = field(default_factory=dict)
     started: str = field(default_factory=now)  # when the first process began, UTC
     facts: dict[str, Any] = field(default_factory=dict)  # what is recorded of a finished run; empty before
 
@@ -63,3 +69,14 @@ def of_setting(row: Row, setting: int) -> Row:
 def history_steps(steps: int) -> list[int]:
     """Return the steps after which a run is validated: about 20, evenly spaced, the last step among them."""
     return sorted({math.ceil(steps * point / HISTORY_POINTS) for point in range(1, HISTORY_POINTS + 1)})
+
+
+def snapshot_steps(steps: int, count: int) -> list[int]:
+    """Return the steps after which a run stores its weights: 0, and up to ``count`` more, the last step among them.
+
+    The distances grow geometrically, as a net changes much in its first steps and little in its last ones. The first is
+    step 10, or an earlier one where ``count`` steps at equal distances would begin earlier.
+    """
+    first = min(FIRST_SNAPSHOT, math.ceil(steps / count))
+    # Backwards, so that a single one is the last step.
+    return sorted({0, *np.geomspace(steps, first, count).round().astype(int).tolist()})

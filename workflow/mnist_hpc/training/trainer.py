@@ -16,16 +16,18 @@ import numpy as np
 from mnist_hpc.data.splits import Split
 from mnist_hpc.errors import Interrupted
 from mnist_hpc.files.provenance import now
-from mnist_hpc.training.checkpoint import Checkpoint
+from mnist_hpc.training.checkpoint import Arrays, Checkpoint, Record
 from mnist_hpc.training.loop import Loop
 from mnist_hpc.training.packed_loop import PackedLoop
-from mnist_hpc.training.run import Run, diverged, history_steps, of_setting
+from mnist_hpc.training.run import Run, diverged, history_steps, of_setting, snapshot_steps
 
 # A loss this many times the first one never came back in practice; NaN and infinity count as diverged too.
 DIVERGED = 1e4
 # Duration of one call of the compiled loop, so that a signal is answered soon, and the steps of the first call.
 CALL_SECONDS = 1.0
 FIRST_CALL = 10
+# What the names of snapshots begin with in a checkpoint.
+SNAPSHOTS = "snapshots/"
 
 
 class Trainer:
@@ -37,19 +39,23 @@ class Trainer:
         validation: Split,
         validated: Iterable[int] | None = None,
         origin: Mapping[str, Any] | None = None,
+        snapshots: int | None = None,
     ) -> None:
         """Compile.
 
         Runs are validated in float32 after the steps ``validated``. If None, they are validated after those of
         ``history_steps``, in float32 after the last and in the precision of the training before. ``origin`` holds the
         facts that all runs of this process share, such as device, versions, and "job", its number in the batch system.
+        With ``snapshots``, runs keep their weights after the steps of ``snapshot_steps``.
         """
         self.loop = loop
         self._validation = validation
         # What is reported, or chosen by, is computed as the evaluation does it.
         self._exact = {loop.steps} if validated is None else set(validated)
         self._validated = set(history_steps(loop.steps)) if validated is None else self._exact
-        self._pauses = sorted(self._validated | {*history_steps(loop.steps)})
+        self._reported = self._validated | {*history_steps(loop.steps)}
+        self._snapshots = snapshot_steps(loop.steps, snapshots) if snapshots else []
+        self._pauses = sorted(self._reported.union(self._snapshots))
         self._origin = dict(origin or {})
         self._job = self._origin.pop("job", "")
         # Losses and accuracies of the steps since the last row, float32 (steps, K).
@@ -94,17 +100,18 @@ class Trainer:
     ) -> tuple[Run, dict[str, np.ndarray]]:
         """Train with one seed from where it was interrupted, or from its initial weights, to the last step.
 
-        Return the finished run and the trained weights; no weights if all settings diverged, which ends a run early.
-        ``report`` receives lines of progress. ``stop`` is asked about every second; when it returns True, the run is
-        saved if there is a checkpoint, and Interrupted is raised.
+        Return the finished run and the trained weights; no weights and no snapshots if all settings diverged, which
+        ends a run early. ``report`` receives lines of progress. ``stop`` is asked about every second; when it returns
+        True, the run is saved if there is a checkpoint, and Interrupted is raised.
         """
         clock = time.perf_counter()
         run = self._resumed(seed, report, checkpoint)
         saved = time.perf_counter()
         while run.step < run.steps and len(run.failed) < self.loop.settings:
             self._advance(run, seed, report)
-            if run.step in self._pauses and len(run.failed) < self.loop.settings:
+            if run.step in self._reported and len(run.failed) < self.loop.settings:
                 self._validate(run, seed, report)
+            self._keep(run)
             stopping = stop()
             if checkpoint and (stopping or time.perf_counter() - saved > checkpoint.seconds):
                 clock = self._clocked(run, clock)
@@ -122,8 +129,10 @@ class Trainer:
                 report(f"seed {seed}: diverged at step {run.step} of {run.steps}: validation loss {loss}")
         run.facts = self._facts(run)
         weights = self.loop.weights() if run.facts["status"] == "ok" else {}
+        if not weights:
+            run.snapshots = {}
         if checkpoint:
-            checkpoint.save(asdict(run), weights)
+            _save(run, weights, checkpoint)
         return run, weights
 
     def _clocked(self, run: Run, since: float) -> float:
@@ -138,12 +147,13 @@ class Trainer:
         self._since_row = self._nothing()
         saved = checkpoint.found(report) if checkpoint else None
         if saved is None:
-            return Run(self.loop.steps, [self._job])
-        record, arrays = saved
+            run = Run(self.loop.steps, [self._job])
+            self._keep(run)
+            return run
+        run, arrays = _run_of(*saved)
         for name, variable in self.loop.variables():
             variable.assign(arrays[name])
         self._since_row = (arrays["since_row/losses"], arrays["since_row/accuracies"])
-        run = Run(**record)
         run.jobs.append(self._job)
         report(f"seed {seed}: continues at step {run.step} of {run.steps}")
         return run
@@ -151,7 +161,15 @@ class Trainer:
     def _save(self, run: Run, checkpoint: Checkpoint) -> None:
         arrays = {name: variable.numpy() for name, variable in self.loop.variables()}
         losses, accuracies = self._since_row
-        checkpoint.save(asdict(run), arrays | {"since_row/losses": losses, "since_row/accuracies": accuracies})
+        _save(run, arrays | {"since_row/losses": losses, "since_row/accuracies": accuracies}, checkpoint)
+
+    def _keep(self, run: Run) -> None:
+        """Add the weights to the snapshots of a run after a step that is to have one."""
+        if run.step not in self._snapshots:
+            return
+        for name, value in {"steps": np.array(run.step), **self.loop.weights()}.items():
+            before = run.snapshots.get(name, np.empty((0, *value.shape), value.dtype))
+            run.snapshots[name] = np.concatenate([before, value[np.newaxis]])
 
     def _advance(self, run: Run, seed: int, report: Callable[[str], None]) -> None:
         """Train for about a second, at most up to the next pause, and note which settings diverged."""
@@ -242,4 +260,18 @@ def finished(checkpoint: Checkpoint, report: Callable[[str], None]) -> tuple[Run
     saved = checkpoint.found(report)
     if saved is None or not saved[0]["facts"]:
         return None
-    return Run(**saved[0]), saved[1]
+    return _run_of(*saved)
+
+
+def _save(run: Run, arrays: Arrays, checkpoint: Checkpoint) -> None:
+    """Save a run, with its snapshots among the arrays."""
+    record = asdict(run)
+    snapshots = {SNAPSHOTS + name: values for name, values in record.pop("snapshots").items()}
+    checkpoint.save(record, arrays | snapshots)
+
+
+def _run_of(record: Record, arrays: Arrays) -> tuple[Run, Arrays]:
+    """Return the run that ``_save`` saved, and the other arrays."""
+    snapshots = {name.removeprefix(SNAPSHOTS): arrays[name] for name in arrays if name.startswith(SNAPSHOTS)}
+    others = {name: values for name, values in arrays.items() if not name.startswith(SNAPSHOTS)}
+    return Run(**record, snapshots=snapshots), others
