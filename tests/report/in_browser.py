@@ -3,6 +3,7 @@
 import numpy as np
 
 from conftest import ROOT, call
+from mnist_hpc.files.code_hash import code_hash
 from mnist_hpc.report import drawing
 from mnist_hpc.report.scripts import joined
 from mnist_hpc.study.specification import Study
@@ -48,11 +49,12 @@ def trained(results, data, dataset, variants, **changes):
         done = call(
             *("train", "--data", data / "train.h5", "--variant", name, "--seeds", "0-0"),
             *("--specification", study.variants[name].json, "--models", models, "--history", history),
+            *("--code-hash", code_hash("stages.train")),
         )
         assert done.returncode == 0, done.stderr
         done = call(
             *("evaluate", "--models", models, "--data", data / "test.h5"),
-            *("--metrics", metrics, "--predictions", predictions),
+            *("--metrics", metrics, "--predictions", predictions, "--code-hash", code_hash("stages.evaluate")),
         )
         assert done.returncode == 0, done.stderr
     return study

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.slow
 DRAWN = ["regression", "hidden-relu", "cnn-fast"]
 VARIANTS = (*DRAWN, "hidden-sigmoid-mse")
 PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Draw a digit</title>
-<style>:root {{ color-scheme: light dark }} body {{ font: 16px sans-serif; max-width: 75rem; margin: 1em auto; padding: 0 1em }}</style>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Draw a digit</title><style>:root {{ color-scheme: light dark }} body {{ margin: 1em; font: 16px sans-serif }}</style>
 </head><body>{}</body></html>"""
 # Drawn digits, as fractions of the canvas.
 ONE = [(0.55, 0.15), (0.45, 0.85)]

@@ -123,6 +123,9 @@ def test_every_printed_command_runs_by_itself(done):
 
 
 def test_a_finished_run_has_made_the_report_and_it_is_made_once(done):
+    printed = (done / "output.txt").read_text()
+    assert "1 of 1 variants have results; by validation accuracy, highest first" in printed
+    assert "Report: results/digits/report.html, " in printed
     path = done / "results/digits/report.html"
     before = path.stat().st_mtime_ns
     assert "results/digits/report.html: nothing has changed since it was made" in make(done, "report")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-# Number of variants in the summary at the end of a run and on the report's first page.
+# Number of variants in the summary at the end of a run and at the top of the report.
 BEST = 5
 
 Row = Mapping[str, Any]
@@ -76,7 +76,8 @@ def summary(variants: Path) -> str:
         tested = f"validation {validated} %, test {spread(row):15}  n = {row['n']}"
         lines.append(f"  {row['variant']:{width}}  {tested}, training of a seed {seconds}")
     lines += [f"  {row['variant']}: {row['status']}" for row in rows if row["status"] != "ok"][:BEST]
-    return "\n".join([*lines, f"Tables: {variants.parent}/, figures: {variants.parents[1] / 'figures'}/"])
+    folder = variants.parents[1]
+    return "\n".join([*lines, f"Report: {folder}/report.html, tables: {folder}/tables/, figures: {folder}/figures/"])
 
 
 def _is_number(value: Any) -> bool:
