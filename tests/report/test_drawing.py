@@ -19,7 +19,8 @@ DRAWN = ["regression", "hidden-relu", "cnn-fast"]
 VARIANTS = (*DRAWN, "hidden-sigmoid-mse")
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Draw a digit</title><style>:root {{ color-scheme: light dark }} body {{ margin: 1em; font: 16px sans-serif }}</style>
+<title>Draw a digit</title>
+<style>:root {{ color-scheme: light dark }} body {{ margin: 1em; font: 16px sans-serif }}</style>
 </head><body>{}</body></html>"""
 # Drawn digits, as fractions of the canvas.
 ONE = [(0.55, 0.15), (0.45, 0.85)]
