@@ -100,11 +100,12 @@ def confusions(table: pd.DataFrame) -> dict[str, list[list[float]]]:
 def gallery(study: Study, results: Path, runs: pd.DataFrame) -> dict[str, Any]:
     """Return the test images that the seeds of a variant together misclassify, the hardest of each variant.
 
-    All images are tiles of one picture. ``variants`` holds by variant a list of rows: tile, position in the test file,
+    All images are tiles of one picture; variants on images of another size than the study's are left out. ``variants`` holds by variant a list of rows: tile, position in the test file,
     class, predicted class, its mean probability, number of seeds that misclassify it.
     """
     current = _current(runs)
-    tiles: dict[tuple[str, int], np.ndarray] = {}
+    tiles: list[np.ndarray] = []
+    numbers: dict[tuple[str, int], int] = {}  # of tiles, by data set and position
     rows: dict[str, list[Sequence[float | None]]] = {}
     seeds, wrong, errors = {}, {}, {}
     for variant in figures.of_images(study):
@@ -112,20 +113,22 @@ def gallery(study: Study, results: Path, runs: pd.DataFrame) -> dict[str, Any]:
             block for block in study.blocks_of(variant) if any((variant, seed) in current for seed in block.seeds)
         ]
         dataset = study.variants[variant].dataset
-        hard, seeds[variant], wrong[variant], total = mistakes.hardest(
-            (results / block.folder / "predictions.h5" for block in blocks), MISTAKES
-        )
+        files = (results / block.folder / "predictions.h5" for block in blocks)
+        hard, seeds[variant], wrong[variant], total = mistakes.hardest(files, MISTAKES)
         errors[dataset] = dict(mistakes.label_errors(dataset, total))
         rows[variant] = []
         for image in hard:
-            if image.predicted != image.label:
-                tiles[dataset, image.index] = image.image
-                tile = list(tiles).index((dataset, image.index))
-                facts = (image.index, image.label, image.predicted, _rounded(image.confidence), image.wrong)
-                rows[variant].append((tile, *facts))
+            if image.predicted == image.label:
+                continue
+            if (dataset, image.index) not in numbers:
+                numbers[dataset, image.index] = len(tiles)
+                tiles.append(image.image)
+            facts = (image.index, image.label, image.predicted, _rounded(image.confidence), image.wrong)
+            rows[variant].append((numbers[dataset, image.index], *facts))
     return {
-        "picture": picture(list(tiles.values())),
+        "picture": picture(tiles),
         "across": ACROSS,
+        "shape": shape[:2],
         "variants": rows,
         "seeds": seeds,
         "wrong": wrong,

@@ -3,8 +3,7 @@ import { CONTENTS, percent, element } from "./contents.js";
 import { ALL, shown, follow } from "./choice.js";
 
 const IMAGES_AT_ONCE = 60;
-const SIDE = 28;
-const { picture, across, variants: MISTAKES, seeds, wrong, label_errors: LABEL_ERRORS } = CONTENTS.mistakes;
+const { picture, across, shape: [HEIGHT, WIDTH], variants: MISTAKES, seeds, wrong, label_errors: LABEL_ERRORS } = CONTENTS.mistakes;
 
 // Let a select offer those of the chosen variants for which `has` holds.
 export function oneVariant(select, has) {
@@ -36,13 +35,16 @@ export function gallery(place, draw) {
   function item({ tile, index, label, predicted, confidence, misses, error }, n) {
     const says = `test image ${index}: class ${label}, read as ${predicted} with ${percent(confidence, 0)} %, by ${misses} of ${n} seeds`;
     const image = element("span", { className: "tile", role: "img", ariaLabel: says + (error ? "; a known label error" : "") });
-    image.style.backgroundPosition = `calc(${-(tile % across)} * var(--tile)) calc(${-Math.floor(tile / across)} * var(--tile))`;
+    image.style.backgroundPosition = `calc(${-(tile % across)} * var(--tile)) calc(${(-Math.floor(tile / across) * HEIGHT) / WIDTH} * var(--tile))`;
     const words = element("span", { title: says }, `${label} → ${predicted}`, element("small", {}, ` ${percent(confidence, 0)} %`));
     const made = element("li", { className: error ? "label-error" : "" }, image, words);
     if (error) made.append(element("small", {}, "label error"));
     if (draw && CONTENTS.variants[control.variant.value] === CONTENTS.dataset) {
       const button = element("button", { type: "button", ariaLabel: `Put test image ${index} on the canvas` }, "try");
-      button.addEventListener("click", async () => draw(await pixels(tile), `${label} (test image ${index})`));
+      button.addEventListener("click", async () => {
+        draw(await pixels(tile), `${label} (test image ${index})`);
+        document.getElementById("draw").scrollIntoView();
+      });
       made.append(button);
     }
     return made;
@@ -63,17 +65,18 @@ export function gallery(place, draw) {
   more.addEventListener("click", () => { most = Infinity; show(); });
   document.documentElement.style.setProperty("--tiles", picture ? `url("${picture}")` : "none");
   document.documentElement.style.setProperty("--across", across);
+  document.documentElement.style.setProperty("--ratio", `${WIDTH} / ${HEIGHT}`);
   oneVariant(control.variant, variant => variant in MISTAKES);
 }
 
-// The pixels of a tile, Float32Array of 784 values from 0 to 1.
+// The pixels of a tile, Float32Array of values from 0 to 1, row by row.
 async function pixels(tile) {
   const whole = element("img", { src: picture });
   await whole.decode();
-  const canvas = element("canvas", { width: SIDE, height: SIDE }), context = canvas.getContext("2d");
-  context.drawImage(whole, SIDE * (tile % across), SIDE * Math.floor(tile / across), SIDE, SIDE, 0, 0, SIDE, SIDE);
-  const { data } = context.getImageData(0, 0, SIDE, SIDE);
-  return Float32Array.from({ length: SIDE * SIDE }, (_, i) => data[4 * i] / 255);
+  const canvas = element("canvas", { width: WIDTH, height: HEIGHT }), context = canvas.getContext("2d");
+  context.drawImage(whole, -WIDTH * (tile % across), -HEIGHT * Math.floor(tile / across));
+  const { data } = context.getImageData(0, 0, WIDTH, HEIGHT);
+  return Float32Array.from({ length: WIDTH * HEIGHT }, (_, i) => data[4 * i] / 255);
 }
 
 // Show the figures that are kept as they are; those of a variant only if it is chosen.

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,10 @@ TEMPLATES = jinja2.Environment(
     trim_blocks=True,
 )
 TEMPLATES.policies["json.dumps_kwargs"] = {}  # do not sort keys: variants come best first
-SCRIPTS = ("contents.js", "choice.js", "tables.js", "charts.js", "sweeps.js", "gallery.js")
-SCRIPTS += ("net.js", "planes.js", "report.js")
+SCRIPTS = (
+    *("contents.js", "choice.js", "tables.js", "charts.js", "sweeps.js", "gallery.js"),
+    *("net.js", "planes.js", "report.js"),
+)
 SECTIONS = {
     "overview": "Overview",
     "draw": "Draw",
@@ -134,7 +136,7 @@ def page(
         planes=explored["planes"],
         classes=[(label, label) for label in range(classes)],
         transforms=TRANSFORMS,
-        pictures=list(_pictures(explored["pictures"], order)),
+        pictures=list(_pictures(explored, order)),
         lecture=lecture.published(study, results, tables["variants"], tables["comparisons"]),
         provenance=_listed(provenance),
         configuration={name: _configuration(study, name, provenance) for name in order},
@@ -146,12 +148,16 @@ def page(
     )
 
 
-def _pictures(found: Collection[str], order: list[str]) -> Iterable[tuple[str, str, list[tuple[str, str]]]]:
-    """Yield the kinds of pictures that are there: title, explanation, and name and variant of each, best first."""
+def _pictures(explored: Mapping[str, Any], order: Iterable[str]) -> Iterable[tuple[str, str, list[tuple[str, str]]]]:
+    """Yield the kinds of pictures that are there: title, explanation, and name and variant of each, best first.
+
+    Where the page shows how boundaries come about, it need not show the last ones again.
+    """
     for kind, (title, explanation) in PICTURES.items():
-        subjects = [name for name in order if f"{kind}/{name}" in found]
-        if subjects:
-            yield title, explanation, [(f"{kind}/{name}", name) for name in subjects]
+        names = [name for name in order if not (kind == "boundaries" and name in explored["planes"])]
+        found = [(f"{kind}/{name}", name) for name in names if f"{kind}/{name}" in explored["pictures"]]
+        if found:
+            yield title, explanation, found
 
 
 def _listed(facts: Mapping[str, Any]) -> dict[str, str]:

@@ -33,13 +33,13 @@ export function planes(place) {
     const high = [0, 1].map(axis => Math.max(...points.map(point => point[axis])) + 0.2);
     Object.entries(seeds).forEach(([seed, moments], number) => {
       const { operations } = decoded({ operations: moments[moment], weights: "" });
-      const net = point => outputs({ operations }, { shape: [2], values: Float32Array.from(point) });
+      const net = at => predicted(operations, at);
       const figure = list.children[number], canvas = figure.querySelector("canvas");
       paint(canvas, net, points, labels, low, high);
-      const right = points.filter((point, i) => best(net(point)) === labels[i]).length / points.length;
-      const text = `seed ${seed}: ${percent(right, 0)} % of these points`;
+      const right = net(points).filter(({ label }, i) => label === labels[i]).length / points.length;
+      const text = `seed ${seed}: ${percent(right, 0)} % of these points right`;
       figure.querySelector("figcaption").textContent = text;
-      canvas.ariaLabel = `${choice.value}, ${words}, ${text} on their side of the boundary`;
+      canvas.ariaLabel = `${choice.value}, ${words}, ${text}`;
     });
   }
 
@@ -64,19 +64,28 @@ export function planes(place) {
   oneVariant(choice, name => name in CONTENTS.planes);
 }
 
-const best = logits => logits.indexOf(Math.max(...logits));
+// The class that a net assigns to each of many points, and its probability.
+function predicted(operations, points) {
+  const logits = outputs({ operations }, { shape: [points.length, 2], values: Float32Array.from(points.flat()) });
+  const classes = logits.length / points.length;
+  return points.map((_, i) => {
+    const own = logits.subarray(classes * i, classes * (i + 1)), largest = own.reduce((a, b) => Math.max(a, b));
+    return { label: own.indexOf(largest), sure: 1 / own.reduce((sum, logit) => sum + Math.exp(logit - largest), 0), classes };
+  });
+}
 
 // Paint which class a net assigns to each square of the plane, paler where it is less sure, and the points.
 function paint(canvas, net, points, labels, low, high) {
-  const context = canvas.getContext("2d"), side = canvas.width / SQUARES;
-  const at = (i, axis) => low[axis] + ((i + 0.5) / SQUARES) * (high[axis] - low[axis]);
-  for (let row = 0; row < SQUARES; row++) for (let column = 0; column < SQUARES; column++) {
-    const logits = net([at(column, 0), at(SQUARES - 1 - row, 1)]), largest = Math.max(...logits);
-    const sure = 1 / logits.reduce((sum, logit) => sum + Math.exp(logit - largest), 0);
-    const strength = 0.15 + 0.4 * (sure - 1 / logits.length) / (1 - 1 / logits.length);
-    context.fillStyle = `rgb(${CLASSES[best(logits)].map(channel => Math.round(255 - strength * (255 - channel)))})`;
-    context.fillRect(column * side, row * side, side, side);
-  }
+  const context = canvas.getContext("2d"), image = new ImageData(SQUARES, SQUARES);
+  const middle = (i, axis) => low[axis] + ((i + 0.5) / SQUARES) * (high[axis] - low[axis]);
+  const squares = Array.from({ length: SQUARES ** 2 }, (_, i) => [middle(i % SQUARES, 0), middle(SQUARES - 1 - Math.floor(i / SQUARES), 1)]);
+  net(squares).forEach(({ label, sure, classes }, i) => {
+    const strength = 0.15 + 0.4 * (sure - 1 / classes) / (1 - 1 / classes);
+    image.data.set([...CLASSES[label].map(channel => 255 - strength * (255 - channel)), 255], 4 * i);
+  });
+  const small = element("canvas", { width: SQUARES, height: SQUARES });
+  small.getContext("2d").putImageData(image, 0, 0);
+  context.drawImage(small, 0, 0, canvas.width, canvas.height);
   points.forEach((point, i) => {
     const [x, y] = point.map((value, axis) => (value - low[axis]) / (high[axis] - low[axis]));
     context.fillStyle = `rgb(${CLASSES[labels[i]]})`;

@@ -53,9 +53,7 @@ def exported(specification: Mapping[str, Any], weights: Weights) -> dict[str, An
     }
 
 
-def operations(
-    layers: Sequence[Mapping[str, Arguments]], weights: Weights, shape: Shape = IMAGE
-) -> list[Operation]:
+def operations(layers: Sequence[Mapping[str, Arguments]], weights: Weights, shape: Shape = IMAGE) -> list[Operation]:
     """Return the operations of a model on one example of a shape, with arrays in float32; raises as ``exported``."""
     _check(layers)
     found: list[Operation] = []

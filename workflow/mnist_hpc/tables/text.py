@@ -77,7 +77,8 @@ def summary(variants: Path) -> str:
         lines.append(f"  {row['variant']:{width}}  {tested}, training of a seed {seconds}")
     lines += [f"  {row['variant']}: {row['status']}" for row in rows if row["status"] != "ok"][:BEST]
     folder = variants.parents[1]
-    return "\n".join([*lines, f"Report: {folder}/report.html, tables: {folder}/tables/, figures: {folder}/figures/"])
+    places = f"Report: {folder / 'report.html'}, tables: {variants.parent}/, figures: {folder / 'figures'}/"
+    return "\n".join([*lines, places])
 
 
 def _is_number(value: Any) -> bool:
