@@ -100,19 +100,23 @@ def confusions(table: pd.DataFrame) -> dict[str, list[list[float]]]:
 def gallery(study: Study, results: Path, runs: pd.DataFrame) -> dict[str, Any]:
     """Return the test images that the seeds of a variant together misclassify, the hardest of each variant.
 
-    All images are tiles of one picture; variants on images of another size than the study's are left out. ``variants`` holds by variant a list of rows: tile, position in the test file,
-    class, predicted class, its mean probability, number of seeds that misclassify it.
+    All images are tiles of one picture; variants on images of another size than the study's are left out. ``variants``
+    holds by variant a list of rows: tile, position in the test file, class, predicted class, its mean probability,
+    number of seeds that misclassify it.
     """
     current = _current(runs)
+    _, shape, _ = study.facts(study.dataset)
     tiles: list[np.ndarray] = []
     numbers: dict[tuple[str, int], int] = {}  # of tiles, by data set and position
     rows: dict[str, list[Sequence[float | None]]] = {}
     seeds, wrong, errors = {}, {}, {}
     for variant in figures.of_images(study):
+        dataset = study.variants[variant].dataset
+        if study.facts(dataset)[1] != shape:
+            continue
         blocks = [
             block for block in study.blocks_of(variant) if any((variant, seed) in current for seed in block.seeds)
         ]
-        dataset = study.variants[variant].dataset
         files = (results / block.folder / "predictions.h5" for block in blocks)
         hard, seeds[variant], wrong[variant], total = mistakes.hardest(files, MISTAKES)
         errors[dataset] = dict(mistakes.label_errors(dataset, total))
