@@ -30,7 +30,7 @@ DIFFER = [
     *("train_seconds", "images_per_second", "startup_seconds", "compile_seconds", "process_seconds", "windows", "jobs"),
     *("started", "finished", "host", "commit", "driver", "cuda", "cudnn", "settings"),
 ]
-# Arguments for Snakemake to end a run with the tables, without figures and pages.
+# Arguments for Snakemake to end a run with the tables, without figures and report.
 UNTIL_TABLES = ("--until", "tabulate")
 
 

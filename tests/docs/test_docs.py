@@ -20,8 +20,7 @@ from conftest import ROOT, copy_project, specification
 from mnist_hpc import __main__ as program
 from mnist_hpc.cluster import accounting
 from mnist_hpc.study import check, layout
-from mnist_hpc.tables import aggregate, calibration, collect, comparisons, ensembles, robustness
-from mnist_hpc.tables.predictions import Predictions
+from mnist_hpc.tables import study_tables
 from mnist_hpc.training.models_file import Model, write_models
 
 PAGES = sorted(
@@ -232,23 +231,9 @@ def sections(page):
 def columns(tmp_path_factory):
     """Return the columns of every table of a study; without results its tables have them too."""
     study, results = check.load(ROOT / "config.yaml"), tmp_path_factory.mktemp("results")
-    runs = collect.runs(study.blocks, results, {name: {} for name in study.variants})
-    confusions = aggregate.confusions(runs, study.blocks, results)
-    predictions = Predictions(study, results)
     jobs = pd.DataFrame([dict.fromkeys(accounting.JOB_COLUMNS, 1)])
-    tables = {
-        "runs": runs,
-        "variants": aggregate.variants(runs, {}, predictions.correct),
-        "comparisons": comparisons.table(study, predictions, runs),
-        "ensembles": ensembles.table(study, predictions, runs),
-        "sweeps": aggregate.sweeps(study, results),
-        "confusions": confusions,
-        "classes": pd.DataFrame(columns=aggregate.CLASS_COLUMNS),
-        "jobs": jobs,
-        **dict(zip(("calibration", "reliability"), calibration.tables(study, results, runs), strict=True)),
-        "robustness": robustness.table(study, results, runs, {name: {} for name in study.variants}, ""),
-        "resources": accounting.resources(jobs, pd.Series(dtype=float)),
-    }
+    tables = study_tables.computed(study, results, "", "", "")
+    tables |= {"jobs": jobs, "resources": accounting.resources(jobs, pd.Series(dtype=float))}
     assert {f"{name}.csv" for name in tables} >= {name for name in layout.TABLES if name.endswith(".csv")}
     return {name: list(table.columns) for name, table in tables.items()}
 

@@ -2,38 +2,25 @@
 
 import pandas as pd
 import pytest
-from drawn import STUDIES, tables, texts
+from drawn import STUDIES, texts
 
 from mnist_hpc.figures import cost
+from mnist_hpc.tables import time_spent
 
 
-def test_time_is_split_into_what_it_was_spent_on():
-    _, runs = tables(1, seeds=2)
-    (row,) = cost.parts(runs).to_dict("records")
-    # One job of two seeds: start-up and compiling once, nine and a half seconds a seed of which seven are training.
-    assert row == {"start-up": 2.0, "compiling": 1.0, "training": 14.0, "validation, saving": 5.0, "waiting": 0.0}
-
-
-def test_the_time_between_the_processes_of_a_training_is_not_their_work(tmp_path):
-    # 100 s of training that a short queue spread over ten hours, in four processes.
-    _, runs = tables(1, seeds=1)
-    spread = {"started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T10:00:00+00:00", "windows": 4}
-    runs = runs.assign(**spread, train_seconds=100.0, process_seconds=104.0)
-    table = cost.parts(runs)
-    (row,) = table.to_dict("records")
-    assert row["validation, saving"] == 4
-    assert row["waiting"] == 36_000 - 104
-    cost.job_times(table, "mnist", tmp_path / "figure.svg")
+def test_the_time_between_the_processes_of_a_training_stands_beside_theirs(tmp_path):
+    seconds = {"start-up": 2.0, "compiling": 1.0, "training": 100.0, "validation, saving": 4.0, "waiting": 35_896.0}
+    cost.job_times(pd.DataFrame([seconds], index=["variant-0"]), "mnist", tmp_path / "figure.svg")
     assert "1 min 47 s + 9 h 58 min waiting" in texts(tmp_path / "figure.svg")
 
 
 @pytest.mark.parametrize("case", STUDIES)
 def test_times_of_any_study_are_drawn(case, tmp_path):
     _, runs = STUDIES[case]
-    cost.job_times(cost.parts(runs), "mnist", tmp_path / "figure.svg")
+    cost.job_times(time_spent.parts(runs), "mnist", tmp_path / "figure.svg")
     found = texts(tmp_path / "figure.svg")
     assert all(variant in found for variant in set(runs["variant"]))
-    assert all(part in found for part in cost.PARTS)
+    assert all(part in found for part in time_spent.PARTS)
 
 
 def test_slurm_jobs_show_hours_and_what_was_cut_off(tmp_path):

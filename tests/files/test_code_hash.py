@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
+from mnist_hpc import report
 from mnist_hpc.files.code_hash import code_hash
 
 PACKAGE = ROOT / "workflow/mnist_hpc"
@@ -122,6 +123,11 @@ def test_data_files_and_modules_loaded_by_name_count(small, tmp_path):
     assert before != code_hash("stages.train", files=[template], package=small)
     template.write_text("b")
     assert before != code_hash("stages.train", "only_annotations", files=[template], package=small)
+
+
+def test_the_files_of_the_report_are_all_that_its_package_holds():
+    found = {path for path in (PACKAGE / "report").iterdir() if path.suffix != ".py" and path.name != "__pycache__"}
+    assert set(report.FILES) == found
 
 
 def test_a_module_that_does_not_exist_is_an_error():

@@ -22,6 +22,7 @@ from mnist_hpc import figures
 from mnist_hpc.cluster.accounting import JOB_COLUMNS
 from mnist_hpc.data import idx
 from mnist_hpc.errors import Interrupted
+from mnist_hpc.files.code_hash import code_hash
 from mnist_hpc.study import check
 from mnist_hpc.training import device
 
@@ -118,6 +119,7 @@ sweeps:
     threads: 1
 ensembles:
   all: [regression, wide]
+draw: [regression, squared, convolution]
 """
 
 
@@ -178,7 +180,7 @@ def sweeps(study):
             run("stages.sweep", "sweep", "--data", f"results/{part.dataset}/data/train.h5", "--name", sweep.name,
                 "--variant", sweep.variant.name, "--sweep", sweep.json, "--part", f"{part.number}/{part.parts}",
                 "--points", f"results/{part.files[0]}", "--state", f"state/{part.name}",
-                "--code-hash", "x")  # fmt: skip
+                "--code-hash", code_hash("stages.sweep"))  # fmt: skip
         run("stages.rank", "rank", "--parts", *(f"results/{part.files[0]}" for part in sweep.parts), "--sweep",
             sweep.json, "--points", f"{folder}/points.csv", "--best", f"{folder}/best.json", "--remove-state",
             f"state/sweep.{sweep.name}")  # fmt: skip
@@ -191,7 +193,7 @@ def runs(study):
             "train", "--data", f"results/{block.dataset}/data/train.h5", "--variant", block.variant,
             "--specification", variant.json, "--choice", *(f"results/{file}" for file in study.choice(block.variant)),
             "--seeds", f"{block.first}-{block.last}", "--models", folder / "models.h5",
-            "--history", folder / "history.csv", "--state", "state", "--code-hash", "x",
+            "--history", folder / "history.csv", "--state", "state", "--code-hash", code_hash("stages.train"),
             "--checkpoint-seconds", 0,
         ]  # fmt: skip
         if block.variant == "convolution":
@@ -201,15 +203,16 @@ def runs(study):
         run("stages.train", *arguments)  # all seeds are done
         run("stages.evaluate", "evaluate", "--models", folder / "models.h5", "--data",
             f"results/{block.dataset}/data/test.h5", "--metrics", folder / "metrics.csv", "--predictions",
-            folder / "predictions.h5", "--code-hash", "y")  # fmt: skip
+            folder / "predictions.h5", "--code-hash", code_hash("stages.evaluate"))  # fmt: skip
         if block in study.blocks_of_images:
             run("stages.perturb", "perturb", "--models", folder / "models.h5", "--data",
                 f"results/{block.dataset}/data/test.h5", "--perturbed", folder / "perturbed.csv", "--code-hash",
-                "z")  # fmt: skip
+                code_hash("stages.perturb"))  # fmt: skip
 
 
 def rest(study):
-    run("stages.tabulate", "tabulate", "--train-hash", "x", "--evaluate-hash", "y", "--perturb-hash", "z")
+    run("stages.tabulate", "tabulate", "--train-hash", code_hash("stages.train"), "--evaluate-hash",
+        code_hash("stages.evaluate"), "--perturb-hash", code_hash("stages.perturb"))  # fmt: skip
     job = "tiny,regression,1,COMPLETED,5,9,1,1,0.1,9,4000,500"
     Path("results/tiny/tables/jobs.csv").write_text(f"{','.join(JOB_COLUMNS)}\n{job}\n")
     for kind in figures.kinds(study, Path("results")):

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from conftest import ROOT, call, copy_project
+from mnist_hpc.files.code_hash import code_hash
 from mnist_hpc.report import drawing
+from mnist_hpc.report.scripts import joined
 from mnist_hpc.study.specification import Study
 
 # Largest difference of a probability from that of the float32 model. It is the promise; 2e-4 is what is found.
@@ -22,7 +24,7 @@ def loaded(browser):
     """Return an empty page in which the functions of the modules are global."""
     page = browser.new_page()
     names = "decoded, probabilities, centred, coarse"
-    page.add_script_tag(type="module", content=f"{drawing.script()}\nObject.assign(window, {{ {names} }})")
+    page.add_script_tag(type="module", content=f"{joined(drawing.SCRIPTS)}\nObject.assign(window, {{ {names} }})")
     page.wait_for_function("() => Boolean(window.decoded)")
     return page
 
@@ -55,11 +57,12 @@ def trained(results, data, dataset, variants, **changes):
         done = call(
             *("train", "--data", data / "train.h5", "--variant", name, "--seeds", "0-0"),
             *("--specification", study.variants[name].json, "--models", models, "--history", history),
+            *("--code-hash", code_hash("stages.train")),
         )
         assert done.returncode == 0, done.stderr
         done = call(
             *("evaluate", "--models", models, "--data", data / "test.h5"),
-            *("--metrics", metrics, "--predictions", predictions),
+            *("--metrics", metrics, "--predictions", predictions, "--code-hash", code_hash("stages.evaluate")),
         )
         assert done.returncode == 0, done.stderr
     return study

@@ -141,6 +141,13 @@ REFUSED = {
         {"ensembles.all": ["hidden-sigmoid", "hidden-sigmoid-mse"]},
         "ensembles.all: found variants with CategoricalCrossentropy and SquaredError, expected one loss: the",
     ),
+    "drawings for nothing known": (
+        {"draw": ["regression", "hidden-rleu"]},
+        "draw: found 'hidden-rleu', expected one of",
+    ),
+    "drawings for nothing known, near one": ({"draw": ["regresion"]}, "(did you mean 'regression'?)"),
+    "drawings for a variant on another data set": ({"draw": ["circle-3"]}, "draw: found 'circle-3', expected one of"),
+    "drawings for a variant twice": ({"draw": ["cnn", "cnn"]}, "draw: found"),
     "a success that nothing reaches": (
         {"variants.circle-3.success": 1.5},
         "variants.circle-3.success: found 1.5 (a number), expected 1 or less",

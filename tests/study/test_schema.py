@@ -78,6 +78,7 @@ sweeps:
     max_images: 5000
     runtime: 10
 ensembles: {both: [regression, net]}
+draw: [regression, net]
 """
 )
 # Names that a user chooses: another spelling is another name, and only wrong where something refers to it.

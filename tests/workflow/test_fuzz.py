@@ -17,11 +17,10 @@ from mnist_hpc.cluster import attempts
 from mnist_hpc.data import idx
 from mnist_hpc.data.splits import Split, read_split, write_split
 from mnist_hpc.errors import UserError
-from mnist_hpc.figures import digits
 from mnist_hpc.files import csv_table, hdf5
 from mnist_hpc.study import check
 from mnist_hpc.study.layout import RUN_COLUMNS, Block, point_columns
-from mnist_hpc.tables import collect, ranking
+from mnist_hpc.tables import collect, mistakes, ranking
 from mnist_hpc.training import checkpoint, evaluation
 from mnist_hpc.training.models_file import Model, read_models, write_models
 
@@ -132,7 +131,7 @@ def predictions(path):
         evaluation.write_predictions(file, {0: {"probabilities": probabilities, "confusion": matrix}}, test)
 
     def read():
-        hard, *counts = digits.hardest([path])
+        hard, *counts = mistakes.hardest([path], 30)
         with hdf5.reading(path) as file:
             return [[vars(image) for image in hard], counts, file["seed-0/confusion"][()]]
 

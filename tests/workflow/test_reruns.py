@@ -18,7 +18,8 @@ from studies import finished
 from conftest import DIFFER, UNTIL_TABLES, run, snakemake
 
 DRAW = {"draw"}
-TABULATE = {"tabulate"} | DRAW
+REPORT = {"write_report"}
+TABULATE = {"tabulate"} | DRAW | REPORT
 REGRESSION = {"train regression 0-1", "evaluate regression 0-1", "perturb regression 0-1"}
 CHILD = {"train child 0-1", "evaluate child 0-1", "perturb child 0-1"}
 SWEEP = {"sweep tiny rates 1 1", "rank tiny rates"}
@@ -63,11 +64,11 @@ def git(root, *arguments):
 def jobs(root, *arguments, command=dry_run, **environment):
     """Return what a dry run would run: ``train <variant> <first>-<last>``, the name of the rule, or draw."""
     found = every_job(root, *arguments, command=command, **environment)
-    return {"draw" if job.startswith(("draw", "report")) else job for job in found}
+    return {"draw" if job.startswith("draw") else job for job in found}
 
 
 def every_job(root, *arguments, command=dry_run, **environment):
-    """Return the same with the name of each rule that draws, and of the one that writes the report's pages."""
+    """Return the same with the name of each rule that draws."""
     result = command(root, *arguments, **environment)
     assert result.returncode == 0, result.stdout
     found = set()
@@ -219,6 +220,7 @@ CONFIG_EDITS = {
     ),
     "a removed variant": (config(variants__child=None), TABULATE),
     "another search path": (config(search_path=["/data"]), set()),
+    "other variants that read drawings": (config(draw=["regression", "child"]), REPORT),
     "another validation part": (
         config(datasets__tiny__validation=12),
         {"fetch tiny", "convert tiny"} | TINY | TABULATE,
@@ -282,7 +284,7 @@ CODE_EDITS = {
     ),
     "calibration": ("tables/calibration", replaced("BINS = 15", "BINS = 10"), TABULATE),
     "tables": ("tables/statistics", replaced("0.975, freedom) * error\n", "0.95, freedom) * error\n"), TABULATE),
-    "figures": ("figures/style", replaced("WIDTH = 5.2", "WIDTH = 5.3"), DRAW),
+    "figures": ("figures/style", replaced("WIDTH = 5.2", "WIDTH = 5.3"), DRAW | REPORT),
     "training": ("training/run", replaced("HISTORY_POINTS = 20", "HISTORY_POINTS = 10"), RUNS | SWEEP | TABULATE),
     "models": (
         "training/models",
@@ -327,14 +329,21 @@ def test_the_command_plans_the_same(case, study):
     [
         ("digits", "ROWS = 6, 5", "ROWS = 6, 4", {"draw_digits"}),
         ("accuracy", "of the net", "of the model", {"draw_accuracy", "draw_accuracy_time", "draw_accuracy_parameters"}),
-        ("pages", "POINTS = 10", "POINTS = 9", set()),
+        # These the report shows.
+        ("activations", "NOISE = 0.3, 0.5", "NOISE = 0.3, 0.4", {"draw_activations", "write_report"}),
+        ("weights", "weights of each class", "weights", {"draw_templates", "write_report"}),
     ],
 )
-def test_an_edit_of_one_figures_code_draws_that_one_and_the_pages_that_show_it(study, module, old, new, expected):
+def test_an_edit_of_one_figures_code_draws_it_and_writes_the_report_if_that_shows_it(study, module, old, new, expected):
     with edited(study / f"workflow/mnist_hpc/figures/{module}.py", replaced(old, new)):
-        found = every_job(study)
-    assert found - {"report_pages"} == expected
-    assert ("report_pages" in found) == (module != "digits")
+        assert every_job(study) == expected
+
+
+@pytest.mark.parametrize("name", ["charts.js", "report.css", "report.html", "lecture.rst.jinja", "columns.py"])
+def test_an_edit_of_the_reports_files_writes_it_and_nothing_else(study, name):
+    change = replaced("of its seeds", "of all its seeds") if name == "columns.py" else lambda text: f"{text}\n"
+    with edited(study / f"workflow/mnist_hpc/report/{name}", change):
+        assert jobs(study) == REPORT
 
 
 @pytest.mark.parametrize(
@@ -348,6 +357,8 @@ def test_an_edit_of_one_figures_code_draws_that_one_and_the_pages_that_show_it(s
         ("tiny/tables/variants.csv", TABULATE),
         ("tiny/tables/provenance.json", TABULATE),
         ("tiny/figures/accuracy-time.svg", DRAW),
+        ("tiny/figures/templates/regression.svg", DRAW | REPORT),
+        ("tiny/report.html", REPORT),
     ],
 )
 def test_a_deleted_result_is_made_again(study, name, expected):

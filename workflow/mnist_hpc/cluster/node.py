@@ -33,7 +33,7 @@ LEAST_MINUTES = 30
 MARGIN, START_SECONDS = 1.5, 60
 # A training without recorded times is expected to take this share of its time limit.
 SHARE = 0.25
-# Time for tables, figures and pages, minutes.
+# Time for tables, figures and the report, minutes.
 FIGURE_MINUTES = 10
 # Options of sbatch that the job sets itself, whatever the profile says.
 OWN = {

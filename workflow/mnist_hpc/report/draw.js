@@ -141,6 +141,6 @@ export function start(root, data) {
   };
   for (const button of root.querySelectorAll("button"))
     button.addEventListener("click", actions[button.dataset.action]);
-  chooser.addEventListener("change", () => (chooser.value ? putStored(chooser.value) : clear()));
+  chooser.addEventListener("change", () => (chooser.value ? putStored(Number(chooser.value)) : clear()));
   return put;
 }

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-# Number of variants in the summary at the end of a run and on the report's first page.
+# Number of variants in the summary at the end of a run and at the top of the report.
 BEST = 5
 
 Row = Mapping[str, Any]
