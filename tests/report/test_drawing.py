@@ -9,7 +9,7 @@ from in_browser import TOLERANCE, loaded, read_by_browser, read_by_keras, traine
 
 from conftest import ROOT, call
 from mnist_hpc.files import hdf5
-from mnist_hpc.report import drawing
+from mnist_hpc.report import contents, drawing
 from mnist_hpc.study.specification import Study
 
 pytestmark = pytest.mark.slow
@@ -17,6 +17,7 @@ pytestmark = pytest.mark.slow
 # Those that the shipped study draws with, and one whose outputs are not softmax.
 DRAWN = ["regression", "hidden-relu", "cnn-fast"]
 VARIANTS = (*DRAWN, "hidden-sigmoid-mse")
+EVERY = {(name, 0) for name in VARIANTS}
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Draw a digit</title>
@@ -79,7 +80,7 @@ def differences(net, study, results, variant):
     with hdf5.reading(folder / "predictions.h5") as file:
         images, index = file["sample/images"][()], file["sample/index"][()]
         predicted = file["seed-0/probabilities"][()][index]
-    found = read_by_browser(net, drawing.read_net(study, results, variant).model, images)
+    found = read_by_browser(net, drawing.read_net(study, results, variant, EVERY).model, images)
     (loss,) = study.variants[variant].keys["loss"]
     keras = read_by_keras(models.load(folder / "models.h5"), loss, images)
     assert len(images) == 100
@@ -99,7 +100,7 @@ def test_nets_of_mnist_agree_and_read_what_is_drawn(lecture, browser, opened):
     net = loaded(browser)
     assert max(value for name in DRAWN for value in differences(net, *lecture, name)) < TOLERANCE
     net.close()
-    page = opened(drawing.fragment(*lecture))
+    page = opened(drawing.fragment(*lecture, EVERY))
     assert "demo" not in page.locator("#draw-how").inner_text()
     for digit, points in {"1": ONE, "0": ZERO, "7": SEVEN}.items():
         page.get_by_role("button", name="Clear").click()
@@ -124,7 +125,7 @@ def verdicts(page):
 
 
 def test_a_drawn_one_is_read(study, opened):
-    page = opened(drawing.fragment(*study))
+    page = opened(drawing.fragment(*study, EVERY))
     assert page.locator("thead th").all_inner_texts() == DRAWN
     assert verdicts(page) == ["–"] * 3
     stroke(page, ONE)
@@ -139,7 +140,9 @@ def test_a_drawn_one_is_read(study, opened):
 
 
 def test_a_finger_draws_and_does_not_scroll(study, opened):
-    page = opened(drawing.fragment(*study), has_touch=True, viewport={"width": 360, "height": 640}, is_mobile=True)
+    page = opened(
+        drawing.fragment(*study, EVERY), has_touch=True, viewport={"width": 360, "height": 640}, is_mobile=True
+    )
     box = page.locator(".drawing-canvas").bounding_box()
     session = page.context.new_cdp_session(page)
     at = [{"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]} for x, y in ONE]
@@ -152,13 +155,13 @@ def test_a_finger_draws_and_does_not_scroll(study, opened):
 
 
 def test_stored_images_are_reached_by_keyboard_and_read_as_in_the_study(study, opened):
-    page = opened(drawing.fragment(*study))
+    page = opened(drawing.fragment(*study, EVERY))
     page.keyboard.press("Tab")  # the results, which scroll on a narrow screen
     for name in ("Clear", "A test image", "A mistake"):
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == name
     page.keyboard.press("Enter")
-    nets = [drawing.read_net(*study, name) for name in DRAWN]
+    nets = [drawing.read_net(*study, name, EVERY) for name in DRAWN]
     options = page.locator("option:checked").inner_text()
     index = int(options.partition("test image ")[2].partition(")")[0])
     assert "misread by" in options
@@ -175,8 +178,8 @@ def test_stored_images_are_reached_by_keyboard_and_read_as_in_the_study(study, o
 
 
 def test_every_stored_image_is_read_as_in_the_study(study, opened):
-    page = opened(drawing.fragment(*study))
-    nets = [drawing.read_net(*study, name) for name in DRAWN]
+    page = opened(drawing.fragment(*study, EVERY))
+    nets = [drawing.read_net(*study, name, EVERY) for name in DRAWN]
     options = page.locator("option").all_inner_texts()[1:]
     assert 100 < len(options) <= 160
     for place, text in enumerate(options):
@@ -189,7 +192,7 @@ def test_every_stored_image_is_read_as_in_the_study(study, opened):
 
 
 def test_one_may_draw_over_a_stored_image(study, opened):
-    page = opened(drawing.fragment(*study))
+    page = opened(drawing.fragment(*study, EVERY))
     page.select_option("select", "0")
     before = page.locator(".drawing-class td").all_inner_texts() if verdicts(page) else []
     stroke(page, [(0.1, 0.5), (0.9, 0.5)])
@@ -199,7 +202,7 @@ def test_one_may_draw_over_a_stored_image(study, opened):
 
 
 def test_the_template_that_fired_is_that_of_the_linear_model(study, opened):
-    page = opened(drawing.fragment(*study))
+    page = opened(drawing.fragment(*study, EVERY))
     assert not page.locator(".drawing-template").is_visible()
     page.select_option("select", "0")
     digit = int(verdicts(page)[0])
@@ -216,7 +219,7 @@ def test_the_template_that_fired_is_that_of_the_linear_model(study, opened):
 
 
 def test_a_screen_reader_hears_the_result_once_the_pen_rests(study, opened):
-    page = opened(drawing.fragment(*study))
+    page = opened(drawing.fragment(*study, EVERY))
     page.evaluate(
         """() => {
             window.heard = [];
@@ -236,7 +239,7 @@ def test_a_screen_reader_hears_the_result_once_the_pen_rests(study, opened):
 
 @pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>", "a'\"&amp;b"])
 def test_names_are_text(study, opened, name):
-    nets = [replace(drawing.read_net(*study, "regression"), name=name)]
+    nets = [replace(drawing.read_net(*study, "regression", EVERY), name=name)]
     page = opened(drawing.rendered(nets, 10, [name], None))
     page.get_by_role("button", name="A mistake").click()
     assert verdicts(page) != ["–"]
@@ -250,7 +253,7 @@ def test_names_are_text(study, opened, name):
 @pytest.mark.parametrize("width", [360, 1280, 1920])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_any_screen_and_can_be_read(study, opened, width, scheme):
-    page = opened(drawing.fragment(*study), viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = opened(drawing.fragment(*study, EVERY), viewport={"width": width, "height": 900}, color_scheme=scheme)
     stroke(page, ONE)
     verdicts(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -267,19 +270,33 @@ def drawn_by(study, names, dataset="digits"):
 
 
 def test_without_a_net_for_images_there_is_no_section(study, tmp_path):
-    assert drawing.fragment(study[0], tmp_path) == ""
-    assert drawing.fragment(*drawn_by(study, [])) == ""
-    assert drawing.fragment(*drawn_by(study, DRAWN, dataset="circle")) == ""
+    assert drawing.fragment(study[0], tmp_path, EVERY) == ""
+    assert drawing.fragment(*drawn_by(study, []), EVERY) == ""
+    assert drawing.fragment(*drawn_by(study, DRAWN, dataset="circle"), EVERY) == ""
 
 
 def test_the_config_chooses_the_nets_and_missing_ones_are_named(study, opened):
-    page = opened(drawing.fragment(*drawn_by(study, ["hidden-sigmoid-mse", "cnn", "regression"])))
+    page = opened(drawing.fragment(*drawn_by(study, ["hidden-sigmoid-mse", "cnn", "regression"]), EVERY))
     assert page.locator("thead th").all_inner_texts() == ["hidden-sigmoid-mse", "regression"]
-    assert "Not trained yet: cnn." in page.locator("#draw-how").inner_text()
+    assert "Without current results: cnn." in page.locator("#draw-how").inner_text()
     assert "hidden-sigmoid-mse are independent" in page.locator(".drawing-results").inner_text()
 
 
+def test_a_net_that_is_stale_does_not_read(study, opened):
+    page = opened(drawing.fragment(*study, EVERY - {("hidden-relu", 0)}))
+    assert page.locator("thead th").all_inner_texts() == ["regression", "cnn-fast"]
+    assert "Without current results: hidden-relu." in page.locator("#draw-how").inner_text()
+
+
+def test_the_gallery_knows_label_errors_although_variants_have_no_results(lecture):
+    study, results = lecture
+    found = contents.gallery(study, results, {(name, 0) for name in DRAWN})
+    assert len(found["label_errors"]["mnist"]) == 15
+    assert found["seeds"]["cnn-fast"] == 1
+    assert found["seeds"]["cnn"] == 0
+
+
 def test_the_page_says_what_the_demo_is(study, opened):
-    page = opened(drawing.fragment(*study))
+    page = opened(drawing.fragment(*study, EVERY))
     assert "the quality of the demo" in page.locator("#draw-how").inner_text()
     assert "1,257 images" in page.locator("#draw-how").inner_text()

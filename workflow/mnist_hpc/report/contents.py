@@ -19,6 +19,7 @@ from mnist_hpc.study.specification import Study
 from mnist_hpc.tables import mistakes, text, time_spent
 
 Tables = Mapping[str, pd.DataFrame]
+Runs = set[tuple[str, int]]  # variant and seed of each
 
 # Columns of history.csv that the page draws.
 CURVE = ("step", "epoch", "train_seconds", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
@@ -28,7 +29,7 @@ MISTAKES, ACROSS = 100, 40
 
 def contents(study: Study, results: Path, tables: Tables) -> dict[str, Any]:
     """Return all that the scripts of the page need; ``tables`` are those of ``study_tables.computed``."""
-    jobs = results / study.dataset / "tables" / "jobs.csv"
+    jobs, known = results / study.dataset / "tables" / "jobs.csv", current(tables["runs"])
     shown = {name: tables[name] for name in tables if name != "confusions"}
     shown["times"] = time_spent.parts(tables["runs"]).rename_axis("variant").reset_index()
     shown["jobs"] = pd.read_csv(jobs) if jobs.exists() else pd.DataFrame()
@@ -37,13 +38,19 @@ def contents(study: Study, results: Path, tables: Tables) -> dict[str, Any]:
         "variants": {name: study.variants[name].dataset for name in ranked(study, tables["variants"])},
         "losses": {name: next(iter(variant.keys["loss"])) for name, variant in study.variants.items()},
         "tables": {name: by_column(table) for name, table in shown.items()},
-        "curves": curves(study, results, tables["runs"]),
+        "curves": curves(study, results, known),
         "grids": {name: grid(study, name, tables["sweeps"]) for name in study.sweeps},
         "confusions": confusions(tables["confusions"]),
-        "mistakes": gallery(study, results, tables["runs"]),
-        "pictures": pictures(study, results),
-        "planes": planes(study, results),
+        "mistakes": gallery(study, results, known),
+        "pictures": pictures(study, results, known),
+        "planes": planes(study, results, known),
     }
+
+
+def current(runs: pd.DataFrame) -> Runs:
+    """Return the runs whose results are current."""
+    done = runs[runs["status"].isin(["ok", "failed"])]
+    return set(zip(done["variant"], done["seed"], strict=True))
 
 
 def ranked(study: Study, variants: pd.DataFrame) -> list[str]:
@@ -62,13 +69,12 @@ def by_column(table: pd.DataFrame) -> dict[str, list[Any]]:
     return {name: [_plain(value) for value in table[name].tolist()] for name in table}
 
 
-def curves(study: Study, results: Path, runs: pd.DataFrame) -> dict[str, dict[int, dict[str, list[float | None]]]]:
+def curves(study: Study, results: Path, known: Runs) -> dict[str, dict[int, dict[str, list[float | None]]]]:
     """Return by variant and seed the learning curves of current runs, by column (``CURVE``)."""
-    current = _current(runs)
     found: dict[str, dict[int, dict[str, list[float | None]]]] = {}
     for block in study.blocks:
         path = results / block.folder / "history.csv"
-        seeds = [seed for seed in block.seeds if (block.variant, seed) in current]
+        seeds = [seed for seed in block.seeds if (block.variant, seed) in known]
         rows = csv_table.read(path) if seeds and path.exists() else []
         for seed in seeds:
             own = [row for row in rows if row["seed"] == str(seed)]
@@ -97,29 +103,27 @@ def confusions(table: pd.DataFrame) -> dict[str, list[list[float]]]:
     return found
 
 
-def gallery(study: Study, results: Path, runs: pd.DataFrame) -> dict[str, Any]:
+def gallery(study: Study, results: Path, known: Runs) -> dict[str, Any]:
     """Return the test images that the seeds of a variant together misclassify, the hardest of each variant.
 
     All images are tiles of one picture; variants on images of another size than the study's are left out. ``variants``
     holds by variant a list of rows: tile, position in the test file, class, predicted class, its mean probability,
     number of seeds that misclassify it.
     """
-    current = _current(runs)
     _, shape, _ = study.facts(study.dataset)
     tiles: list[np.ndarray] = []
     numbers: dict[tuple[str, int], int] = {}  # of tiles, by data set and position
     rows: dict[str, list[Sequence[float | None]]] = {}
-    seeds, wrong, errors = {}, {}, {}
+    seeds, wrong = {}, {}
+    errors: dict[str, dict[int, int]] = {}
     for variant in figures.of_images(study):
         dataset = study.variants[variant].dataset
         if study.facts(dataset)[1] != shape:
             continue
-        blocks = [
-            block for block in study.blocks_of(variant) if any((variant, seed) in current for seed in block.seeds)
-        ]
+        blocks = [block for block in study.blocks_of(variant) if any((variant, seed) in known for seed in block.seeds)]
         files = (results / block.folder / "predictions.h5" for block in blocks)
         hard, seeds[variant], wrong[variant], total = mistakes.hardest(files, MISTAKES)
-        errors[dataset] = dict(mistakes.label_errors(dataset, total))
+        errors.setdefault(dataset, {}).update(mistakes.label_errors(dataset, total))
         rows[variant] = []
         for image in hard:
             if image.predicted == image.label:
@@ -154,20 +158,15 @@ def picture(tiles: Sequence[np.ndarray]) -> str:
     return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
-def pictures(study: Study, results: Path) -> dict[str, str]:
+def pictures(study: Study, results: Path, known: Runs) -> dict[str, str]:
     """Return the figures that are shown as they are, as SVG, by kind and subject as "templates/regression"."""
+    drawn = {"", *(variant for variant, _ in known)}
     found = {}
     for kind in figures.OF_THE_REPORT:
         for subject, file in figures.files(study, kind).items():
-            if (results / file).is_file():
+            if subject in drawn and (results / file).is_file():
                 found[f"{kind}/{subject}".rstrip("/")] = (results / file).read_text(encoding="utf-8")
     return found
-
-
-def _current(runs: pd.DataFrame) -> set[tuple[str, int]]:
-    """Return variant and seed of the runs whose results are current."""
-    done = runs[runs["status"].isin(["ok", "failed"])]
-    return set(zip(done["variant"], done["seed"], strict=True))
 
 
 def _rounded(number: float) -> float | None:

@@ -1,7 +1,7 @@
 """The section of the report in which readers draw a digit and trained nets read it: HTML with its own data."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,28 +41,28 @@ class Net:
     sample: np.ndarray  # positions of those drawn at random, int32 (n,)
 
 
-def fragment(study: Study, results: Path) -> str:
+def fragment(study: Study, results: Path, current: Collection[tuple[str, int]]) -> str:
     """Return the section as HTML, or "" if no net that is to read drawings has been trained.
 
-    It reads drawings with the first successful seeds of ``study.drawn``. Raises UserError if such a variant has a layer
-    that a browser cannot compute here.
+    It reads drawings with the first successful seeds of ``study.drawn`` among the ``current`` ones, (variant, seed).
+    Raises UserError if such a variant has a layer that a browser cannot compute here.
     """
     classes, shape, examples = study.facts(study.dataset)
     if shape != weights.IMAGE:
         return ""
-    nets = [net for name in study.drawn if (net := read_net(study, results, name))]
+    nets = [net for name in study.drawn if (net := read_net(study, results, name, current))]
     missing = [name for name in study.drawn if name not in [net.name for net in nets]]
     return rendered(nets, classes, missing, examples if study.dataset == COARSE else None) if nets else ""
 
 
-def read_net(study: Study, results: Path, variant: str) -> Net | None:
-    """Return the first seed of a variant that was trained and evaluated, or None; raises as ``fragment``."""
+def read_net(study: Study, results: Path, variant: str, current: Collection[tuple[str, int]]) -> Net | None:
+    """Return the first current seed of a variant that was trained and evaluated, or None; raises as ``fragment``."""
     for block in study.blocks_of(variant):
         folder = results / block.folder
         if not all((folder / name).exists() for name in ("models.h5", "predictions.h5")):
             continue
         specification, models = read_models(folder / "models.h5")
-        seed = next((seed for seed, model in models.items() if model.weights), None)
+        seed = next((seed for seed, model in models.items() if model.weights and (variant, seed) in current), None)
         if seed is None:
             continue
         try:

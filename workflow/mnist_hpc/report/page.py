@@ -15,7 +15,7 @@ from mnist_hpc import __version__, figures
 from mnist_hpc.files.provenance import now
 from mnist_hpc.report import drawing, lecture
 from mnist_hpc.report.columns import COLUMNS
-from mnist_hpc.report.contents import contents, ranked
+from mnist_hpc.report.contents import contents, current, ranked
 from mnist_hpc.report.overview import minute, overview
 from mnist_hpc.report.scripts import joined
 from mnist_hpc.study.specification import Study
@@ -113,7 +113,7 @@ def page(
     from mnist_hpc.report import charts
 
     explored = contents(study, results, tables)
-    drawn = drawing.fragment(study, results)
+    drawn = drawing.fragment(study, results, current(tables["runs"]))
     images = bool(figures.of_images(study))
     absent = {"draw": not drawn, "sweeps": not study.sweeps, "mistakes": not images, "trust": not images}
     classes, _, _ = study.facts(study.dataset)

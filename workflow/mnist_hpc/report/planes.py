@@ -1,6 +1,6 @@
 """Small nets on points of the plane at several moments of their training, for ``planes.js``."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ from mnist_hpc.training.models_file import Model, read_models
 SEEDS, POINTS = 4, 300
 
 
-def planes(study: Study, results: Path) -> dict[str, dict[str, Any]]:
-    """Return by variant what its first trained seeds were at each snapshot: nothing for variants without snapshots.
+def planes(study: Study, results: Path, current: Collection[tuple[str, int]]) -> dict[str, dict[str, Any]]:
+    """Return by variant what its first seeds were at each snapshot: nothing for variants without snapshots.
+
+    Only ``current`` trainings, (variant, seed), are shown.
 
     Each has ``points`` [[x, y], ...] with their ``labels``, the ``steps`` of the snapshots, and by seed the operations
     of the net at each of them.
@@ -30,7 +32,7 @@ def planes(study: Study, results: Path) -> dict[str, dict[str, Any]]:
         if not (models.exists() and data.exists()):
             continue
         specification, trained = read_models(models)
-        nets = {seed: model for seed, model in trained.items() if model.snapshots}
+        nets = {seed: model for seed, model in trained.items() if model.snapshots and (variant, seed) in current}
         if not nets:
             continue
         with hdf5.reading(data) as file:
