@@ -36,7 +36,6 @@ def contents(study: Study, results: Path, tables: Tables) -> dict[str, Any]:
     return {
         "dataset": study.dataset,
         "variants": {name: study.variants[name].dataset for name in ranked(study, tables["variants"])},
-        "losses": {name: next(iter(variant.keys["loss"])) for name, variant in study.variants.items()},
         "tables": {name: by_column(table) for name, table in shown.items()},
         "curves": curves(study, results, known),
         "grids": {name: grid(study, name, tables["sweeps"]) for name in study.sweeps},

@@ -46,7 +46,6 @@ def _described(row: Mapping[str, Any]) -> dict[str, Any]:
         "mean": row["test_accuracy_mean"],
         "interval": None if pd.isna(low) else (low, high),
         "shown": "no interval" if pd.isna(low) else f"{text.percent(low)} to {text.percent(high)}",
-        "parameters": f"{row['parameters']:,}",
         "seconds": _duration(row["train_seconds_mean"]),
     }
 
