@@ -73,6 +73,7 @@ slurm-playground: $(ENV)
 trust: $(ENV)
 	FUZZ=100000 pytest -n 2 tests/workflow/test_fuzz.py
 	KILLS=300 LOAD=2000 pytest -s tests/workflow/test_faults.py -k "killed or many_small_jobs"
+	RARE=1 pytest -n 2 tests/workflow/test_faults.py -k cannot_be_written
 	SLURM_LOAD=100 pytest tests/slurm -k many_small_jobs
 	RARE=1 pytest tests/slurm/test_slurm_node.py -k another_follows
 	KILLS=20 pytest -n 2 tests/training/test_checkpoint.py -k killed

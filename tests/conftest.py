@@ -243,9 +243,11 @@ def copy_project(root: Path, config: str) -> Path:
 def snakemake(
     project: Path, *arguments: object, profile: str = "local", **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run Snakemake with a profile in a project, its two streams together."""
+    """Run Snakemake with a profile in a project, its two streams together; on this machine as ``make run`` does."""
+    preload = [sys.executable, "-m", "mnist_hpc", "preload"] if profile == "local" else []
+    program = Path(sys.executable).parent / "snakemake"
     return subprocess.run(
-        [Path(sys.executable).parent / "snakemake", "--profile", f"profiles/{profile}", *map(str, arguments)],
+        [*preload, program, "--profile", f"profiles/{profile}", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

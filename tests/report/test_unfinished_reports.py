@@ -160,7 +160,7 @@ def test_a_study_whose_only_variant_diverged_has_a_report(browser, project):
         text = page.locator("#overview").inner_text()
         assert "No variant has results yet." in text
         assert "1, of 1 seed each" in text
-        assert "of training processes for 1 training," in text
+        assert "of processes for 1 training," in text
         assert page.locator("#sweeps").count() == page.locator("#draw").count() == 0
         assert "times" not in empty(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -63,7 +63,8 @@ def run(
     number = node.submit()
     print(
         f"Job {number}: {request}\n`make status` shows how far it is, {node.LOGS}/{number}.log what it prints. "
-        f"`scancel {number}` ends it; `make node` then continues. At its end it writes {results / study.dataset / 'report.html'}."
+        f"`scancel {number}` ends it; `make node` then continues. "
+        f"At its end it writes {results / study.dataset / 'report.html'}."
     )
 
 

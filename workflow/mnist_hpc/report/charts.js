@@ -5,6 +5,7 @@ import { shown, follow } from "./choice.js";
 // Errors in percent with a tick; labels are accuracies.
 const ERRORS = [90, 70, 50, 30, 20, 10, 5, 3, 2, 1, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01];
 const FEW = 6; // variants whose lines are told apart in one chart
+const COSTS = { train_seconds_mean: "training time of a seed, s", parameters: "trainable parameters", steps: "training steps" };
 const SPECIFICATIONS = JSON.parse(document.getElementById("charts").textContent);
 
 const error = share => 100 * (1 - share);
@@ -15,7 +16,9 @@ function floored(found, keys) {
   let used = 0;
   for (const row of found) for (const key of keys)
     if (row[key] !== null && row[key] !== undefined && row[key] < floor) row[key] = used = floor;
-  return { found, signals: { floor: used, ticks: [...(used ? [used] : []), ...ERRORS.filter(tick => tick > 1.5 * used)] } };
+  const values = found.flatMap(row => keys.map(key => row[key])).filter(value => value > 0), highest = Math.max(...values);
+  const ticks = [...(used ? [used] : []), ...ERRORS.filter(tick => tick > 1.5 * used && tick <= highest)];
+  return { found, settings: { floor: used, ticks: highest > Math.min(...values) ? ticks : [highest] } };
 }
 const among = (table, names = shown()) => rows(table).filter(row => names.includes(row.variant));
 const inOrder = (found, names = shown()) => found.sort((a, b) => names.indexOf(a.variant) - names.indexOf(b.variant));
@@ -32,8 +35,8 @@ function means(names) {
   })), names);
 }
 
-// The first of the chosen variants that have something to show.
-const few = has => shown().filter(has).slice(0, FEW);
+// The first of the chosen variants with results: the same, in the same colours, in all charts with a line for each.
+const few = () => shown().filter(name => CONTENTS.curves[name]).slice(0, FEW);
 
 const ROWS = {
   accuracy() {
@@ -47,7 +50,8 @@ const ROWS = {
     const found = means(shown()).map((row, place) => ({
       ...row, cost: row[cost], shown: text(row[cost]), name: place < FEW ? row.variant : "",
     }));
-    return floored(found.filter(row => row.cost > 0), ["error", "low", "high"]);
+    const { settings, found: kept } = floored(found.filter(row => row.cost > 0), ["error", "low", "high"]);
+    return { found: kept, settings: { ...settings, across: COSTS[cost] } };
   },
   comparisons({ relation }) {
     const found = inOrder(among("comparisons").filter(row => row.n > 0 && (!relation || row.relation === relation)));
@@ -63,7 +67,7 @@ const ROWS = {
   },
   curves({ value, across }) {
     const accuracy = value.endsWith("accuracy"), found = [];
-    for (const variant of few(name => CONTENTS.curves[name])) {
+    for (const variant of few()) {
       const sums = new Map();
       for (const [seed, curve] of Object.entries(CONTENTS.curves[variant])) curve[value].forEach((measured, place) => {
         if (measured === null) return;
@@ -77,17 +81,18 @@ const ROWS = {
         text: accuracy ? `${percent(total / n)} %` : number(total / n),
       });
     }
-    const { signals } = floored(found, ["value"]);
-    return { found: found.filter(row => row.value > 0), signals: { ...signals, accuracy } };
+    const { settings } = floored(found, ["value"]);
+    if (!accuracy) settings.ticks = undefined; // Vega's own
+    return { found: found.filter(row => row.value > 0), settings: { ...settings, accuracy, across: chosenText("curves", "across"), down: chosenText("curves", "value") } };
   },
   sweep: grid,
   confusions({ variant }) {
     return { found: (CONTENTS.confusions[variant] ?? []).flatMap((line, label) => line.map((images, predicted) => ({
-      label, predicted, images, text: images >= 0.5 ? String(Math.round(images)) : "·",
+      label, predicted, images, text: images < 0.05 ? "·" : images < 100 ? String(Math.round(10 * images) / 10) : String(Math.round(images)),
     }))) };
   },
   reliability() {
-    const names = few(name => CONTENTS.tables.calibration.variant?.includes(name));
+    const names = few();
     const found = inOrder(among("reliability", names), names).map(row => ({
       variant: row.variant, seed: row.seed, error: error(row.accuracy), unsure: error(row.confidence),
       text: `${percent(row.confidence)} %, ${percent(row.accuracy)} %`,
@@ -97,13 +102,14 @@ const ROWS = {
     return { ...made, found: [...found, ...(values.length ? [Math.min(...values), Math.max(...values)].map(diagonal => ({ diagonal })) : [])] };
   },
   robustness({ transform }) {
-    const names = few(name => CONTENTS.tables.robustness.variant?.includes(name));
+    const names = few();
     const still = transform === "zoom" ? 1 : 0; // the level that leaves an image as it is
     const found = inOrder(among("robustness", names).filter(row => [transform, "none"].includes(row.transform)), names);
-    return floored(found.map(row => ({
+    const { settings, found: drawn } = floored(found.map(row => ({
       variant: row.variant, level: row.transform === "none" ? still : row.level, error: error(row.test_accuracy_mean),
       text: `${percent(row.test_accuracy_mean)} %`,
     })), ["error"]);
+    return { found: drawn, settings: { ...settings, across: chosenText("robustness", "transform") } };
   },
   times() {
     const parts = Object.keys(CONTENTS.tables.times).filter(key => !["variant", "waiting"].includes(key));
@@ -136,35 +142,48 @@ function grid({ sweep, across, down, value }) {
     short: cell.value === null ? "failed" : loss ? cell.value.toPrecision(3) : percent(cell.value, 1),
     text: cell.value === null ? "failed" : loss ? number(cell.value) : `${percent(cell.value)} %`,
     dark: cell.value !== null && (loss ? cell.value > middle : cell.value < middle),
+    value: cell.value === null || loss ? cell.value : 100 * cell.value,
   });
-  return { found, signals: { reverse: loss } };
+  return { found, settings: { reverse: loss, across, down: down || null, measured: loss ? "validation loss" : "validation accuracy, %" } };
 }
 
-// Draw a chart in its figure; it follows the choice of variants and the controls of the figure.
+// What a select of a chart shows.
+const chosenText = (chart, name) =>
+  document.querySelector(`[data-chart=${chart}] select[name=${name}]`).selectedOptions[0].textContent;
+
+// A specification of charts.py with "$name" replaced by settings; what has no value is left out.
+function filled(part, settings) {
+  const named = typeof part === "string" ? part : part?.expr;
+  if (typeof named === "string" && named.startsWith("$")) return settings[named.slice(1)];
+  if (Array.isArray(part)) return part[0] === "$variants" ? settings.variants : part.map(each => filled(each, settings));
+  if (part === null || typeof part !== "object") return part;
+  const entries = Object.entries(part).map(([key, value]) => [key, filled(value, settings)]);
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
+}
+
+// Draw a chart in its figure; it follows the choice of variants and the controls of the figure. It is drawn anew for
+// each change: a chart whose rows are exchanged keeps the order of the earlier ones.
 export async function chart(figure) {
   const name = figure.dataset.chart, controls = [...figure.querySelectorAll("select")];
   const place = figure.querySelector(".view"), empty = figure.querySelector(".empty");
-  let made = null; // a promise of the chart, once there is something to show
+  let last = Promise.resolve(), made = null;
 
-  async function update() {
-    const { found, signals = {} } = ROWS[name](Object.fromEntries(controls.map(({ name: key, value }) => [key, value])));
+  async function draw() {
+    const { found, settings = {} } = ROWS[name](Object.fromEntries(controls.map(({ name: key, value }) => [key, value])));
     empty.hidden = found.length > 0;
     place.hidden = !found.length;
-    if (!found.length) return;
-    if (!made) return void (await (made = embedded(place, name, found, signals)));
-    const { view } = await made;
-    Object.entries(signals).forEach(([signal, value]) => view.signal(signal, value));
-    view.data("rows", found);
-    await view.resize().runAsync();
+    made?.finalize();
+    made = found.length ? await embedded(place, name, found, { ...settings, variants: few() }) : null;
   }
 
+  const update = () => (last = last.then(draw));
   controls.forEach(control => control.addEventListener("change", update));
   await follow(update);
 }
 
-async function embedded(place, name, found, signals) {
-  const specification = SPECIFICATIONS[name];
-  const params = specification.params.map(param => ({ ...param, value: signals[param.name] ?? param.value }));
+async function embedded(place, name, found, settings) {
+  const specification = filled(SPECIFICATIONS[name], settings);
+  const params = specification.params.map(param => ({ ...param, value: settings[param.name] ?? param.value }));
   const made = await window.vegaEmbed(place, { ...specification, params, datasets: { rows: found } }, {
     renderer: "svg",
     actions: { export: true, source: false, compiled: false, editor: false },

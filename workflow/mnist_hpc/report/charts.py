@@ -30,7 +30,8 @@ AS_ACCURACY = "datum.value <= floor ? '100' : format(100 - datum.value, '.6~g')"
 # The order of rows is that of the page: best variants first.
 VARIANT = alt.Y("variant:N", sort=None, title=None, axis=alt.Axis(grid=True))
 LEGEND = alt.Legend(orient="top", columns=alt.expr("width < 400 ? 1 : 3"), symbolOpacity=1)
-COLOUR = alt.Color("variant:N", sort=None, title=None, legend=LEGEND)
+# What begins with "$" is filled in by charts.js.
+COLOUR = alt.Color("variant:N", scale=alt.Scale(domain=["$variants"]), title=None, legend=LEGEND)
 # Seconds below one as such: "20m" would be read as minutes.
 AS_NUMBER = "datum.value && datum.value < 1 ? format(datum.value, '~g') : format(datum.value, '~s')"
 
@@ -71,7 +72,7 @@ def cost() -> alt.LayerChart:
     """Return mean test accuracy against what is chosen: time, parameters, images."""
     y = _error("error", "test accuracy, %", axis=alt.Y)
     tooltip = [alt.Tooltip("variant:N"), alt.Tooltip("text:N", title="test"), alt.Tooltip("shown:N", title="cost")]
-    x = alt.X("cost:Q", scale=alt.Scale(type="log"), axis=alt.Axis(title=None, labelExpr=AS_NUMBER, tickCount=6))
+    x = alt.X("cost:Q", scale=alt.Scale(type="log"), axis=alt.Axis(title="$across", labelExpr=AS_NUMBER, tickCount=6))
     dots = _rows("mean").mark_circle(size=110, opacity=0.9).encode(x, y, tooltip=tooltip)
     bounds = _rows("mean").mark_rule().encode(x, alt.Y("low:Q"), alt.Y2("high:Q"))
     names = _rows("mean").mark_text(align="left", dx=9, fontSize=11, limit=140).encode(x, y, text="name:N")
@@ -93,11 +94,11 @@ def comparisons() -> alt.LayerChart:
 
 def curves() -> alt.LayerChart:
     """Return learning curves: a thin line a seed, a thick one their mean."""
-    x = alt.X("at:Q", axis=alt.Axis(title=None, labelExpr=AS_NUMBER, grid=False, tickCount=6))
+    x = alt.X("at:Q", axis=alt.Axis(title="$across", labelExpr=AS_NUMBER, grid=False, tickCount=6))
     y = alt.Y(
         "value:Q",
         scale=alt.Scale(type="log", nice=False, reverse=alt.expr("accuracy")),
-        axis=alt.Axis(title=None, labelExpr="accuracy ? 100 - datum.value : datum.label", tickCount=8),
+        axis=alt.Axis(title="$down", labelExpr=f"accuracy ? ({AS_ACCURACY}) : datum.label", values=alt.expr("$ticks")),
     )
     base = alt.Chart(_data()).encode(x, y, COLOUR)
     hovered = [
@@ -116,12 +117,12 @@ def curves() -> alt.LayerChart:
 def sweep() -> alt.LayerChart:
     """Return a grid of hyper-parameters as a heat map of two of them; further ones are at their best."""
     base = alt.Chart(_data()).encode(
-        alt.X("across:O", sort=alt.SortField("column"), axis=alt.Axis(title=None, labelAngle=0)),
-        alt.Y("down:O", sort=alt.SortField("row"), axis=alt.Axis(title=None)),
+        alt.X("across:O", sort=alt.SortField("column"), axis=alt.Axis(title="$across", labelAngle=0)),
+        alt.Y("down:O", sort=alt.SortField("row"), axis=alt.Axis(title="$down")),
     )
     tooltip = [alt.Tooltip("values:N"), alt.Tooltip("text:N", title="mean"), alt.Tooltip("points:Q", title="of points")]
     scale = alt.Scale(type="log", scheme="viridis", reverse=alt.expr("reverse"))
-    colour = alt.Color("value:Q", scale=scale, legend=alt.Legend(title=None, orient="top", format=".3~g"))
+    colour = alt.Color("value:Q", scale=scale, legend=alt.Legend(title="$measured", orient="top", format=".3~g"))
     cells = base.mark_rect(stroke=None).encode(color=colour, tooltip=tooltip)
     written = base.mark_text(fontSize=11).encode(
         text="short:N", color=alt.condition("datum.dark", alt.value("white"), alt.value("black"))
@@ -138,7 +139,9 @@ def confusions() -> alt.LayerChart:
         alt.Y("label:O", title="class"),
     )
     tooltip = [alt.Tooltip(name) for name in ("label:O", "predicted:O", "images:Q")]
-    colour = alt.Color("images:Q", scale=alt.Scale(type="sqrt", range=["#0072B200", "#0072B2A0"]), legend=None)
+    colour = alt.Color(
+        "images:Q", scale=alt.Scale(type="sqrt", domainMin=0, range=["#0072B200", "#0072B2A0"]), legend=None
+    )
     wrong = base.transform_filter("datum.label != datum.predicted").mark_rect().encode(colour, tooltip=tooltip)
     counts = base.mark_text(fontSize=11).encode(
         text="text:N", opacity=alt.condition("datum.label == datum.predicted", alt.value(0.55), alt.value(1))
@@ -168,7 +171,7 @@ def robustness() -> alt.LayerChart:
     """Return accuracy on transformed test images against how much they are transformed."""
     y = _error("error", "test accuracy, %", axis=alt.Y)
     tooltip = [alt.Tooltip("variant:N"), alt.Tooltip("level:Q"), alt.Tooltip("text:N", title="test")]
-    base = alt.Chart(_data()).encode(alt.X("level:Q", axis=alt.Axis(title=None, tickCount=6)), y, COLOUR)
+    base = alt.Chart(_data()).encode(alt.X("level:Q", axis=alt.Axis(title="$across", tickCount=6)), y, COLOUR)
     layers = base.mark_line(aria=False) + base.mark_circle(size=50, opacity=1).encode(tooltip=tooltip)
     return layers.properties(height=340)
 
@@ -180,7 +183,7 @@ def times() -> alt.Chart:
     return bars.encode(
         alt.X("seconds:Q", title="all seeds together", axis=alt.Axis(labelExpr="duration(datum.value)", tickCount=6)),
         VARIANT,
-        alt.Color("part:N", sort=None, title=None, legend=alt.Legend(orient="top")),
+        alt.Color("part:N", sort=None, title=None, legend=LEGEND),
         order="place:Q",
         tooltip=tooltip,
     ).properties(height=alt.Step(18))
@@ -197,14 +200,13 @@ def _rows(kind: str) -> alt.Chart:
 
 def _error(field: str, title: str, axis: Any = alt.X) -> Any:
     """Return a logarithmic axis of errors in percent, the smallest at its far end, labelled with accuracies."""
-    ticks = alt.Axis(title=title, labelExpr=AS_ACCURACY, values=alt.expr("ticks"))
+    ticks = alt.Axis(title=title, labelExpr=AS_ACCURACY, values=alt.expr("$ticks"))
     return axis(f"{field}:Q", scale=alt.Scale(type="log", reverse=True, nice=False, padding=8), axis=ticks)
 
 
 def _finished(chart: Any, description: str) -> dict[str, Any]:
     """Return a chart as Vega-Lite that fills the width it is given; screen readers read its description."""
-    params = [alt.param(name="floor", value=0), alt.param(name="ticks", value=[])]
-    chart = chart.add_params(*params).properties(description=description)
+    chart = chart.add_params(alt.param(name="floor", value=0)).properties(description=description)
     if chart.width is alt.Undefined:
         chart = chart.properties(width="container")
     made: dict[str, Any] = chart.to_dict(validate=True)

@@ -14,13 +14,20 @@ export function follow(function_) {
   return function_();
 }
 
-export function choose(names) {
-  chosen.clear();
-  names.filter(name => ALL.includes(name)).forEach(name => chosen.add(name));
-  const unknown = names.filter(name => !ALL.includes(name));
+// Names that the study does not have choose nothing.
+export async function choose(names) {
+  const known = names.filter(name => ALL.includes(name)), unknown = names.filter(name => !ALL.includes(name));
+  if (known.length || !unknown.length) {
+    chosen.clear();
+    known.forEach(name => chosen.add(name));
+  }
   writeAddress();
   showChoice(unknown.length ? `This study has no variant ${unknown.join(", ")}. ` : "");
-  followers.forEach(function_ => function_());
+  // What readers look at stays where it is, although what is above it grows or shrinks.
+  const seen = document.elementFromPoint(innerWidth / 2, innerHeight / 3)?.closest("figure, [data-table], section");
+  const top = seen?.getBoundingClientRect().top;
+  await Promise.all(followers.map(function_ => function_()));
+  if (seen) scrollBy(0, seen.getBoundingClientRect().top - top);
 }
 
 // The address is #section&variant=a,b; both parts may be missing.
@@ -37,9 +44,9 @@ function writeAddress() {
   history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search);
 }
 
-function goToAddress() {
+async function goToAddress() {
   const { section, names } = readAddress();
-  if (names) choose(names);
+  if (names) await choose(names);
   else writeAddress(); // a link to a section keeps the choice
   if (section) document.getElementById(section)?.scrollIntoView();
 }
@@ -73,7 +80,10 @@ const ACTIONS = {
   listed: () => ALL.filter(name => !boxes.get(name).closest("li").hidden),
 };
 for (const button of panel.querySelectorAll("button"))
-  button.addEventListener("click", () => choose(ACTIONS[button.dataset.choose]()));
+  button.addEventListener("click", () => {
+    const names = ACTIONS[button.dataset.choose]();
+    if (names.length || button.dataset.choose === "all") choose(names);
+  });
 panel.addEventListener("keydown", event => {
   if (event.key !== "Escape") return;
   panel.open = false;

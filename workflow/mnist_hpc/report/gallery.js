@@ -57,7 +57,7 @@ export function gallery(place, draw) {
     const errors = all.filter(([, index, label]) => (LABEL_ERRORS[CONTENTS.variants[name]] ?? {})[index] === label).length;
     status.textContent = !name ? "None of the chosen variants classifies images." : !seeds[name] ? `${name} has no results.`
       : `${kept.length} images${all.length < wrong[name] ? `, of the ${all.length} hardest` : ""} of ${wrong[name]} that the ${seeds[name]} seeds of ${name} misclassify together` +
-        (Object.keys(LABEL_ERRORS[CONTENTS.variants[name]] ?? {}).length ? `; ${errors} are known label errors.` : ".");
+        (Object.keys(LABEL_ERRORS[CONTENTS.variants[name]] ?? {}).length ? `; ${errors} of these ${all.length} are known label errors.` : ".");
   }
 
   for (const each of Object.values(control)) each.addEventListener(each.type === "range" ? "input" : "change", () => { most = IMAGES_AT_ONCE; show(); });
@@ -88,5 +88,6 @@ export function pictures() {
   follow(() => {
     const names = shown();
     for (const each of document.querySelectorAll("[data-variant]")) each.hidden = !names.includes(each.dataset.variant);
+    for (const kind of document.querySelectorAll(".kind")) kind.hidden = !kind.querySelector("figure:not([hidden])");
   });
 }

@@ -89,6 +89,11 @@ def source(
         known = name in bases.index and bases.loc[name, "n"] > 0
         return f"the difference: {text.difference(bases.loc[name])}" if known else "the difference was not measured"
 
+    def passes(name: str) -> str:
+        """Return how long a variant is trained, as text."""
+        epochs = study.variants[name].keys.get("epochs") if name in study.variants else None
+        return "some passes" if epochs is None else "one pass" if epochs == 1 else f"{epochs} passes"
+
     def picture(kind: str, subject: str, alternative: str) -> str:
         """Return the directive of a picture, or a link to it, or nothing if the study does not have it."""
         url = place(kind, subject)
@@ -97,7 +102,7 @@ def source(
         return f".. image:: {url}\n   :alt: {alternative}\n   :width: 500" if url else ""
 
     return TEMPLATES.get_template("lecture.rst.jinja").render(
-        accuracy=accuracy, difference=difference, picture=picture, dataset=study.dataset
+        accuracy=accuracy, difference=difference, passes=passes, picture=picture, dataset=study.dataset
     )
 
 

@@ -1,5 +1,6 @@
 """What the top of the page says: which variants are best, how sure that is, what it cost, and what is missing."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,11 @@ import pandas as pd
 
 from mnist_hpc.cluster import attempts
 from mnist_hpc.study.specification import Study
-from mnist_hpc.tables import collect, sweep_status, text
+from mnist_hpc.tables import collect, sweep_status, text, time_spent
 
 Tables = Mapping[str, pd.DataFrame]
+# Keys that make a study a trial if the command line sets them.
+TRIAL = ("max_seeds", "max_epochs")
 
 
 def overview(study: Study, results: Path, tables: Tables, hashes: Mapping[str, str]) -> dict[str, Any]:
@@ -18,8 +21,11 @@ def overview(study: Study, results: Path, tables: Tables, hashes: Mapping[str, s
     runs, variants = tables["runs"], tables["variants"]
     own = variants[variants["dataset"] == study.dataset]
     best = text.leading(own.to_dict("records"))
+    spent = time_spent.parts(runs)[time_spent.PARTS].sum(axis=1)
+    trained = runs[runs["status"].isin(["ok", "failed"])].groupby("variant").size()
     return {
-        "best": [_described(row) for row in best],
+        "trial": ", ".join(f"{key} {value}" for key, value in json.loads(study.overrides).items() if key in TRIAL),
+        "best": [_described(row, spent[row["variant"]] / trained[row["variant"]]) for row in best],
         "limits": _limits(best),
         "compared": _compared(tables["comparisons"], [row["variant"] for row in best]),
         "ensembles": [
@@ -27,7 +33,7 @@ def overview(study: Study, results: Path, tables: Tables, hashes: Mapping[str, s
             for row in tables["ensembles"].to_dict("records")
             if row["status"] == "ok"
         ],
-        "cost": _cost(runs, results / study.dataset / "tables" / "jobs.csv"),
+        "cost": _cost(runs, spent, results / study.dataset / "tables" / "jobs.csv"),
         "problems": _problems(study, results, tables, hashes),
         "done": int(runs["status"].isin(["ok", "failed"]).sum()),
         "runs": len(runs),
@@ -36,7 +42,8 @@ def overview(study: Study, results: Path, tables: Tables, hashes: Mapping[str, s
     }
 
 
-def _described(row: Mapping[str, Any]) -> dict[str, Any]:
+def _described(row: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """Return a row of variants.csv as the page shows it; ``seconds`` are those of a seed's share of all processes."""
     low, high = row["test_accuracy_ci95_low"], row["test_accuracy_ci95_high"]
     return {
         "variant": row["variant"],
@@ -46,7 +53,7 @@ def _described(row: Mapping[str, Any]) -> dict[str, Any]:
         "mean": row["test_accuracy_mean"],
         "interval": None if pd.isna(low) else (low, high),
         "shown": "no interval" if pd.isna(low) else f"{text.percent(low)} to {text.percent(high)}",
-        "seconds": _duration(row["train_seconds_mean"]),
+        "seconds": _duration(seconds),
     }
 
 
@@ -67,19 +74,19 @@ def _compared(comparisons: pd.DataFrame, names: list[str]) -> list[dict[str, Any
         if name in rows.index:
             row = rows.loc[name]
             low, high = row["difference_ci95_low"], row["difference_ci95_high"]
-            verdict = "too few seeds to tell" if pd.isna(low) else "not shown" if low <= 0 <= high else "shown"
+            verdict = "no interval" if pd.isna(low) else "not shown" if low <= 0 <= high else "shown"
             found.append({"variant": name, "difference": text.difference(row), "verdict": verdict})
     return found
 
 
-def _cost(runs: pd.DataFrame, jobs: Path) -> dict[str, Any]:
-    done = runs[runs["status"].isin(["ok", "failed"])]
-    seconds = done["process_seconds"].groupby(done["variant"]).sum().sort_values(ascending=False)
+def _cost(runs: pd.DataFrame, spent: pd.Series, jobs: Path) -> dict[str, Any]:
+    """Return what the processes of all trainings cost; ``spent`` are their seconds by variant."""
+    spent = spent.sort_values(ascending=False)
     cost = {
-        "whole": _duration(seconds.sum()),
-        "trainings": len(done),
-        "most": [(name, _duration(value), round(100 * value / seconds.sum())) for name, value in seconds[:3].items()],
-        "devices": sorted(done["device"].dropna().unique()),
+        "whole": _duration(spent.sum()),
+        "trainings": int(runs["status"].isin(["ok", "failed"]).sum()),
+        "most": [(name, _duration(value), round(100 * value / spent.sum())) for name, value in spent[:3].items()],
+        "devices": sorted(runs["device"].dropna().unique()),
         "gpu_hours": None,
     }
     if jobs.exists():
@@ -106,6 +113,11 @@ def _problems(study: Study, results: Path, tables: Tables, hashes: Mapping[str, 
     for name, state in sweep_status.by_sweep(study, results, identities, hashes["sweep"]).items():
         if not state.startswith("ok"):
             found.append({"what": f"sweep {state.partition(',')[0]}", "meaning": "run again", "where": name})
+    measured = set(tables["robustness"]["variant"])
+    images = {block.variant for block in study.blocks_of_images}
+    behind = [name for name in runs.loc[runs["status"] == "ok", "variant"].unique() if name in images - measured]
+    if behind:
+        found.append({"what": "robustness", "meaning": "not measured, or stale", "where": ", ".join(behind)})
     errors = attempts.errors(study.works, results)
     return found + [{"what": "error", "meaning": "last attempt of a job", "where": error} for error in errors]
 

@@ -7,12 +7,11 @@ import { axes } from "./sweeps.js";
 import { gallery, oneVariant, pictures } from "./gallery.js";
 import { planes } from "./planes.js";
 
-const THEMES = ["light dark", "light", "dark"], theme = document.getElementById("theme");
+const theme = document.getElementById("theme");
 theme.addEventListener("click", () => {
-  const next = (Number(theme.dataset.theme) + 1) % THEMES.length;
-  theme.dataset.theme = next;
-  theme.ariaLabel = theme.title = `Theme: ${["as the system's", "light", "dark"][next]}`;
-  document.documentElement.style.colorScheme = THEMES[next];
+  const dark = (theme.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  theme.dataset.theme = document.documentElement.style.colorScheme = dark ? "light" : "dark";
+  theme.ariaLabel = theme.title = `Theme: ${theme.dataset.theme}`;
 });
 
 pictures();
@@ -26,6 +25,14 @@ const confusions = document.querySelector("[data-chart=confusions] select");
 if (confusions) oneVariant(confusions, name => name in CONTENTS.confusions);
 const images = document.getElementById("gallery");
 if (images) gallery(images, window.putOnCanvas);
+// The gallery and the confusions are about the same variant.
+const both = [confusions, images?.querySelector("select[name=variant]")].filter(Boolean);
+for (const one of both) one.addEventListener("change", () => {
+  const other = both.find(each => each !== one);
+  if (!other || other.value === one.value || ![...other.options].some(option => option.value === one.value)) return;
+  other.value = one.value;
+  other.dispatchEvent(new Event("change"));
+});
 const small = document.getElementById("planes");
 if (small) planes(small);
 begin();

@@ -17,6 +17,7 @@ from mnist_hpc.report import page
 from mnist_hpc.study.layout import HASHES
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables import study_tables
+from mnist_hpc.tables.collect import WHOLE
 
 # Columns of texts that may look like numbers, such as the commit 123456789e12 or the version 12.10.
 TEXTS = [*HASHES, "evaluation_code_hash", "commit", "version", "python", "host", "driver", "cuda", "cudnn"]
@@ -51,6 +52,7 @@ def run(config: Path, overrides: dict[str, Any], results: Path, lecture: Path | 
     # As readers of the CSV files have them, with their types.
     files = {name: io.StringIO(table.to_csv(index=False)) for name, table in computed.items()}
     tables = {name: pd.read_csv(file, dtype=dict.fromkeys(TEXTS, str)) for name, file in files.items()}
+    tables["runs"] = tables["runs"].astype(dict.fromkeys(WHOLE, "Int64"))
     if lecture:
         retold.write(study, results, tables["variants"], tables["comparisons"], lecture)
         return
