@@ -155,7 +155,10 @@ const chosenText = (chart, name) =>
 function filled(part, settings) {
   const named = typeof part === "string" ? part : part?.expr;
   if (typeof named === "string" && named.startsWith("$")) return settings[named.slice(1)];
-  if (Array.isArray(part)) return part[0] === "$variants" ? settings.variants : part.map(each => filled(each, settings));
+  if (Array.isArray(part)) {
+    const list = typeof part[0] === "string" && part[0].startsWith("$") ? settings[part[0].slice(1)] : null;
+    return list ?? part.map(each => filled(each, settings));
+  }
   if (part === null || typeof part !== "object") return part;
   const entries = Object.entries(part).map(([key, value]) => [key, filled(value, settings)]);
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
@@ -173,7 +176,8 @@ export async function chart(figure) {
     empty.hidden = found.length > 0;
     place.hidden = !found.length;
     made?.finalize();
-    made = found.length ? await embedded(place, name, found, { ...settings, variants: few() }) : null;
+    const order = [...new Set(found.map(row => row.variant))];
+    made = found.length ? await embedded(place, name, found, { ...settings, order, variants: few() }) : null;
   }
 
   const update = () => (last = last.then(draw));

@@ -27,10 +27,9 @@ CONFIG: dict[str, Any] = {
     "range": {"category": list(PALETTE)},
 }
 AS_ACCURACY = "datum.value <= floor ? '100' : format(100 - datum.value, '.6~g')"
-# The order of rows is that of the page: best variants first.
-VARIANT = alt.Y("variant:N", sort=None, title=None, axis=alt.Axis(grid=True))
-LEGEND = alt.Legend(orient="top", columns=alt.expr("width < 400 ? 1 : 3"), symbolOpacity=1)
 # What begins with "$" is filled in by charts.js.
+VARIANT = alt.Y("variant:N", sort=["$order"], title=None, axis=alt.Axis(grid=True))
+LEGEND = alt.Legend(orient="top", columns=alt.expr("width < 400 ? 1 : 3"), symbolOpacity=1)
 COLOUR = alt.Color("variant:N", scale=alt.Scale(domain=["$variants"]), title=None, legend=LEGEND)
 # Seconds below one as such: "20m" would be read as minutes.
 AS_NUMBER = "datum.value && datum.value < 1 ? format(datum.value, '~g') : format(datum.value, '~s')"
