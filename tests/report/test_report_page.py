@@ -25,7 +25,10 @@ TABLES = {
     "runs": ("cnn 100", lambda rows: (rows["variant"] == "cnn") & (rows["batch_size"] == 100)),
     "comparisons": ("cnn", lambda rows: (rows["variant"] == "cnn") | (rows["reference"] == "cnn")),
     "ensembles": ("nothing like this", lambda rows: rows["members"] < 0),
-    "sweeps": ("0.2,", lambda rows: [json.loads(values)["learning_rate"] == 0.2 for values in rows["values"]]),
+    "sweeps": (
+        "learning_rate=0.2",
+        lambda rows: [json.loads(values)["learning_rate"] == 0.2 for values in rows["values"]],
+    ),
     "classes": ("circle", lambda rows: rows["variant"] == "circle-3"),
     "calibration": ("wild", lambda rows: rows["variant"] == "wild"),
     "robustness": ("zoom", lambda rows: rows["transform"] == "zoom"),
@@ -46,7 +49,10 @@ def results(project):
 
 @pytest.fixture(scope="module")
 def tables(results):
-    return {path.stem: pd.read_csv(path) for path in (results / "tables").glob("*.csv")}
+    """Return the CSV files; a point of a sweep has a column for each of its values on the page."""
+    found = {path.stem: pd.read_csv(path) for path in (results / "tables").glob("*.csv")}
+    values = pd.DataFrame(found["sweeps"]["values"].map(json.loads).tolist())
+    return found | {"sweeps": found["sweeps"].join(values)}
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +206,7 @@ def test_rows_are_filtered_and_copied_with_all_columns(page, tables, name):
     word, of = TABLES[name]
     expected, place = tables[name], table(page, name)
     assert count(page, name) == len(expected)
-    search = place.get_by_placeholder("filter rows")
+    search = place.get_by_placeholder("words")
     search.fill(word)
     kept = expected[of(expected)]
     assert count(page, name) == len(kept)

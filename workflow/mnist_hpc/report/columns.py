@@ -8,7 +8,7 @@ class Column(NamedTuple):
 
     name: str
     label: str
-    kind: str  # how tables.js shows a value: text, values, count, number, percent, points or seconds
+    kind: str  # how tables.js shows a value: text, count, number, percent, points or seconds
     meaning: str = ""
 
 
@@ -67,7 +67,6 @@ COLUMNS: dict[str, list[Column]] = {
     ],
     "sweeps": [
         Column("rank", "rank", "count", "1: lowest mean validation loss; variants with from_sweep use it"),
-        Column("values", "values", "values"),
         *(N, Column("failed", "failed", "count", "seeds that diverged")),
         Column("validation_loss_mean", "validation loss", "number"),
         Column("validation_loss_sd", "± sd", "number"),

@@ -17,9 +17,9 @@ theme.addEventListener("click", () => {
 pictures();
 const heatMap = document.querySelector("[data-chart=sweep]"), chosenSweep = heatMap && axes(heatMap);
 for (const place of document.querySelectorAll("[data-table]")) {
-  const ofSweep = place.dataset.table === "sweeps";
-  const show = table(place, ofSweep ? row => row.sweep === chosenSweep.value : undefined);
-  if (ofSweep) chosenSweep.addEventListener("change", show);
+  const ofSweeps = place.dataset.table === "sweeps";
+  const show = table(place, ofSweeps ? chosenSweep : null);
+  if (ofSweeps) chosenSweep.addEventListener("change", show);
 }
 const confusions = document.querySelector("[data-chart=confusions] select");
 if (confusions) oneVariant(confusions, name => name in CONTENTS.confusions);

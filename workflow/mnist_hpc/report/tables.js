@@ -5,7 +5,6 @@ import { shown, follow } from "./choice.js";
 const AT_ONCE = 12; // rows; the others are a click away
 const TEXTS = {
   text: String,
-  values: value => value.replace(/[{}"\\]/g, "").replaceAll(": ", " "),
   count: value => Math.round(value).toLocaleString("en-US"),
   number,
   percent: value => percent(value),
@@ -37,15 +36,24 @@ async function copied(text) {
   }
 }
 
-// Build the table in an element; `more` is a further condition for its rows. Returns a function that shows it again.
-export function table(place, more = () => true) {
-  const name = place.dataset.table, every = rows(name);
+// The columns of the hyper-parameters of a sweep, which its points have as JSON in the file.
+function ofSweep(name, points) {
+  const numbers = key => points.filter(row => row.sweep === name).every(row => typeof row[key] === "number");
+  return Object.keys(CONTENTS.grids[name].axes).map(key => ({ name: key, label: key.replaceAll("_", " "), kind: numbers(key) ? "number" : "text" }));
+}
+
+// Build the table in an element; `sweep`, if it is about one, is the select that says which. Returns a function that
+// shows it again.
+export function table(place, sweep) {
+  const name = place.dataset.table;
+  const every = rows(name).map(row => (sweep ? { ...row, ...JSON.parse(row.values) } : row));
+  const more = row => !sweep || row.sweep === sweep.value;
   const described = JSON.parse(place.querySelector("script").textContent);
   const known = Object.keys(CONTENTS.tables[name]);
   const own = described.filter(column => known.includes(column.name));
   const rest = known.filter(key => !own.some(column => column.name === key)).map(key => ({ name: key, label: key, kind: "any" }));
   const state = { sorted: null, down: false, whole: false, wide: false };
-  const search = element("input", { type: "search", placeholder: "filter rows", ariaLabel: `Filter the table ${name}` });
+  const search = element("input", { type: "search", placeholder: "words, or column=value", ariaLabel: `Filter the table ${name}` });
   const copy = element("button", { type: "button" }, "Copy as CSV"), status = element("output", { className: "soft" });
   const wide = element("input", { type: "checkbox" });
   const head = element("tr"), body = element("tbody"), all = element("button", { type: "button", hidden: true });
@@ -58,7 +66,10 @@ export function table(place, more = () => true) {
 
   // The points of a sweep are about a variant, but are not chosen with it.
   const follows = row => name !== "sweeps" && row.variant in CONTENTS.variants;
-  const columns = () => (state.wide ? [...own, ...rest] : own);
+  const columns = () => {
+    const [rank, ...others] = own, keys = sweep ? ofSweep(sweep.value, every) : [];
+    return [rank, ...keys, ...others, ...(state.wide ? rest : [])];
+  };
   const text = (row, { name: key, kind }) => {
     const value = row[key];
     if (value === null || value === undefined) return "";
@@ -70,8 +81,8 @@ export function table(place, more = () => true) {
     const names = new Set(shown()), words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const kept = every.filter(row => !follows(row) || names.has(row.variant)).filter(more)
       .filter(row => {
-        const line = columns().map(column => text(row, column)).join(" ").toLowerCase();
-        return words.every(word => line.includes(word));
+        const shown = columns().map(column => [column.name.toLowerCase(), text(row, column).toLowerCase()]);
+        return words.every(word => shown.some(([key, value]) => value.includes(word) || word === `${key}=${value}`));
       });
     const rank = [...names];
     const ordered = kept.sort((a, b) => follows(a) && follows(b) ? rank.indexOf(a.variant) - rank.indexOf(b.variant) : 0);
