@@ -75,7 +75,7 @@ trust: $(ENV)
 	KILLS=300 LOAD=2000 pytest -s tests/workflow/test_faults.py -k "killed or many_small_jobs"
 	RARE=1 pytest -n 2 tests/workflow/test_faults.py -k cannot_be_written
 	SLURM_LOAD=100 pytest tests/slurm -k many_small_jobs
-	RARE=1 pytest tests/slurm/test_slurm_node.py -k another_follows
+	RARE=1 pytest tests/slurm/test_slurm_node.py -k "another_follows or dies_with_its_node"
 	KILLS=20 pytest -n 2 tests/training/test_checkpoint.py -k killed
 
 coverage: $(ENV)

@@ -22,14 +22,15 @@ if reason and os.environ.get("REQUIRE_SLURM") == "1":
 NEEDS_SLURM = [pytest.mark.slow, pytest.mark.skipif(reason is not None, reason=str(reason))]
 
 # One job of two seeds.
-STEPS = 3000
+STEPS = 10000
 SLOW = """
 dataset: digits
 seeds: 2
 seeds_per_job: 2
 variants:
   slow:
-    layers: [Flatten, {Dense: {units: 128, activation: relu}}, {Dense: {units: 10}}]
+    dataset: circle
+    layers: [{Dense: {units: 512, activation: relu}}, {Dense: {units: 2}}]
     optimizer: {SGD: {learning_rate: 0.1}}
     batch_size: 100
     steps: STEPS
@@ -130,12 +131,12 @@ class Workflow:
     @property
     def log(self) -> str:
         """What the slow training has printed."""
-        path = self.project / "logs/digits/slow/seeds-0-1/train.log"
+        path = self.project / "logs/circle/slow/seeds-0-1/train.log"
         return path.read_text() if path.exists() else ""
 
     def attempts(self, seeds: str = "0-1") -> list[dict[str, object]]:
         """Return the record of a block."""
-        path = self.project / f"results/state/digits/slow/seeds-{seeds}.json"
+        path = self.project / f"results/state/circle/slow/seeds-{seeds}.json"
         return json.loads(path.read_text()) if path.exists() else []
 
     def training(self) -> str:

@@ -110,9 +110,9 @@ def test_an_error_during_submission_ends_the_job_with_its_text(cluster, make_pro
     project = make_project(SLOW + "sweeps: {rates: {variant: slow, grid: {learning_rate: [0.01, 0.1]}}}\n")
     edit(project, "'--gpus-per-node=1'", "'--gpus=1'")
     target = {"variant": "runs/slow/seeds-0-1/metrics.csv", "sweep": "sweeps/rates/best.json"}[kind]
-    with workflow(cluster, project, f"results/digits/{target}", "--mnist-slurm-no-check") as run:
+    with workflow(cluster, project, f"results/circle/{target}", "--mnist-slurm-no-check") as run:
         printed = run.ended(1)
-    what = {"variant": "digits slow seeds 0 to 1", "sweep": "digits sweep rates part 1 of 1"}[kind]
+    what = {"variant": "circle slow seeds 0 to 1", "sweep": "circle sweep rates part 1 of 1"}[kind]
     assert f"{what}: not submitted: " in printed
     assert "option is not allowed in the 'slurm_extra' parameter" in printed
     assert states(cluster, run) == []
@@ -122,7 +122,7 @@ def test_what_slurm_will_never_accept_ends_at_once_in_its_words(cluster, project
     edit(project, "GPU-shared", "nowhere")
     with workflow(cluster, project, "--mnist-slurm-no-check") as run:
         printed = run.ended(1)
-    assert "digits slow seeds 0 to 1: not submitted: invalid partition specified: nowhere; Batch job" in printed
+    assert "circle slow seeds 0 to 1: not submitted: invalid partition specified: nowhere; Batch job" in printed
     assert "Trying to restart" not in printed
 
 
@@ -157,12 +157,12 @@ def test_a_job_that_sees_no_gpu_is_tried_on_another_node_and_then_ends_with_the_
     with workflow(cluster, project) as run:
         printed = run.ended(1)
     assert "not retried" not in printed
-    assert "digits slow seeds 0 to 1: failed: no GPU on two nodes: a GPU is required" in printed
+    assert "circle slow seeds 0 to 1: failed: no GPU on two nodes: a GPU is required" in printed
     # Slurm gave the job a GPU, and said so to the program.
     assert "(CUDA_VISIBLE_DEVICES is 0," in printed
     nodes = cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "NodeList").splitlines()
     assert len(set(nodes)) == len(nodes) == 2
-    assert not (project / "results/digits/runs/slow/seeds-0-1/models.h5").exists()
+    assert not (project / "results/circle/runs/slow/seeds-0-1/models.h5").exists()
 
 
 def test_settings_of_the_slurm_plugin_are_refused_as_they_would_do_nothing(cluster, project):

@@ -12,7 +12,7 @@ pytestmark = NEEDS_SLURM
 MODULES = (
     'module() { [ "$2" = cuda ] || { echo "no module $2" >&2; return 1; }; export LOADED="$2 of job $SLURM_JOB_ID"; }\n'
 )
-FEW = ("results/digits/runs/slow/seeds-0-1/models.h5",)
+FEW = ("results/circle/runs/slow/seeds-0-1/models.h5",)
 
 
 def before(make_project, command):

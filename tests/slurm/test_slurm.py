@@ -53,7 +53,7 @@ def test_many_small_jobs_lose_and_double_no_row(cluster, make_project):
 def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_job_with_a_gpu(cluster, make_project):
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     config["variants"] = {name: config["variants"][name] for name in DEMO}
-    del config["sweeps"], config["ensembles"]
+    del config["sweeps"], config["ensembles"], config["draw"]
     demo = make_project(yaml.safe_dump(config, sort_keys=False))
     few = ("--config", "dataset=digits", "max_seeds=1")
     result = snakemake(demo, *UNTIL_TABLES, *few)
@@ -113,15 +113,15 @@ def test_the_jobs_of_a_sweep_give_the_table_of_one_machine_and_go_on_where_they_
     grid = "sweeps: {rates: {variant: slow, grid: {learning_rate: [0.01, 0.1]}, jobs: 2}}\n"
     project = make_project(SLOW + grid)
     undisturbed = copy_project(tmp_path / "undisturbed", SLOW + grid)
-    best = "results/digits/sweeps/rates/best.json"
+    best = "results/circle/sweeps/rates/best.json"
     assert snakemake(undisturbed, best).returncode == 0
     with workflow(cluster, project, best) as run:
-        log = project / "logs/digits/sweeps/rates/part-1-of-2.log"
+        log = project / "logs/circle/sweeps/rates/part-1-of-2.log"
         cluster.wait_for(lambda: log.exists() and ": step " in log.read_text())
         cluster.run("scancel", *cluster.run("squeue", "-h", "-o", "%i").split())
         printed = run.ended()
     assert "2 jobs: " in printed
-    points = "results/digits/sweeps/rates/points.csv"
+    points = "results/circle/sweeps/rates/points.csv"
     assert (project / points).read_bytes() == (undisturbed / points).read_bytes()
     costs = make(cluster, project, "resources")
     assert costs.returncode == 0, costs.stderr
@@ -156,7 +156,7 @@ def test_a_training_goes_on_over_time_limits(cluster, make_project, tmp_path, un
     project = make_project(config)
     edit(project, "TERM@120", "TERM@20")
     edit(project, "require_gpu=0", "require_gpu=0\n  - train:runtime=1\n  - evaluate:runtime=0")
-    block = "results/digits/runs/slow/seeds-0-0"
+    block = "results/circle/runs/slow/seeds-0-0"
     undisturbed = copy_project(tmp_path / "undisturbed", config)
     with workflow(cluster, project, f"{block}/models.h5") as run:
         assert snakemake(undisturbed, f"{block}/metrics.csv").returncode == 0
@@ -244,7 +244,7 @@ def test_orphans_can_be_cancelled_or_left_at_work(cluster, project, whole):
 
 
 def test_orphans_can_be_adopted_while_the_others_run(cluster, project, whole):
-    with workflow(cluster, project, "results/digits/runs/slow/seeds-0-1/metrics.csv") as run:
+    with workflow(cluster, project, "results/circle/runs/slow/seeds-0-1/metrics.csv") as run:
         first = run.training()
         run.kill(signal.SIGKILL)
         run.process.wait()

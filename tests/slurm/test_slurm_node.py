@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from harness import NEEDS_SLURM, SLOW, cluster, edit, make, runs_here, table
+from harness import NEEDS_SLURM, SLOW, STEPS, cluster, edit, make, runs_here, table
 
 from conftest import DIFFER, copy_project, error_line, snakemake
 
@@ -17,11 +17,11 @@ pytestmark = NEEDS_SLURM
 RARE = pytest.mark.skipif(os.environ.get("RARE") != "1", reason="a rare end of make node: RARE=1, as in make trust")
 
 # Four trainings of some seconds each, and one that needs no GPU.
-STUDY = SLOW.replace("seeds: 2\nseeds_per_job: 2", "seeds: 4\nseeds_per_job: 1").replace("steps: 3000", "steps: 20000")
+STUDY = SLOW.replace("seeds: 2\nseeds_per_job: 2", "seeds: 4\nseeds_per_job: 1").replace(str(STEPS), str(6 * STEPS))
 STUDY += """
   tiny:
     base: slow
-    layers: [Flatten, {Dense: {units: 10}}]
+    layers: [{Dense: {units: 2}}]
     steps: 100
     device: cpu
     seeds: 1
@@ -64,11 +64,11 @@ class Study:
 
     def program(self, seed: int) -> str:
         """Return what the training of a seed has printed since it was started last."""
-        path = self.project / f"logs/digits/slow/seeds-{seed}-{seed}/train.log"
+        path = self.project / f"logs/circle/slow/seeds-{seed}-{seed}/train.log"
         return path.read_text() if path.exists() else ""
 
     def attempts(self, seed: int) -> list[dict[str, str]]:
-        path = self.project / f"results/state/digits/slow/seeds-{seed}-{seed}.json"
+        path = self.project / f"results/state/circle/slow/seeds-{seed}-{seed}.json"
         return json.loads(path.read_text()) if path.exists() else []
 
     def hold(self) -> dict[int, int]:
@@ -87,7 +87,7 @@ class Study:
 
     def process(self, seed: int) -> int | None:
         """Return the process that trains a seed now: the one that writes its log and has TensorFlow."""
-        log = self.project / f"logs/digits/slow/seeds-{seed}-{seed}/train.log"
+        log = self.project / f"logs/circle/slow/seeds-{seed}-{seed}/train.log"
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 if log.exists() and (folder / "fd/2").samefile(log) and "tensorflow" in (folder / "maps").read_text():
@@ -127,7 +127,7 @@ def test_one_job_trains_four_at_a_time_on_four_devices(study):
     study.go_on(held)
     study.ended(job, "COMPLETED")
     assert set(study.assert_whole()["jobs"]) == {job}
-    assert "slot" not in (study.project / "logs/digits/tiny/seeds-0-0/train.log").read_text()
+    assert "slot" not in (study.project / "logs/circle/tiny/seeds-0-0/train.log").read_text()
     (allocated,) = study.cluster.run("sacct", "-X", "-n", "-P", "-j", job, "-o", "AllocTRES").splitlines()
     assert "gres/gpu=4" in allocated
     assert "node=1" in allocated
@@ -164,6 +164,7 @@ def test_cancelled_it_stays_cancelled_and_another_continues(study):
     assert set(study.assert_whole()["jobs"]) == {f"{job} {following}"}
 
 
+@RARE
 def test_a_job_that_dies_with_its_node_starts_again_and_removes_its_own_locks(study):
     job = study.submitted()
     study.hold()
@@ -204,7 +205,7 @@ def test_a_training_that_fails_is_in_the_status_and_the_others_are_done(study):
     study.go_on(held)
     study.ended(job, "FAILED")
     status = make(study.cluster, study.project, "status")
-    assert f"digits slow seeds 2 to 2: its process was killed, perhaps for its memory ({os.uname()[1]}, job {job})" in (
+    assert f"circle slow seeds 2 to 2: its process was killed, perhaps for its memory ({os.uname()[1]}, job {job})" in (
         status.stdout
     )
     assert "1 of 5 runs are left to do." in status.stdout
