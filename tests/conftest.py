@@ -1,6 +1,7 @@
 """What several test modules share: real commands, a small IDX data set, a finished study of the digits."""
 
 import contextlib
+import fcntl
 import gzip
 import io
 import os
@@ -8,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -255,3 +257,33 @@ def snakemake(
         env={**os.environ, **environment},
         check=False,
     )
+
+
+def make(project: Path, *arguments: object, code: int = 0) -> str:
+    """Run a command of the Makefile in the environment of the tests, expect an exit code, and return what it says."""
+    shutil.copy(ROOT / "Makefile", project)
+    done = subprocess.run(
+        ["make", "--no-print-directory", "ENV=", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=project,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        check=False,
+    )
+    assert done.returncode == code, done.stdout
+    return done.stdout
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], None]) -> Path:
+    """Return a folder that one of the processes of a session builds for all their tests, which must not change it."""
+    base = factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, whole = base / name, base / f"{name}.whole"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            build(folder)
+            whole.touch()
+    return folder

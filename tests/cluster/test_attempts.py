@@ -119,10 +119,10 @@ def test_a_damaged_record_is_none(record):
 
 def test_only_errors_of_last_attempts_are_listed_with_their_place(tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    works = [Block("mnist", name, 0, 4) for name in ("wrong", "mended", "interrupted", "untried")]
-    wrong, mended, interrupted, _ = (tmp_path / work.record for work in works)
-    for path in (wrong, mended):
+    works = [Block("mnist", name, 0, 4) for name in ("wrong", "fixed", "interrupted", "untried")]
+    wrong, fixed, interrupted, _ = (tmp_path / work.record for work in works)
+    for path in (wrong, fixed):
         attempt(path, UserError("no room"))
-    attempt(mended)
+    attempt(fixed)
     attempt(interrupted, Interrupted())
     assert attempts.errors(works, tmp_path) == [f"mnist wrong seeds 0 to 4: no room ({platform.node()}, job 7)"]

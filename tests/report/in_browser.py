@@ -1,16 +1,11 @@
 """What tests of the report's JavaScript share: a net in a browser and in Keras, and a study on the digits."""
 
 import contextlib
-import fcntl
-import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 
-from conftest import ROOT, call, copy_project
+from conftest import ROOT, call, copy_project, made_once, snakemake
 from mnist_hpc.files.code_hash import code_hash
 from mnist_hpc.report import drawing
 from mnist_hpc.report.scripts import joined
@@ -110,44 +105,12 @@ CHANGED = "max_seeds=2"
 
 def wide_study(factory, target):
     """Return a new copy of a project with ``WIDE_STUDY``, run once for all tests of a session, and with its report."""
-    base = factory.getbasetemp()
-    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    origin, whole = base / "wide-report" / "study", base / "wide-report" / "whole"
-    with (base / "wide-report.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not whole.exists():
-            shutil.rmtree(origin.parent, ignore_errors=True)
-            copy_project(origin, WIDE_STUDY)
-            snakemake = (shutil.which("snakemake", path=_path()), "--profile", "profiles/local")
-            command = [sys.executable, "-m", "mnist_hpc", "preload", *snakemake, "--config", CHANGED, "--"]
-            _run(origin, 0, *command, "tabulate", "write_report")
-            whole.touch()
-    return shutil.copytree(origin, target, symlinks=True)
 
+    def build(folder):
+        result = snakemake(copy_project(folder, WIDE_STUDY), "--config", CHANGED, "--", "tabulate", "write_report")
+        assert result.returncode == 0, result.stdout
 
-def make(root, *arguments, code=0):
-    """Run a command of the Makefile in the environment of the tests, expect an exit code, and return what it says."""
-    shutil.copy(ROOT / "Makefile", root)
-    return _run(root, code, "make", "--no-print-directory", "ENV=", *arguments)
-
-
-def _run(root, code, *command):
-    done = subprocess.run(
-        command,
-        cwd=root,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | {"PATH": _path()},
-        check=False,
-    )
-    assert done.returncode == code, done.stdout
-    return done.stdout
-
-
-def _path():
-    """Return the search path with the programs of the environment of the tests first."""
-    return os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return shutil.copytree(made_once(factory, "wide-report", build), target, symlinks=True)
 
 
 @contextlib.contextmanager

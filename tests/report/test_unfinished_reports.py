@@ -6,9 +6,9 @@ import shutil
 
 import pytest
 import yaml
-from in_browser import CHANGED, make, reading, wide_study
+from in_browser import CHANGED, reading, wide_study
 
-from conftest import call, error_line
+from conftest import call, error_line, make
 from mnist_hpc.files import csv_table, hdf5
 
 pytestmark = pytest.mark.slow

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import yaml
 from planner import dry_run
-from studies import finished, make
+from studies import finished
 
-from conftest import SMALL_STUDY, UNTIL_TABLES, copy_project, error_line, run, snakemake, tiny_entry
+from conftest import SMALL_STUDY, UNTIL_TABLES, copy_project, error_line, make, run, snakemake, tiny_entry
 from mnist_hpc import figures
 from mnist_hpc.study.datasets import BUILT_IN
 from mnist_hpc.study.specification import Study

@@ -1,5 +1,5 @@
 // Charts: which rows each of charts.py shows, of the chosen variants.
-import { CONTENTS, rows, percent, signed, interval, number, duration, element } from "./contents.js";
+import { CONTENTS, rows, percent, signed, interval, number, duration } from "./contents.js";
 import { shown, follow } from "./choice.js";
 
 // Errors in percent with a tick; labels are accuracies.

@@ -2,11 +2,11 @@
 
 export const CONTENTS = JSON.parse(document.getElementById("contents").textContent);
 
-// The rows of a table as objects; `number` is the place of a row in its table.
+// The rows of a table as objects.
 export function rows(name) {
   const columns = Object.entries(CONTENTS.tables[name]);
   const count = columns.length ? columns[0][1].length : 0;
-  return Array.from({ length: count }, (_, number) => Object.fromEntries([["number", number], ...columns.map(([key, values]) => [key, values[number]])]));
+  return Array.from({ length: count }, (_, place) => Object.fromEntries(columns.map(([key, values]) => [key, values[place]])));
 }
 
 export const percent = (share, digits = 2) => (100 * share).toFixed(digits);

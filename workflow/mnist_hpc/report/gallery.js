@@ -1,6 +1,6 @@
 // The gallery of mistakes, the choice of one variant for it and for the confusions, and pictures of the chosen variants.
 import { CONTENTS, percent, element } from "./contents.js";
-import { ALL, shown, follow } from "./choice.js";
+import { shown, follow } from "./choice.js";
 
 const IMAGES_AT_ONCE = 60;
 const { picture, across, shape: [HEIGHT, WIDTH], variants: MISTAKES, seeds, wrong, label_errors: LABEL_ERRORS } = CONTENTS.mistakes;

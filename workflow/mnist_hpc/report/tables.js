@@ -1,5 +1,5 @@
 // Tables that sort, filter, and are copied as CSV. columns.py says which columns they show and how.
-import { CONTENTS, rows, percent, signed, number, duration, element } from "./contents.js";
+import { CONTENTS, rows, percent, signed, number, element } from "./contents.js";
 import { shown, follow } from "./choice.js";
 
 const AT_ONCE = 12; // rows; the others are a click away
@@ -86,7 +86,8 @@ export function table(place, sweep) {
       });
     const rank = [...names];
     const ordered = kept.sort((a, b) => follows(a) && follows(b) ? rank.indexOf(a.variant) - rank.indexOf(b.variant) : 0);
-    return state.sorted ? ordered.sort((a, b) => compared(a[state.sorted], b[state.sorted], state.down)) : ordered;
+    const known = columns().some(column => column.name === state.sorted); // a sweep may lack what another one varies
+    return known ? ordered.sort((a, b) => compared(a[state.sorted], b[state.sorted], state.down)) : ordered;
   }
 
   function show() {
