@@ -37,6 +37,8 @@ AuthInfo=socket={folder}/munge.socket,cred_expire=10
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPort={ctld}
+# Job numbers of its own: tests look at the processes of a job, and other clusters may run beside this one.
+FirstJobId={ctld}000
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldLogFile={folder}/slurmctld.log

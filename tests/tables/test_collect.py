@@ -11,7 +11,7 @@ from mnist_hpc.files import csv_table
 from mnist_hpc.files.provenance import specification_hash
 from mnist_hpc.study.layout import HASHES, RUN_COLUMNS, Block, point_columns
 from mnist_hpc.study.specification import Study
-from mnist_hpc.tables import aggregate, collect, ranking
+from mnist_hpc.tables import aggregate, choice, collect
 
 IDENTITY = {"spec_hash": "0000000000e1", "code_hash": "c"}
 
@@ -89,9 +89,10 @@ def tuned(tmp_path):
     sweep = study.sweeps["rates"]
     folder = tmp_path / "results" / sweep.folder
     keys = {"dataset": "digits", "sweep": "rates", "variant": "regression", "seed": 0, "status": "ok"}
+    keys |= {"rung": 1, "steps": 10, "images": 1000, "train_seconds": 0.5}
     losses = [{"point": point, "validation_loss": 1 - point / 10, "validation_accuracy": 0.5} for point in range(3)]
-    csv_table.write(folder / "points.csv", point_columns(list(sweep.grid)), [keys | row for row in losses])
-    ranking.choose([folder / "points.csv"], folder / "points.csv", folder / "best.json", dict(sweep.grid))
+    csv_table.write(folder / "points.csv", point_columns(sweep.dimensions), [keys | row for row in losses])
+    choice.choose([folder / "points.csv"], folder / "points.csv", folder / "best.json", json.loads(sweep.json), [])
     return study, tmp_path / "results"
 
 

@@ -1,24 +1,28 @@
 """Which point of a sweep is best, and the files that say so."""
 
 import json
+import math
 
 import pytest
 
 from conftest import specification
 from mnist_hpc.errors import UserError
 from mnist_hpc.files import csv_table
+from mnist_hpc.study.halving import rank
 from mnist_hpc.study.layout import point_columns
-from mnist_hpc.tables import ranking
+from mnist_hpc.tables import choice, ranking
 
 
-def row(point, seed, loss, status="ok"):
-    return {"point": point, "seed": seed, "status": status, "validation_loss": loss, "validation_accuracy": 0.5}
+def row(point, seed, loss, status="ok", rung=1):
+    costs = {"steps": 10, "images": 1000, "train_seconds": 0.5}
+    reached = {"point": point, "seed": seed, "rung": rung, "status": status, **costs}
+    return reached | {"validation_loss": loss, "validation_accuracy": 0.5}
 
 
 def test_points_rank_by_mean_validation_loss_and_those_with_a_failed_seed_last():
     rows = [row(0, 0, 0.5), row(0, 1, 0.3), row(1, 0, 0.1), row(1, 1, "", "failed"), row(2, 0, 0.2), row(2, 1, 0.4)]
-    assert [found["point"] for found in ranking.rank(rows)] == [2, 0, 1]
-    assert ranking.rank(rows)[0]["validation_loss_mean"] == pytest.approx(0.3)
+    assert [found["point"] for found in rank(rows)] == [2, 0, 1]
+    assert rank(rows)[0]["validation_loss_mean"] == pytest.approx(0.3)
 
 
 GRID = {"learning_rate": [0.1, 0.2, 0.3], "steps": [10, 20]}
@@ -31,7 +35,10 @@ def choose(tmp_path, *parts, grid=None):
     paths = [tmp_path / f"part-{number}.csv" for number in range(len(parts))]
     for path, rows in zip(paths, parts, strict=True):
         csv_table.write(path, columns, [keys | one for one in rows])
-    chosen = ranking.choose(paths, tmp_path / "points.csv", tmp_path / "best.json", grid or GRID)
+    tried = grid or GRID
+    places = list(range(math.prod(map(len, tried.values()))))
+    sweep = {"specification": specification(), "grid": list(tried.items()), "points": places}
+    chosen = choice.choose(paths, tmp_path / "points.csv", tmp_path / "best.json", sweep, [])
     return chosen, ranking.read(tmp_path / "points.csv")
 
 
@@ -110,7 +117,7 @@ def test_a_sweep_in_which_every_point_failed_has_no_choice(tmp_path):
 
 
 def test_points_of_a_larger_grid_are_refused(tmp_path):
-    with pytest.raises(UserError, match="not the points of this grid"):
+    with pytest.raises(UserError, match="not the points of this sweep"):
         choose(tmp_path, ROWS, grid={"learning_rate": [0.1], "steps": [10, 20]})
 
 

@@ -18,7 +18,7 @@ def cut(grid, seeds=1, memory=10**9, **changes):
     """Return the values of a grid that each pack holds: a list a pack, in it a list a setting."""
     from mnist_hpc.training import packing
 
-    packs = packing.packs(grids.points(specification(**changes), grid), seeds, SHAPE, memory)
+    packs = packing.packs(grids.points(specification(**changes), grid), range(seeds), SHAPE, memory)
     return [[[tuple(point.values.values()) for point in same] for same in pack.settings] for pack in packs]
 
 
@@ -45,7 +45,7 @@ def test_each_seed_is_a_pack_of_its_own():
     from mnist_hpc.training import packing
 
     points = grids.points(specification(), {"learning_rate": [0.1, 0.2]})
-    assert [pack.seed for pack in packing.packs(points, 3, SHAPE, 10**9)] == [10**6, 10**6 + 1, 10**6 + 2]
+    assert [pack.seed for pack in packing.packs(points, [7, 8, 9], SHAPE, 10**9)] == [7, 8, 9]
 
 
 @pytest.mark.parametrize(

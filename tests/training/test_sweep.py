@@ -35,8 +35,8 @@ def trained(splits, folder, points, seeds=2, memory=10**9, report=quiet, stop=la
     """Return the rows of a sweep by point and seed."""
     from mnist_hpc.training import packing, sweep
 
-    packs = packing.packs(points, seeds, (28, 28, 1), memory)
-    rows = sweep.train(packs, *splits, folder, report, stop)
+    packs = packing.packs(points, range(grids.FIRST_SEED, grids.FIRST_SEED + seeds), (28, 28, 1), memory)
+    rows = sweep.train_packs(packs, sweep.Trainings(*splits, folder, report, stop))
     assert len(rows) == len(points) * seeds
     return {(row["point"], row["seed"] - grids.FIRST_SEED): row for row in rows}
 
@@ -218,11 +218,13 @@ def test_on_another_kind_of_device_a_pack_is_trained_again_and_both_checkpoints_
     from mnist_hpc.training import packing, sweep
 
     points = grids.points(specification(), {"learning_rate": RATES, "batch_size": [20, 100]})
-    packs = packing.packs(points, 1, (28, 28, 1), 10**9)
+    packs = packing.packs(points, [grids.FIRST_SEED], (28, 28, 1), 10**9)
     lines = {}
     for threads in (1, 2, 1):
         lines[threads] = []
-        sweep.train(packs, *digit_splits, tmp_path, lines[threads].append, lambda: False, threads)
+        sweep.train_packs(
+            packs, sweep.Trainings(*digit_splits, tmp_path, lines[threads].append, lambda: False, threads)
+        )
     one, two = sorted(path.name for path in tmp_path.iterdir())
     assert ("threads-1" in one, "threads-2" in two) == (True, True)
     assert [line for line in lines[2] if "starts over" in line] == [

@@ -21,6 +21,7 @@ from mnist_hpc.files import csv_table, hdf5
 from mnist_hpc.study import check
 from mnist_hpc.study.layout import RUN_COLUMNS, Block, point_columns
 from mnist_hpc.tables import collect, mistakes, ranking
+from mnist_hpc.tables.choice import choose
 from mnist_hpc.training import checkpoint, evaluation
 from mnist_hpc.training.models_file import Model, read_models, write_models
 
@@ -166,14 +167,15 @@ def block_metrics(path):
 def points(path):
     columns = point_columns(["learning_rate"])
     row = {"dataset": "x", "sweep": "s", "status": "ok", "validation_loss": 0.5, "validation_accuracy": 0.5}
-    csv_table.write(path, columns, [row | {"point": point, "seed": 0, "steps": 1} for point in (0, 1)])
+    row |= {"seed": 0, "rung": 1, "steps": 1, "images": 100, "train_seconds": 0.5}
+    csv_table.write(path, columns, [row | {"point": point} for point in (0, 1)])
     return lambda: ranking.read(path)
 
 
 def choice(path):
     points(path.with_name("points.csv"))
-    grid = {"learning_rate": [0.1, 0.2]}
-    ranking.choose([path.with_name("points.csv")], path.with_name("points.csv"), path, grid)
+    sweep = {"specification": specification(), "grid": [["learning_rate", [0.1, 0.2]]], "points": [0, 1]}
+    choose([path.with_name("points.csv")], path.with_name("points.csv"), path, sweep, [])
     return lambda: ranking.read_best(path)
 
 

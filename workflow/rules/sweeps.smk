@@ -15,13 +15,20 @@ def swept(wildcards) -> dict:
     return study.sweeps[wildcards.sweep].variant.keys
 
 
+def named(halved: bool) -> str:
+    """Return the pattern of the sweeps that are halved, or of the others."""
+    return "|".join(name for name, sweep in study.sweeps.items() if bool(sweep.halving) is halved) or "none"
+
+
 rule sweep:
     input:
         "results/{dataset}/data/train.h5",
     output:
-        "results/{dataset}/sweeps/{sweep}/part-{part}-of-{parts}.csv",
+        points="results/{dataset}/sweeps/{sweep}/part-{part}-of-{parts}.csv",
     log:
         "logs/{dataset}/sweeps/{sweep}/part-{part}-of-{parts}.log",
+    wildcard_constraints:
+        sweep=named(halved=False),
     priority: SOON
     threads: lambda wildcards: swept(wildcards)["threads"]
     resources:
@@ -33,18 +40,35 @@ rule sweep:
         code=code_hash("stages.sweep"),
         sweep=lambda wildcards: study.sweeps[wildcards.sweep].json,
         variant=lambda wildcards: study.sweeps[wildcards.sweep].variant.name,
+        losses=lambda wildcards, output: f"--losses {output.losses}" if "losses" in output.keys() else "",
     shell:
         "{PYTHON} -m mnist_hpc sweep --data {input} --name {wildcards.sweep} --variant {params.variant}"
-        " --sweep {params.sweep:q} --part {wildcards.part}/{wildcards.parts} --points {output}"
+        " --sweep {params.sweep:q} --part {wildcards.part}/{wildcards.parts} --points {output.points} {params.losses}"
         " --state results/state/{wildcards.dataset}/sweep.{wildcards.sweep}"
         " --attempts results/state/{wildcards.dataset}/sweep.{wildcards.sweep}/part-{wildcards.part}-of-{wildcards.parts}.json"
         " --mem-mb {resources.mem_mb} --threads {threads} --gpu {resources.gpu_slot} --require-gpu {resources.require_gpu}"
         " --code-hash {params.code} > {log} 2>&1"
 
 
+# A sweep that is halved has the losses of its finalists too.
+use rule sweep as halve with:
+    output:
+        points="results/{dataset}/sweeps/{sweep}/part-{part}-of-{parts}.csv",
+        losses="results/{dataset}/sweeps/{sweep}/part-{part}-of-{parts}.h5",
+    wildcard_constraints:
+        sweep=named(halved=True),
+
+
+def of_parts(wildcards, ending: str) -> list[str]:
+    """Return the files with an ending of all parts of a sweep."""
+    files = [file for part in study.sweeps[wildcards.sweep].parts for file in part.files]
+    return [f"results/{file}" for file in files if file.endswith(ending)]
+
+
 rule rank:
     input:
-        lambda wildcards: [f"results/{file}" for part in study.sweeps[wildcards.sweep].parts for file in part.files],
+        points=lambda wildcards: of_parts(wildcards, ".csv"),
+        losses=lambda wildcards: of_parts(wildcards, ".h5"),
     output:
         points="results/{dataset}/sweeps/{sweep}/points.csv",
         best="results/{dataset}/sweeps/{sweep}/best.json",
@@ -55,5 +79,5 @@ rule rank:
         code=code_hash("stages.rank"),
         sweep=lambda wildcards: study.sweeps[wildcards.sweep].json,
     shell:
-        "python -m mnist_hpc rank --parts {input} --sweep {params.sweep:q} --points {output.points}"
+        "python -m mnist_hpc rank --parts {input.points} --losses {input.losses} --sweep {params.sweep:q} --points {output.points}"
         " --best {output.best} --remove-state results/state/{wildcards.dataset}/sweep.{wildcards.sweep} > {log} 2>&1"

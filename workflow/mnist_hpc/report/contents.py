@@ -84,7 +84,7 @@ def curves(study: Study, results: Path, known: Runs) -> dict[str, dict[int, dict
 
 def grid(study: Study, sweep: str, sweeps: pd.DataFrame) -> dict[str, Any]:
     """Return the axes of a sweep, and the place of each of its points on them, in the order of the table."""
-    values = study.sweeps[sweep].grid
+    values = study.sweeps[sweep].values
     points = sweeps.loc[sweeps["sweep"] == sweep, "point"].to_numpy(int)
     places = np.unravel_index(points, [len(tried) for tried in values.values()])
     return {

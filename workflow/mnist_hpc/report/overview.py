@@ -135,7 +135,7 @@ def _facts(study: Study, runs: pd.DataFrame) -> dict[str, str]:
     facts = {
         "Data": f"{study.dataset}: {examples:,} training examples, {' × '.join(map(str, shape))}, {classes} classes",
         "Variants": f"{len(study.variants)}, of {seeds} each",
-        "Sweeps": ", ".join(f"{name} ({len(sweep.points)} points)" for name, sweep in study.sweeps.items()),
+        "Sweeps": ", ".join(f"{name} ({sweep.count} points)" for name, sweep in study.sweeps.items()),
         "Trained on": used("device", "host"),
         "Software": ", ".join(f"{name} {used(name)}" for name in ("tensorflow", "keras", "python") if used(name)),
         "Commit": used("commit"),

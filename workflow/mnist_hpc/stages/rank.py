@@ -9,23 +9,29 @@ from mnist_hpc import options
 from mnist_hpc.console import say
 from mnist_hpc.files.atomic import remove_empty
 from mnist_hpc.study.grids import label
-from mnist_hpc.tables import ranking
+from mnist_hpc.tables import choice
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this stage."""
     parser.add_argument("--parts", type=Path, nargs="+", required=True, help="CSV files of the sweep's jobs")
-    options.add_json(parser, sweep="specification, grid, seeds, ...")
+    parser.add_argument("--losses", type=Path, nargs="*", default=[], help="HDF5 files of brackets: finalists' losses")
+    options.add_json(parser, sweep="specification, grid or space, seeds, ...")
     options.add_paths(parser, points="points.csv to write", best="best.json to write")
     parser.add_argument("--remove-state", type=Path, required=True, metavar="STATE", help="checkpoints to remove")
 
 
-def run(parts: list[Path], sweep: dict[str, Any], points: Path, best: Path, remove_state: Path) -> None:
-    """Write points.csv and best.json, then remove the checkpoints; raise UserError as ``ranking.choose`` does."""
-    chosen = ranking.choose(parts, points, best, dict(sweep["grid"]))
+def run(
+    parts: list[Path], losses: list[Path], sweep: dict[str, Any], points: Path, best: Path, remove_state: Path
+) -> None:
+    """Write points.csv and best.json, then remove the checkpoints; raise UserError as ``choice.choose`` does."""
+    chosen = choice.choose(parts, points, best, sweep, losses)
     shutil.rmtree(remove_state, ignore_errors=True)
     remove_empty(remove_state.parent, levels=2)
     values = ", ".join(f"{key} {label(value)}" for key, value in chosen["values"].items())
     say(f"lowest of {chosen['points']} mean validation losses: {chosen['validation_loss_mean']:.4f} at {values}")
+    for finalist in chosen.get("finalists", []):
+        values = ", ".join(f"{key} {label(value)}" for key, value in finalist["values"].items())
+        say(f"wins {finalist['wins']:.0%} of resampled sweeps: {finalist['validation_loss_mean']:.4f} at {values}")
     if chosen["at_the_edge"]:
-        say(f"at the edge of the grid: {', '.join(chosen['at_the_edge'])}; there may be better values beyond")
+        say(f"at the edge of what was tried: {', '.join(chosen['at_the_edge'])}; there may be better values beyond")

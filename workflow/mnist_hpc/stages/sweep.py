@@ -7,8 +7,9 @@ from typing import Any
 from mnist_hpc import options
 from mnist_hpc.console import say
 from mnist_hpc.data.splits import read_training
-from mnist_hpc.files import csv_table, provenance
-from mnist_hpc.study import grids
+from mnist_hpc.files import csv_table, hdf5, provenance
+from mnist_hpc.study import halving, spaces
+from mnist_hpc.study.grids import FIRST_SEED
 from mnist_hpc.study.layout import point_columns
 from mnist_hpc.training import device, signals
 
@@ -16,8 +17,9 @@ from mnist_hpc.training import device, signals
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this stage."""
     options.add_paths(parser, data="train.h5", points="CSV file to write", state="folder for checkpoints")
+    parser.add_argument("--losses", type=Path, help="HDF5 file to write, of a sweep that is halved: finalists' losses")
     options.add_names(parser, name="name of the sweep", variant="name of the variant it is about")
-    options.add_json(parser, sweep="specification, grid, seeds, ...")
+    options.add_json(parser, sweep="specification, grid or space, seeds, ...")
     parser.add_argument("--part", type=options.part, default=(1, 1), metavar="K/N", help="train part K of N")
     options.add_training(parser)
 
@@ -30,6 +32,7 @@ def run(
     sweep: dict[str, Any],
     part: tuple[int, int],
     points: Path,
+    losses: Path | None,
     state: Path,
     checkpoint_seconds: float,
     threads: int,
@@ -37,7 +40,10 @@ def run(
     gpu: int,
     code_hash: str,
 ) -> None:
-    """Train and validate the points, and write one row per point and seed.
+    """Train and validate the points, and write one row per point, seed and rung.
+
+    Of a sweep that is halved, the part is a bracket, and the losses of its finalists are written too: of each point the
+    losses of the validation examples, float32 (fresh seeds, examples).
 
     On a signal, save what was done under ``state`` and raise Interrupted.
     """
@@ -45,25 +51,33 @@ def run(
     hashes = provenance.identity(sweep, attributes["data_hash"], code_hash)
     hardware = device.prepare(threads, require_gpu=bool(require_gpu), gpu=bool(gpu))
 
-    from mnist_hpc.training import packing
+    from mnist_hpc.training import packing, rungs
     from mnist_hpc.training.models import adapted, input_shape
-    from mnist_hpc.training.sweep import train as train_packs
+    from mnist_hpc.training.sweep import Trainings, train_packs
 
     specification = sweep["specification"] | {"layers": adapted(sweep["specification"]["layers"], train)}
     if threads < specification["threads"]:
         say(f"{name}: the sweep asks for {specification['threads']} threads: the last bits may differ")
-    grid = grids.points(specification, dict(sweep["grid"]))
-    points_tried = [grid[place] for place in sweep["points"]]
-    packs = packing.packs(points_tried, sweep["seeds"], input_shape(train), sweep["pack_mb"] * 10**6)
-    own = packs[part[0] - 1 :: part[1]]
-    trainings = sum(len(pack.settings) for pack in own)
-    say(f"{name}: {trainings} trainings in {len(own)} packs on {hardware}, {threads} threads")
 
     def report(line: str) -> None:
         say(f"{name}: {line}")
 
+    tried = spaces.tried(sweep | {"specification": specification})
     folder = state / provenance.specification_hash(hashes)
     stop = signals.stop_requested()
-    rows = train_packs(own, train, validation, folder, report, stop, threads, checkpoint_seconds)
+    trainings = Trainings(train, validation, folder, report, stop, threads, checkpoint_seconds)
+    if losses:
+        own = halving.bracket(tried, *part)
+        report(f"{len(own)} points in {len(halving.shares(sweep['halving']))} rungs on {hardware}, {threads} threads")
+        rows, found = rungs.halve(own, sweep, trainings)
+        with hdf5.writing(losses, hashes) as file:
+            for point, values in found.items():
+                file[str(point)] = values
+    else:
+        seeds = range(FIRST_SEED, FIRST_SEED + sweep["seeds"])
+        packs = packing.packs(tried, seeds, input_shape(train), sweep["pack_mb"] * 10**6)[part[0] - 1 :: part[1]]
+        count = sum(len(pack.settings) for pack in packs)
+        report(f"{count} trainings in {len(packs)} packs on {hardware}, {threads} threads")
+        rows = train_packs(packs, trainings)
     keys = {"dataset": attributes["dataset"], "sweep": name, "variant": variant, **hashes}
-    csv_table.write(points, point_columns(list(dict(sweep["grid"]))), [keys | row for row in rows])
+    csv_table.write(points, point_columns(spaces.dimensions(sweep)), [keys | row for row in rows])

@@ -4,16 +4,18 @@ Every message names the place, what was found and what was expected. The Snakefi
 code assumes a valid config.
 """
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from mnist_hpc.errors import UserError
-from mnist_hpc.study import config, grids, schedules, schema
+from mnist_hpc.study import config, grids, halving, schedules, schema, spaces
 from mnist_hpc.study.datasets import BUILT_IN
 from mnist_hpc.study.layers import LAYERS, output_shape
-from mnist_hpc.study.specification import Study, Sweep, Variant, inherited
+from mnist_hpc.study.specification import Study, Sweep, Variant, inherited, values_of
 
 # Folders of results that no data set may be named after.
 RESERVED = {"state", "benchmarks"}
@@ -41,7 +43,8 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
         for name, variant in study.variants.items():
             _check_training(f"variants.{name}", variant.keys, study.facts(variant.dataset), variant.dataset)
         for name, sweep in content.get("sweeps", {}).items():
-            _check_grid(f"sweeps.{name}.grid", study, study.variants[sweep["variant"]], sweep["grid"])
+            place = f"sweeps.{name}.{'grid' if 'grid' in sweep else 'space'}"
+            _check_grid(place, study, study.variants[sweep["variant"]], _examples(sweep))
         for name, variant in study.variants.items():
             if variant.from_sweep:
                 _check_grid(f"variants.{name}.from_sweep", study, variant, variant.grid or {})
@@ -110,14 +113,63 @@ def _check_bases(name: str, variants: Mapping[str, Any]) -> None:
 
 def _check_sweep(place: str, keys: Mapping[str, Any], content: Mapping[str, Any]) -> None:
     """Check a sweep before its values are."""
-    variant, grid = keys["variant"], keys["grid"]
+    variant = keys["variant"]
     _check_name(f"{place}.variant", variant, content["variants"])
     if "from_sweep" in inherited(variant, content):
         raise UserError(f"{place}.variant: {variant} waits for a sweep itself; choose one that does not")
-    if {"steps", "epochs"} <= set(grid):
-        raise UserError(f"{place}.grid: found both steps and epochs, expected one of the two")
-    if (count := math.prod(map(len, grid.values()))) > MOST_POINTS:
-        raise UserError(f"{place}.grid: found {count} points, expected at most {MOST_POINTS}")
+    if ("grid" in keys) == ("space" in keys):
+        found = "both grid and space" if "grid" in keys else "neither grid nor space"
+        raise UserError(f"{place}: found {found}, expected one of the two")
+    if "grid" in keys:
+        count = math.prod(map(len, keys["grid"].values()))
+        if count > MOST_POINTS:
+            raise UserError(f"{place}.grid: found {count} points, expected at most {MOST_POINTS}")
+        if "points" in keys:
+            raise UserError(f"{place}.points: expected a space, of which so many points are tried; all of a grid are")
+    else:
+        _check_space(place, keys)
+    tried = keys.get("grid") or keys["space"]
+    lengths = [key for key in ("steps", "epochs") if key in tried]
+    if len(lengths) > 1:
+        raise UserError(
+            f"{place}.{'grid' if 'grid' in keys else 'space'}: found both steps and epochs, expected one of the two"
+        )
+    if lengths and "images" in keys:
+        raise UserError(f"{place}: found both images and {lengths[0]}, expected one of the two")
+    if "images" in keys and "full" in tried.get("batch_size", [inherited(variant, content).get("batch_size")]):
+        raise UserError(f"{place}.images: found batch_size full, expected numbers, from which the steps follow")
+    if "halving" in keys:
+        _check_halving(place, keys["halving"], lengths)
+
+
+def _check_space(place: str, keys: Mapping[str, Any]) -> None:
+    for key, dimension in keys["space"].items():
+        if isinstance(dimension, Mapping):
+            ((kind, (low, high)),) = dimension.items()
+            if low >= high:
+                raise UserError(f"{place}.space.{key}.{kind}: found {low} and {high}, expected the lowest value first")
+    if "points" not in keys:
+        raise UserError(f"{place}: the key 'points' is missing: how many points of the space to try")
+    if "max_images" in keys:
+        raise UserError(
+            f"{place}.max_images: expected a grid; in a space, images says what the training of a point sees"
+        )
+    if keys["points"] > (size := math.prod(map(spaces.size, keys["space"].values()))):
+        raise UserError(f"{place}.points: found {keys['points']}, expected at most the {size:g} points of the space")
+
+
+def _check_halving(place: str, keys: Mapping[str, Any], lengths: Sequence[str]) -> None:
+    if lengths:
+        raise UserError(
+            f"{place}: found {lengths[0]} in a sweep that is halved, in which points are compared after a share of "
+            "their steps; expected images, or the length of the variant"
+        )
+    try:
+        share = halving.share(keys.get("first", 1))
+    except (ValueError, ZeroDivisionError):
+        share = Fraction(0)
+    if not 0 < share <= 1:
+        raise UserError(f"{place}.halving.first: found {keys['first']!r}, expected a share such as 1/9, at most 1")
 
 
 def _check_grid(place: str, study: Study, variant: Variant, grid: Mapping[str, Sequence[Any]]) -> None:
@@ -142,19 +194,56 @@ def _check_recipes(study: Study) -> None:
     """Check the optimiser of each training: of the variants, and of the points of sweeps that are tried."""
     own = {name: variant for name, variant in study.variants.items() if not variant.from_sweep}
     trained: list[tuple[str, Variant, Sweep | None]] = [(f"variants.{name}", own[name], None) for name in own]
-    trained += [(f"sweeps.{name}.grid", sweep.variant, sweep) for name, sweep in study.sweeps.items()]
+    trained += [(f"sweeps.{name}.{sweep.kind}", sweep.variant, sweep) for name, sweep in study.sweeps.items()]
     for name, variant in study.variants.items():
         if variant.from_sweep:
             trained.append((f"variants.{name}.from_sweep", variant, study.sweeps[variant.from_sweep]))
     for place, variant, sweep in trained:
         _, _, examples = study.facts(variant.dataset)
-        points = grids.points(variant.specification, sweep.grid if sweep else {})
-        for point in (points[number] for number in sweep.points) if sweep else points:
+        for point in _corners(sweep, variant) if sweep else grids.points(variant.specification, {}):
             try:
                 _check_recipe(point.specification, examples)
+                if sweep and sweep.halving and place.startswith("sweeps."):
+                    _check_first_rung(point.specification, sweep.halving, examples)
             except UserError as error:
                 values = ", ".join(f"{key} {grids.text(value)}" for key, value in point.values.items())
                 raise UserError(f"{place}{' at ' if values else ''}{values}: {error}") from None
+
+
+def _examples(sweep: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return values of a sweep, by key: of a range both ends and, as whole numbers may not do, one in between."""
+    dimensions = sweep.get("grid") or sweep["space"]
+    found = values_of(dimensions, sweep.get("images"))
+    for key, tried in dimensions.items():
+        found[key] += [spaces.value_at(tried, 0.4142)] if isinstance(tried, Mapping) else []
+    return found
+
+
+def _corners(sweep: Sweep, variant: Variant) -> list[grids.Point]:
+    """Return the points of a grid for a variant, and of a space those with the lowest and highest values of ranges."""
+    content = json.loads(sweep.json) | {"specification": variant.specification}
+    if sweep.kind == "space":
+        places = list(range(math.prod(len(spaces.bounds(dimension)) for dimension in sweep.dimensions.values())))
+        content |= {"grid": [(key, spaces.bounds(dimension)) for key, dimension in sweep.dimensions.items()]}
+        content |= {"points": places[:MOST_POINTS]}
+        del content["space"]
+    return spaces.tried(content)
+
+
+def _check_first_rung(specification: Mapping[str, Any], rules: Mapping[str, Any], examples: int) -> None:
+    """Check that the order of points after the first rung says something about that at the end."""
+    steps, share = grids.steps_of(specification, examples), halving.share(rules["first"])
+    if share * steps < 1:
+        raise UserError(f"halving.first: found {share} of {steps} steps, expected a whole step")
+    (arguments,) = specification["optimizer"].values()
+    rising = 0
+    if isinstance(rate := arguments.get("learning_rate"), Mapping):
+        rising = schedules.warmup(rate, steps)
+    if share * steps < rising:
+        raise UserError(
+            f"halving.first: found {share} of {steps} steps, within the warm-up of {rising} steps, after which points "
+            "are in another order; expected a larger share"
+        )
 
 
 def _check_recipe(specification: Mapping[str, Any], examples: int) -> None:

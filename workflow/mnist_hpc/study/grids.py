@@ -9,6 +9,8 @@ from typing import Any
 # Seed 0 of a sweep, above every seed that a variant can have: no training of a sweep shares its initial weights and
 # batches with one that the study reports.
 FIRST_SEED = 1_000_000
+# Of the finalists of a sweep: above every seed by which they were selected.
+FRESH_SEED = 2_000_000
 # Keys of a variant that a grid may vary, beside `width` and arguments of the optimiser.
 VARIED = ("optimizer", "batch_size", "steps", "epochs", "l2", "initial_scale")
 # The argument of a schedule that a number for the learning rate stands for.
@@ -30,8 +32,12 @@ class Point:
 
 def points(specification: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> list[Point]:
     """Return all points of a grid over a variant, the values of its last key changing fastest; see ``with_value``."""
-    combinations = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    return [Point(place, values, with_values(specification, values)) for place, values in enumerate(combinations)]
+    return [Point(place, values, with_values(specification, values)) for place, values in enumerate(combinations(grid))]
+
+
+def combinations(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return the values of all points of a grid."""
+    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
 
 def with_values(specification: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

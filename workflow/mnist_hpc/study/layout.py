@@ -4,12 +4,12 @@ All paths are relative to the folder ``results``.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 # A job in a command line of Snakemake, as `train:dataset=mnist,variant=cnn,first=0,last=4`.
-IN_COMMAND = re.compile(r"\b(?:train|evaluate|perturb|sweep):((?:[a-z]+=[\w-]+,?)+)")
+IN_COMMAND = re.compile(r"\b(?:train|evaluate|perturb|sweep|halve):((?:[a-z]+=[\w-]+,?)+)")
 # The raw files of an IDX data set in its data folder, whatever they are called at their source.
 RAW_FILES = {
     "train_images": "train-images-idx3-ubyte.gz",
@@ -35,7 +35,10 @@ PERTURBED_COLUMNS = [
     *(*HASHES, "perturbation_code_hash"),
 ]
 POINT_KEYS = ("dataset", "sweep", "variant")
-POINT_RESULTS = ("seed", "status", "steps", "validation_accuracy", "validation_loss")
+POINT_RESULTS = (
+    *("seed", "rung", "status", "steps", "images", "train_seconds"),
+    *("validation_accuracy", "validation_loss"),
+)
 # The tables of a study, with what they were made from.
 TABLES = (
     *("runs.csv", "variants.csv", "comparisons.csv", "ensembles.csv", "sweeps.csv", "classes.csv", "confusions.csv"),
@@ -43,9 +46,9 @@ TABLES = (
 )
 
 
-def point_columns(grid: Sequence[str]) -> list[str]:
-    """Return the columns of points.csv for a grid with these keys."""
-    return list(dict.fromkeys(["point", *POINT_KEYS, *grid, *POINT_RESULTS, *HASHES]))
+def point_columns(keys: Iterable[str]) -> list[str]:
+    """Return the columns of points.csv for a sweep over these keys."""
+    return list(dict.fromkeys(["point", *POINT_KEYS, *keys, *POINT_RESULTS, *HASHES]))
 
 
 @dataclass(frozen=True)
@@ -99,11 +102,13 @@ class Part:
     sweep: str
     number: int
     parts: int
+    halved: bool = field(default=False, compare=False)
 
     @property
     def files(self) -> list[str]:
         """Its results."""
-        return [f"{self.dataset}/sweeps/{self.sweep}/part-{self.number}-of-{self.parts}.csv"]
+        stem = f"{self.dataset}/sweeps/{self.sweep}/part-{self.number}-of-{self.parts}"
+        return [f"{stem}.csv", *([f"{stem}.h5"] if self.halved else [])]
 
     @property
     def record(self) -> str:

@@ -15,6 +15,11 @@ NOTHING = 1e-6
 Schedule = Mapping[str, Mapping[str, Any]]
 
 
+def scheduled(specification: Mapping[str, Any]) -> bool:
+    """Return whether the learning rate of a specification follows a schedule."""
+    return any(isinstance(optimizer.get("learning_rate"), Mapping) for optimizer in specification["optimizer"].values())
+
+
 def of_keras(schedule: Schedule, steps: int) -> tuple[str, dict[str, Any]]:
     """Return the schedule of Keras, by name and arguments, that a config's schedule is in a training of so many steps.
 
@@ -28,6 +33,12 @@ def of_keras(schedule: Schedule, steps: int) -> tuple[str, dict[str, Any]]:
     highest, rising = given["maximal_learning_rate"], round(steps * given.get("warmup", 0.3))
     arguments = {"initial_learning_rate": highest * ONE_CYCLE_START, "decay_steps": max(1, steps - rising)}
     return "CosineDecay", arguments | {"warmup_target": highest, "warmup_steps": rising}
+
+
+def warmup(schedule: Schedule, steps: int) -> int:
+    """Return the number of steps, of so many, in which a config's schedule rises."""
+    _, arguments = of_keras(schedule, steps)
+    return arguments.get("warmup_steps", 0) if "warmup_target" in arguments else 0
 
 
 def rate(name: str, arguments: Mapping[str, Any], step: int) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 
 from mnist_hpc.errors import UserError
 from mnist_hpc.files.provenance import specification_hash
-from mnist_hpc.study import config, grids
+from mnist_hpc.study import config, grids, halving, schedules, spaces
 from mnist_hpc.study.datasets import BUILT_IN, POINTS
 from mnist_hpc.study.layout import RAW_FILES, TABLES, Block, Part, Work
 
@@ -41,7 +41,7 @@ class Variant:
     keys: Mapping[str, Any]
     base: str | None = None
     seeds_per_job: int = 5
-    grid: Mapping[str, list[Any]] | None = None  # the values that its sweep (``from_sweep``) tries, by key
+    grid: Mapping[str, list[Any]] | None = None  # what its sweep (``from_sweep``) tries, see ``Sweep.values``
     runtime_given: bool = False  # whether the config gives its ``runtime``, itself or in a base
 
     @property
@@ -72,15 +72,32 @@ class Variant:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A grid of hyper-parameters over one variant."""
+    """A search for the hyper-parameters of one variant."""
 
     name: str
-    variant: Variant  # has all that the grid does not name, with the sweep's own threads and limits
-    grid: Mapping[str, list[Any]]  # values to try, by key
-    points: list[int]  # places in the grid that are tried
+    variant: Variant  # has all that the dimensions do not name, with the sweep's own threads and limits
+    dimensions: Mapping[str, spaces.Dimension]  # what is tried, by key
+    points: list[int] | int  # places in the grid that are tried, or the number of points of a space
+    images: int | None  # that each point sees, if that decides its steps
+    halving: Mapping[str, Any] | None  # with the defaults, see ``mnist_hpc.study.halving``
     seeds: int  # number of seeds of each point
     jobs: int  # number of jobs that share it
     pack_mb: int  # memory that points trained together may take, MB
+
+    @property
+    def kind(self) -> str:
+        """``grid`` or ``space``."""
+        return "space" if isinstance(self.points, int) else "grid"
+
+    @property
+    def count(self) -> int:
+        """Number of its points."""
+        return self.points if isinstance(self.points, int) else len(self.points)
+
+    @property
+    def values(self) -> dict[str, list[Any]]:
+        """The values that it tries, by key; of a range, both ends."""
+        return values_of(self.dimensions, self.images)
 
     @property
     def folder(self) -> str:
@@ -95,18 +112,21 @@ class Sweep:
     @property
     def parts(self) -> list[Part]:
         """What each of its jobs trains."""
-        return [Part(self.variant.dataset, self.name, number, self.jobs) for number in range(1, self.jobs + 1)]
+        halved = self.halving is not None
+        return [Part(self.variant.dataset, self.name, number, self.jobs, halved) for number in range(1, self.jobs + 1)]
 
     @cached_property
     def json(self) -> str:
-        """What decides its numbers, as one JSON string with sorted keys; the order of grid keys is that of points."""
+        """What decides its numbers, as one JSON string with sorted keys; the order of dimensions is that of points."""
         content = {
-            "specification": grids.without_values(self.variant.specification, self.grid),
-            "grid": list(self.grid.items()),
+            "specification": grids.without_values(self.variant.specification, self.values),
+            self.kind: list(self.dimensions.items()),
             "seeds": self.seeds,
             "points": self.points,
             "pack_mb": self.pack_mb,
         }
+        content |= {"images": self.images} if self.images else {}
+        content |= {"halving": {**self.halving, "brackets": self.jobs}} if self.halving else {}
         return json.dumps(content, sort_keys=True)
 
 
@@ -232,7 +252,7 @@ class Study:
             keys["epochs"] = min(keys["epochs"], content["max_epochs"])
         sweep = content.get("sweeps", {}).get(keys.get("from_sweep"))
         base = content["variants"][name].get("base")
-        grid = sweep and sweep["grid"]
+        grid = sweep and values_of(sweep.get("grid") or sweep["space"], sweep.get("images"))
         per_job = keys.get("seeds_per_job", content.get("seeds_per_job", 5))
         return Variant(name, keys.get("dataset", self.dataset), seeds, keys, base, per_job, grid, "runtime" in given)
 
@@ -243,16 +263,38 @@ class Study:
         # A sweep keeps no models.
         swept = {key: value for key, value in variant.keys.items() if key != "snapshots"}
         variant = replace(variant, keys=swept | own)
-        _, _, examples = self.facts(variant.dataset)
-        seen = [
-            grids.images_seen(point.specification, examples)
-            for point in grids.points(variant.specification, keys["grid"])
-        ]
-        points = [place for place, images in enumerate(seen) if images <= keys.get("max_images", images)]
-        if not points:
-            raise UserError(f"sweeps.{name}.max_images: found {keys['max_images']}, expected {min(seen)} or more")
+        points = keys["points"] if "space" in keys else self._of_grid(name, keys, variant)
         seeds = min(keys.get("seeds", self._seeds), self._sweep_seeds)
-        return Sweep(name, variant, keys["grid"], points, seeds, keys.get("jobs", 1), keys.get("pack_mb", 1000))
+        halved = self._halving(keys["halving"], variant) if "halving" in keys else None
+        dimensions, jobs = keys.get("grid") or keys["space"], keys.get("jobs", 1)
+        return Sweep(
+            name, variant, dimensions, points, keys.get("images"), halved, seeds, jobs, keys.get("pack_mb", 1000)
+        )
+
+    def _of_grid(self, name: str, keys: Mapping[str, Any], variant: Variant) -> list[int]:
+        """Return the places of the points of a grid that see no more images than their sweep allows."""
+        points = grids.points(variant.specification, keys["grid"])
+        if "max_images" not in keys:
+            return list(range(len(points)))
+        _, _, examples = self.facts(variant.dataset)
+        seen = [grids.images_seen(point.specification, examples) for point in points]
+        places = [place for place, images in enumerate(seen) if images <= keys["max_images"]]
+        if not places:
+            raise UserError(f"sweeps.{name}.max_images: found {keys['max_images']}, expected {min(seen)} or more")
+        return places
+
+    def _halving(self, given: Mapping[str, Any], variant: Variant) -> dict[str, Any]:
+        """Return how a sweep is halved, with the defaults; the first share as text, like 1/9."""
+        first = halving.FIRST_OF_SCHEDULE if schedules.scheduled(variant.specification) else halving.FIRST
+        keys = {**halving.DEFAULTS, **given}
+        fresh = min(keys["fresh_seeds"], self._sweep_seeds)
+        return keys | {"first": str(halving.share(given.get("first", first))), "fresh_seeds": fresh}
+
+
+def values_of(dimensions: Mapping[str, spaces.Dimension], images: int | None) -> dict[str, list[Any]]:
+    """Return the values that a sweep tries, by key: of a range both ends, and steps if images decide them."""
+    values = {key: spaces.bounds(dimension) for key, dimension in dimensions.items()}
+    return values | {"steps": [images]} if images else values
 
 
 def inherited(name: str, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pandas as pd
 from mnist_hpc.files import hdf5
 from mnist_hpc.files.atomic import atomic
 from mnist_hpc.files.provenance import file_hash
-from mnist_hpc.study import grids
+from mnist_hpc.study import halving
 from mnist_hpc.study.layout import Block
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables import ranking
@@ -31,9 +31,9 @@ Correct = Callable[[str, Collection[int]], np.ndarray]
 CLASS_COLUMNS = ["dataset", "variant", "seed", "class", "precision", "recall", "images"]
 CONFUSION_COLUMNS = ["dataset", "variant", "seed", "label", "predicted", "images"]
 SWEEP_COLUMNS = [
-    *("dataset", "sweep", "variant", "rank", "point", "values", "n", "failed"),
+    *("dataset", "sweep", "variant", "rank", "point", "values", "rung", "steps", "n", "failed"),
     *("validation_loss_mean", "validation_loss_sd", "validation_accuracy_mean", "validation_accuracy_sd"),
-    *("loss_difference_mean", "loss_difference_ci95_low", "loss_difference_ci95_high"),
+    *("loss_difference_mean", "loss_difference_ci95_low", "loss_difference_ci95_high", "images", "train_seconds"),
 ]
 # From best to worst; a variant has the worst status of its seeds.
 STATUSES = ["ok", "failed", "stale", "missing"]
@@ -101,7 +101,7 @@ def variant_status(statuses: pd.Series) -> str:
 def sweeps(study: Study, results: Path) -> pd.DataFrame:
     """Return one row per point of each sweep, best first (columns: ``SWEEP_COLUMNS``); none for a sweep not yet run.
 
-    ``values`` are those of the grid's keys, as JSON. ``rank`` 1 has the lowest validation loss, mean over seeds;
+    ``values`` are those of its keys, as JSON. ``rank`` 1 has the lowest validation loss, mean over seeds;
     variants with ``from_sweep`` use its values. ``loss_difference_*`` are of validation loss, point minus rank 1, over
     the seeds that are ok in both.
     """
@@ -110,14 +110,17 @@ def sweeps(study: Study, results: Path) -> pd.DataFrame:
         path = results / sweep.folder / "points.csv"
         if not path.exists():
             continue
-        points = grids.points(sweep.variant.specification, sweep.grid)
         keys = {"dataset": sweep.variant.dataset, "sweep": name, "variant": sweep.variant.name}
         trained = ranking.read(path)
-        ranked, losses = ranking.rank(trained), ranking.losses(trained)
+        ranked, losses = halving.rank(trained), ranking.losses(trained)
+        values, costs = ranking.values(trained, sweep.dimensions), ranking.costs(trained)
         for rank, row in enumerate(ranked, start=1):
-            values = {key: grids.text(value) for key, value in points[row["point"]].values.items()}
-            difference = _loss_difference(losses[row["point"]], losses[ranked[0]["point"]]) if rank > 1 else {}
-            rows.append({**keys, "rank": rank, "values": json.dumps(values), **row, **difference})
+            point, rung = row["point"], row["rung"]
+            # With the first one where both were: a point that was dropped has no losses of its later rungs.
+            difference = _loss_difference(losses[point, rung], losses[ranked[0]["point"], rung]) if rank > 1 else {}
+            rows.append(
+                {**keys, "rank": rank, "values": json.dumps(values[point]), **row, **costs[point], **difference}
+            )
     return pd.DataFrame(rows, columns=SWEEP_COLUMNS)
 
 

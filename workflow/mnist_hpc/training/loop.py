@@ -107,6 +107,17 @@ class Loop:
             models.set_weights(model, models.weights(self.model))
             return summed(validate, split, 1)
 
+    def losses(self, split: Split) -> np.ndarray:
+        """Return the loss of each example of a split, float32 (1, N), as ``validate`` computes them in float32."""
+        model = models.build(self._layers, self._shape, 0)
+        models.set_weights(model, self.weights())
+
+        def losses(values: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+            logits = model(models.inputs(values), training=False)
+            return self._loss(one_hot(labels, self._classes), logits)[tf.newaxis]
+
+        return each(tf.function(losses, autograph=False, reduce_retracing=True), split)
+
     def finite(self) -> np.ndarray:
         """Return whether all weights are finite, averaged if there is an average, bool (1,)."""
         return np.array([all(np.isfinite(value).all() for value in self.weights().values())])
@@ -198,6 +209,14 @@ def summed(validate: Callable[..., Any], split: Split, settings: int) -> tuple[n
         losses, accuracies = validate(tf.constant(split.inputs[part]), tf.constant(split.labels[part]))
         sums += [np.atleast_1d(losses), np.atleast_1d(accuracies)]
     return sums[0] / size, sums[1] / size
+
+
+def each(losses: Callable[..., Any], split: Split) -> np.ndarray:
+    """Return what a function from examples and labels says of each example of a split, float32 (settings, N)."""
+    begins = range(0, len(split.labels), models.PREDICTION_BATCH)
+    parts = (slice(begin, begin + models.PREDICTION_BATCH) for begin in begins)
+    found = [losses(tf.constant(split.inputs[part]), tf.constant(split.labels[part])) for part in parts]
+    return np.concatenate(found, axis=1)
 
 
 def hits(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

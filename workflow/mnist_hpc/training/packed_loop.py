@@ -16,7 +16,7 @@ from mnist_hpc.data.splits import Split
 from mnist_hpc.study.grids import batch_of, steps_of
 from mnist_hpc.training import layers, models
 from mnist_hpc.training.batches import batch_indices
-from mnist_hpc.training.loop import IMAGES_PER_CALL, hits, summed
+from mnist_hpc.training.loop import IMAGES_PER_CALL, each, hits, summed
 from mnist_hpc.training.losses import LOSSES, one_hot, smoothed
 from mnist_hpc.training.optimizers import optimizer
 from mnist_hpc.training.program import Program
@@ -60,7 +60,8 @@ class PackedLoop:
         self._decaying = any(decays)
         self._sgd = isinstance(self._optimizer, keras.optimizers.SGD)
         self._velocities = [keras.Variable(tf.zeros_like(weight)) for weight in self._weights] if self._sgd else []
-        self._optimizer.build(self._weights)
+        if not self._sgd:  # of which only the count of steps is used
+            self._optimizer.build(self._weights)
         self._fresh = [variable.numpy() for variable in self._optimizer.variables]
         self.program = Program(self._step, self.batch, [(self.settings,)], xla=xla)
         self._validate = tf.function(self._validate_batch, autograph=False, reduce_retracing=True)
@@ -171,6 +172,15 @@ class PackedLoop:
     def validate(self, split: Split, *, exact: bool = True) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG002
         """Return loss and accuracy of each setting over all examples of a split, float64 (K,); always in float32."""
         return summed(self._validate, split, self.settings)
+
+    def losses(self, split: Split) -> np.ndarray:
+        """Return the loss of each example of a split, float32 (K, N)."""
+
+        def losses(values: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+            logits = self._logits(models.inputs(values), learning=False)
+            return self._loss(self._targets(labels, logits), logits)
+
+        return each(tf.function(losses, autograph=False, reduce_retracing=True), split)
 
     def finite(self) -> np.ndarray:
         """Return whether all weights of each setting are finite, bool (K,)."""

@@ -1,12 +1,13 @@
 """Which points of a sweep are trained together as one pack."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mnist_hpc.study.grids import FIRST_SEED, Point, shared
+from mnist_hpc.study.grids import Point, shared
 from mnist_hpc.study.layers import LAYERS, names
+from mnist_hpc.study.schedules import scheduled
 from mnist_hpc.training.models import PREDICTION_BATCH
 
 # Keys in which settings of a pack may differ. Those that differ in their steps are points of one training.
@@ -44,11 +45,6 @@ def packable(specification: Mapping[str, Any]) -> bool:
     )
 
 
-def scheduled(specification: Mapping[str, Any]) -> bool:
-    """Return whether the learning rate follows a schedule."""
-    return any(isinstance(optimizer.get("learning_rate"), Mapping) for optimizer in specification["optimizer"].values())
-
-
 def read_off(specification: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the keys in which points of one training may differ: none if a schedule spans the training."""
     return () if scheduled(specification) else READ_OFF
@@ -77,8 +73,12 @@ class Pack:
     settings: tuple[tuple[Point, ...], ...]  # groups of points that differ in their steps alone
     seed: int
 
+    def only(self, points: Collection[int]) -> "Pack":
+        """Return the pack with the settings whose points, given by place, go on."""
+        return Pack(tuple(same for same in self.settings if same[0].place in points), self.seed)
 
-def packs(points: Sequence[Point], seeds: int, shape: tuple[int, ...], memory: int) -> list[Pack]:
+
+def packs(points: Sequence[Point], seeds: Sequence[int], shape: tuple[int, ...], memory: int) -> list[Pack]:
     """Return the packs of a sweep, always the same and in the same order, whatever the number of jobs.
 
     A pack may take so much memory (bytes) for examples of this shape; it holds at least one setting.
@@ -96,5 +96,5 @@ def packs(points: Sequence[Point], seeds: int, shape: tuple[int, ...], memory: i
         size = -(-len(settings) // shares)  # of equal size
         for begin in range(0, len(settings), size):
             pack = tuple(settings[begin : begin + size])
-            found += [Pack(pack, FIRST_SEED + seed) for seed in range(seeds)]
+            found += [Pack(pack, seed) for seed in seeds]
     return found

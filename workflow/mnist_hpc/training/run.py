@@ -1,7 +1,8 @@
 """The state of a training with one seed."""
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,18 @@ class Run:
         if row is None or failed or diverged(row["validation_loss"][setting], self.limits[setting]):
             return {"status": "failed", "steps": step}
         return {"status": "ok", "steps": step, **of_setting(row, setting)}
+
+    def only(self, settings: Sequence[int]) -> "Run":
+        """Return the run of some of the settings, in the same order, from where all of them are."""
+        failed = {str(new): self.failed[str(old)] for new, old in enumerate(settings) if str(old) in self.failed}
+        rows = [
+            {
+                name: [value[old] for old in settings] if isinstance(value, list) else value
+                for name, value in row.items()
+            }
+            for row in self.rows
+        ]
+        return replace(self, limits=[self.limits[old] for old in settings], failed=failed, rows=rows)
 
     def history(self, setting: int = 0) -> list[Row]:
         """Return the learning curve of one setting, a row per validation before it diverged."""

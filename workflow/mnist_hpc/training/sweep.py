@@ -2,66 +2,141 @@
 
 import gc
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mnist_hpc.data.splits import Split
-from mnist_hpc.errors import Interrupted
+from mnist_hpc.errors import Interrupted, UserError
 from mnist_hpc.files.provenance import specification_hash
-from mnist_hpc.study.grids import Point, steps_of, text
+from mnist_hpc.study.grids import Point, batch_of, steps_of, text
 from mnist_hpc.training import device
-from mnist_hpc.training.checkpoint import Checkpoint, elsewhere
+from mnist_hpc.training.checkpoint import Arrays, Checkpoint, elsewhere
 from mnist_hpc.training.engine import choose
 from mnist_hpc.training.loop import Loop
 from mnist_hpc.training.packed_loop import PackedLoop
 from mnist_hpc.training.packing import Pack, packable
-from mnist_hpc.training.trainer import Trainer, finished
+from mnist_hpc.training.run import Run
+from mnist_hpc.training.trainer import Trainer, finished, run_of
+
+Row = dict[str, Any]
 
 
-def train(
-    packs: Sequence[Pack],
-    train: Split,
-    validation: Split,
-    folder: Path,
-    report: Callable[[str], None],
-    stop: Callable[[], bool],
-    threads: int = 1,
-    checkpoint_seconds: float = 60.0,
-) -> list[dict[str, Any]]:
-    """Train packs, and return a row for each point and seed with its values, steps, status and validation.
+@dataclass
+class Trainings:
+    """The trainings of a sweep: on what data, where their checkpoints lie, and whom they tell.
 
     ``folder`` holds checkpoints of this sweep, data and code alone; ``report`` and ``stop`` are those of ``Trainer``,
     which raises Interrupted.
     """
-    trainer: Trainer | None = None
+
+    train: Split
+    validation: Split
+    folder: Path
+    report: Callable[[str], None]
+    stop: Callable[[], bool]
+    threads: int = 1
+    checkpoint_seconds: float = 60.0
+    _trainer: Trainer | None = field(default=None, init=False)  # serves all seeds of the same points
+    _settings: Any = field(default=None, init=False)
+
+    def steps(self, point: Point) -> int:
+        """Return the steps of the training of a point."""
+        return steps_of(point.specification, len(self.train.labels))
+
+    def run(
+        self,
+        pack: Pack,
+        name: str,
+        validated: Sequence[int],
+        upto: int | None = None,
+        larger: Pack | None = None,
+        outcome: Callable[[Loop | PackedLoop], Arrays] | None = None,
+    ) -> tuple[Run, Arrays]:
+        """Train a pack with the validation after some steps, up to the last or ``upto`` one of them.
+
+        ``name`` says in messages which pack it is. It begins where a ``larger`` pack was, or with initial weights.
+        ``outcome`` says what is kept of the finished training. Return what ``Trainer.train`` does.
+        """
+
+        def report(line: str) -> None:
+            self.report(f"{name}, {line}")
+
+        checkpoint = self._checkpoint(pack)
+        if others := elsewhere(self.folder, checkpoint.path.parent.name, [checkpoint.path.name]):
+            self.report(
+                f"{name} starts over on {checkpoint.path.parent.name}: the checkpoint of {' and '.join(others)} stays"
+            )
+        done = finished(checkpoint, report, upto)
+        if done is not None:
+            return done
+        if self._trainer is None or self._settings is not pack.settings:
+            self._trainer = None
+            gc.collect()  # a compiled loop is a circle of references, and holds the data
+            loop = _loop(pack, self.train, self.threads)
+            self._trainer = Trainer(
+                loop, self.validation, validated, outcome=(lambda: outcome(loop)) if outcome else None
+            )
+            self._settings = pack.settings
+        origin = self._origin(pack, larger, self._trainer) if larger else None
+        try:
+            return self._trainer.train(pack.seed, report, checkpoint, self.stop, upto, origin)
+        except Interrupted as interruption:
+            raise Interrupted(f"{name}, {interruption}") from None
+
+    def _checkpoint(self, pack: Pack) -> Checkpoint:
+        name = specification_hash([[point.specification for point in same] for same in pack.settings])
+        path = self.folder / _kind(pack, self.threads) / f"{name}-seed-{pack.seed}.h5"
+        return Checkpoint(path, self.checkpoint_seconds)
+
+    def _origin(self, pack: Pack, larger: Pack, trainer: Trainer) -> tuple[Run, Arrays] | None:
+        """Return where a pack begins that has some settings of a larger one, which was saved; None if it has all."""
+        if larger.settings == pack.settings:
+            return None
+        kept = [place for place, same in enumerate(larger.settings) if same in pack.settings]
+        saved = self._checkpoint(larger).load()
+        if saved is None:
+            raise UserError(f"{self.folder}: a checkpoint of this run was removed; run the workflow again")
+        return trainer.of_larger(*run_of(*saved), kept)
+
+
+def train_packs(packs: Sequence[Pack], trainings: Trainings) -> list[Row]:
+    """Train packs, and return a row for each point and seed: values, steps, status, validation, and what it cost."""
     rows = []
     for number, pack in enumerate(packs, start=1):
-        if number == 1 or pack.settings is not packs[number - 2].settings:
-            trainer = None  # it serves all seeds of the same points
-            gc.collect()  # a compiled loop is a circle of references, and holds the data
+        steps = {trainings.steps(point) for same in pack.settings for point in same}
+        run, _ = trainings.run(pack, f"pack {number} of {len(packs)}", sorted(steps))
+        rows += [row | {"rung": 1} for row in pack_rows(pack, run, trainings)]
+    return rows
 
-        def report_pack(line: str, number: int = number) -> None:
-            report(f"pack {number} of {len(packs)}, {line}")
 
-        name = specification_hash([[point.specification for point in same] for same in pack.settings])
-        file, kind = f"{name}-seed-{pack.seed}.h5", _kind(pack, threads)
-        if others := elsewhere(folder, kind, [file]):
-            report(
-                f"pack {number} of {len(packs)} starts over on {kind}: the checkpoint of {' and '.join(others)} stays"
+def pack_rows(
+    pack: Pack, run: Run, trainings: Trainings, since: Run | None = None, upto: int | None = None
+) -> list[Row]:
+    """Return a row for each point of a pack, at the end of its training or after step ``upto``.
+
+    ``images`` and ``train_seconds`` are what the point cost beyond the row before: of points that are read off one
+    training, beyond the one with fewer steps; of all, beyond a run ``since`` then.
+    """
+    rows = []
+    begin, seconds = (since.step, since.seconds) if since else (0, 0.0)
+    trained = max(1, run.step - begin) * len(pack.settings)
+    for setting, same in enumerate(pack.settings):
+        before = begin
+        for point in sorted(same, key=trainings.steps):
+            step = upto or trainings.steps(point)
+            done = max(0, min(step, run.step) - before)
+            before += done
+            rows.append(
+                {
+                    **{key: text(value) for key, value in point.values.items()},
+                    **run.result(step, setting),
+                    "seed": pack.seed,
+                    "point": point.place,
+                    "images": done * batch_of(point.specification, len(trainings.train.labels)),
+                    "train_seconds": (run.seconds - seconds) * done / trained,
+                }
             )
-        checkpoint = Checkpoint(folder / kind / file, checkpoint_seconds)
-        steps = [[_steps(point, train) for point in same] for same in pack.settings]
-        done = finished(checkpoint, report_pack)
-        if done is None:
-            trainer = trainer or Trainer(_loop(pack, train, threads), validation, set().union(*steps))
-            try:
-                done = trainer.train(pack.seed, report_pack, checkpoint, stop)
-            except Interrupted as interruption:
-                raise Interrupted(f"pack {number} of {len(packs)}, {interruption}") from None
-        for setting, same in enumerate(pack.settings):
-            for point, step in zip(same, steps[setting], strict=True):
-                values = {key: text(value) for key, value in point.values.items()}
-                rows.append({**done[0].result(step, setting), **values, "seed": pack.seed, "point": point.place})
     return rows
 
 
@@ -74,11 +149,8 @@ def _kind(pack: Pack, threads: int) -> str:
 
 def _loop(pack: Pack, train: Split, threads: int) -> Loop | PackedLoop:
     """Return the loop that trains a pack: all settings at once, or the only one with its largest number of steps."""
-    longest = [max(same, key=lambda point: _steps(point, train)).specification for same in pack.settings]
-    if packable(longest[0]):
-        return PackedLoop(longest, train, xla=device.has_gpu())
-    return Loop(longest[0], train, choose(longest[0], threads))
-
-
-def _steps(point: Point, train: Split) -> int:
-    return steps_of(point.specification, len(train.labels))
+    longest = [max(same, key=lambda point: steps_of(point.specification, len(train.labels))) for same in pack.settings]
+    specifications = [point.specification for point in longest]
+    if packable(specifications[0]):
+        return PackedLoop(specifications, train, xla=device.has_gpu())
+    return Loop(specifications[0], train, choose(specifications[0], threads))

@@ -7,7 +7,7 @@ import bisect
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -40,15 +40,18 @@ class Trainer:
         validated: Iterable[int] | None = None,
         origin: Mapping[str, Any] | None = None,
         snapshots: int | None = None,
+        outcome: Callable[[], Arrays] | None = None,
     ) -> None:
         """Compile.
 
         Runs are validated in float32 after the steps ``validated``. If None, they are validated after those of
         ``history_steps``, in float32 after the last and in the precision of the training before. ``origin`` holds the
         facts that all runs of this process share, such as device, versions, and "job", its number in the batch system.
-        With ``snapshots``, runs keep their weights after the steps of ``snapshot_steps``.
+        With ``snapshots``, runs keep their weights after the steps of ``snapshot_steps``. ``outcome`` returns what is
+        kept of a finished training instead of its weights.
         """
         self.loop = loop
+        self._outcome = outcome or loop.weights
         self._validation = validation
         # What is reported, or chosen by, is computed as the evaluation does it.
         self._exact = {loop.steps} if validated is None else set(validated)
@@ -97,17 +100,23 @@ class Trainer:
         report: Callable[[str], None],
         checkpoint: Checkpoint | None = None,
         stop: Callable[[], bool] = lambda: False,
+        upto: int | None = None,
+        origin: tuple[Run, Arrays] | None = None,
     ) -> tuple[Run, dict[str, np.ndarray]]:
         """Train with one seed from where it was interrupted, or from its initial weights, to the last step.
 
         Return the finished run and the trained weights; no weights and no snapshots if all settings diverged, which
         ends a run early. ``report`` receives lines of progress. ``stop`` is asked about every second; when it returns
         True, the run is saved if there is a checkpoint, and Interrupted is raised.
+
+        With ``upto``, one of the steps that are validated, the run is saved there and returned without weights. With
+        ``origin``, see ``of_larger``, it begins there instead of with initial weights.
         """
         clock = time.perf_counter()
-        run = self._resumed(seed, report, checkpoint)
+        run = self._resumed(seed, report, checkpoint, origin)
         saved = time.perf_counter()
-        while run.step < run.steps and len(run.failed) < self.loop.settings:
+        upto = run.steps if upto is None else upto
+        while run.step < upto and len(run.failed) < self.loop.settings:
             self._advance(run, seed, report)
             if run.step in self._reported and len(run.failed) < self.loop.settings:
                 self._validate(run, seed, report)
@@ -123,17 +132,25 @@ class Trainer:
                     + ("saved; run again to continue" if checkpoint else "lost: there is no --state to save it in")
                 )
         self._clocked(run, clock)
-        for setting in range(self.loop.settings):
-            if run.result(run.step, setting)["status"] == "failed" and self._fails(run, setting, run.step):
-                loss = run.rows[-1]["validation_loss"][setting]
-                report(f"seed {seed}: diverged at step {run.step} of {run.steps}: validation loss {loss}")
+        self._judge(run, seed, report)
+        if run.step < run.steps and len(run.failed) < self.loop.settings:
+            if checkpoint:
+                self._save(run, checkpoint)
+            return run, {}
         run.facts = self._facts(run)
-        weights = self.loop.weights() if run.facts["status"] == "ok" else {}
+        weights = self._outcome() if run.facts["status"] == "ok" else {}
         if not weights:
             run.snapshots = {}
         if checkpoint:
             _save(run, weights, checkpoint)
         return run, weights
+
+    def _judge(self, run: Run, seed: int, report: Callable[[str], None]) -> None:
+        """Note which settings have diverged by their last validation."""
+        for setting in range(self.loop.settings):
+            if run.result(run.step, setting)["status"] == "failed" and self._fails(run, setting, run.step):
+                loss = run.rows[-1]["validation_loss"][setting]
+                report(f"seed {seed}: diverged at step {run.step} of {run.steps}: validation loss {loss}")
 
     def _clocked(self, run: Run, since: float) -> float:
         """Add the time since a moment of ``perf_counter`` to that of the run's processes; return the present one."""
@@ -141,22 +158,36 @@ class Trainer:
         run.process_seconds += moment - since
         return moment
 
-    def _resumed(self, seed: int, report: Callable[[str], None], checkpoint: Checkpoint | None) -> Run:
+    def _resumed(
+        self,
+        seed: int,
+        report: Callable[[str], None],
+        checkpoint: Checkpoint | None,
+        origin: tuple[Run, Arrays] | None,
+    ) -> Run:
         """Set model and optimiser to the state in which the run of this seed was interrupted, or in which it begins."""
         self.loop.start(seed)
         self._since_row = self._nothing()
         saved = checkpoint.found(report) if checkpoint else None
-        if saved is None:
+        state = run_of(*saved) if saved else origin
+        if state is None:
             run = Run(self.loop.steps, [self._job])
             self._keep(run)
             return run
-        run, arrays = _run_of(*saved)
+        run, arrays = state
         for name, variable in self.loop.variables():
             variable.assign(arrays[name])
         self._since_row = (arrays["since_row/losses"], arrays["since_row/accuracies"])
         run.jobs.append(self._job)
         report(f"seed {seed}: continues at step {run.step} of {run.steps}")
         return run
+
+    def of_larger(self, run: Run, arrays: Arrays, settings: Sequence[int]) -> tuple[Run, Arrays]:
+        """Return the state of some settings of a larger pack, as ``finished`` returns that, as a state of this loop."""
+        shapes = {name: tuple(variable.shape) for name, variable in self.loop.variables()}
+        shapes |= {f"since_row/{name}": (0, self.loop.settings) for name in ("losses", "accuracies")}
+        count = len(run.limits)
+        return run.only(settings), {name: _only(arrays[name], shape, count, settings) for name, shape in shapes.items()}
 
     def _save(self, run: Run, checkpoint: Checkpoint) -> None:
         arrays = {name: variable.numpy() for name, variable in self.loop.variables()}
@@ -255,12 +286,26 @@ class Trainer:
         return facts | last | {"status": "ok", "steps": run.step, "images_per_second": speed}
 
 
-def finished(checkpoint: Checkpoint, report: Callable[[str], None]) -> tuple[Run, dict[str, np.ndarray]] | None:
-    """Return the run and weights of a training that an earlier process finished, or None."""
+def finished(
+    checkpoint: Checkpoint, report: Callable[[str], None], upto: int | None = None
+) -> tuple[Run, dict[str, np.ndarray]] | None:
+    """Return run and arrays of a training that an earlier process finished, or brought to step ``upto``; or None."""
     saved = checkpoint.found(report)
-    if saved is None or not saved[0]["facts"]:
+    if saved is None or not (saved[0]["facts"] or (upto and saved[0]["step"] >= upto)):
         return None
-    return _run_of(*saved)
+    return run_of(*saved)
+
+
+def _only(value: np.ndarray, shape: tuple[int, ...], count: int, settings: Sequence[int]) -> np.ndarray:
+    """Return what an array of ``count`` settings has of some of them, as an array of a shape.
+
+    The settings lie along the axis in which the shapes differ, each with as many places there as the others.
+    """
+    axis = next((axis for axis, sizes in enumerate(zip(value.shape, shape, strict=True)) if len(set(sizes)) > 1), None)
+    if axis is None:
+        return value
+    apart = value.reshape(*value.shape[:axis], count, value.shape[axis] // count, *value.shape[axis + 1 :])
+    return apart.take(settings, axis=axis).reshape(shape)
 
 
 def _save(run: Run, arrays: Arrays, checkpoint: Checkpoint) -> None:
@@ -270,7 +315,7 @@ def _save(run: Run, arrays: Arrays, checkpoint: Checkpoint) -> None:
     checkpoint.save(record, arrays | snapshots)
 
 
-def _run_of(record: Record, arrays: Arrays) -> tuple[Run, Arrays]:
+def run_of(record: Record, arrays: Arrays) -> tuple[Run, Arrays]:
     """Return the run that ``_save`` saved, and the other arrays."""
     snapshots = {name.removeprefix(SNAPSHOTS): arrays[name] for name in arrays if name.startswith(SNAPSHOTS)}
     others = {name: values for name, values in arrays.items() if not name.startswith(SNAPSHOTS)}

@@ -1,0 +1,96 @@
+"""The points of a sweep: those of a grid, or of a space of hyper-parameters in the order of a Sobol sequence."""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mnist_hpc.study import grids
+from mnist_hpc.study.grids import Point
+
+# Decides which points of a space are tried, in every study.
+SEED = 0
+# Digits of a sampled number: more say nothing about a hyper-parameter, and are hard to read.
+DIGITS = 4
+# A number within this share of the end of its range is at the edge.
+EDGE = 0.05
+
+Dimension = Sequence[Any] | Mapping[str, Sequence[float]]  # a list of values, or {kind: [lowest, highest]}
+
+
+def tried(sweep: Mapping[str, Any]) -> list[Point]:
+    """Return the points of a sweep, given what ``Sweep.json`` says.
+
+    A grid is listed with the values of its last key changing fastest; only the places in ``points`` are tried. Of a
+    space, the first ``points`` of its Sobol sequence are. If all see ``images``, steps are among the values of each.
+    """
+    if "space" in sweep:
+        chosen = list(enumerate(sampled(dict(sweep["space"]), sweep["points"])))
+    else:
+        every = grids.combinations(dict(sweep["grid"]))
+        chosen = [(place, every[place]) for place in sweep["points"]]
+    return [_point(sweep, place, values) for place, values in chosen]
+
+
+def _point(sweep: Mapping[str, Any], place: int, values: Mapping[str, Any]) -> Point:
+    specification = grids.with_values(sweep["specification"], values)
+    if "images" in sweep:
+        steps = max(1, sweep["images"] // specification["batch_size"])
+        values, specification = {**values, "steps": steps}, grids.with_value(specification, "steps", steps)
+    return Point(place, values, specification)
+
+
+def dimensions(sweep: Mapping[str, Any]) -> dict[str, Dimension]:
+    """Return what a sweep tries, by key, given what ``Sweep.json`` says."""
+    return dict(sweep.get("grid") or sweep["space"])
+
+
+def sampled(space: Mapping[str, Dimension], count: int) -> list[dict[str, Any]]:
+    """Return ``count`` different points of a space; a larger number begins with the same ones.
+
+    They are the scrambled Sobol sequence of Owen (J. Complexity 14, 1998): each half, quarter, ... of a range gets
+    nearly as many points as any other.
+    """
+    from scipy.stats import qmc  # takes 0.7 s to import
+
+    for power in itertools.count((count - 1).bit_length()):
+        places = qmc.Sobol(len(space), rng=SEED).random_base2(power).tolist()
+        points = [dict(zip(space, map(value_at, space.values(), point), strict=True)) for point in places]
+        different = list({repr(point): point for point in points}.values())
+        if len(different) >= count:
+            break
+    return different[:count]
+
+
+def value_at(dimension: Dimension, place: float) -> Any:
+    """Return the value of a dimension at a place in [0, 1)."""
+    if not isinstance(dimension, Mapping):
+        return dimension[int(place * len(dimension))]
+    ((kind, (low, high)),) = dimension.items()
+    if kind == "integers":
+        return low + int(place * (high - low + 1))
+    value = low * (high / low) ** place if kind == "log_uniform" else low + place * (high - low)
+    return float(f"{value:.{DIGITS}g}")
+
+
+def place_of(dimension: Dimension, value: Any) -> float:
+    """Return the place of a value of a dimension in [0, 1], the inverse of ``value_at``."""
+    if not isinstance(dimension, Mapping):
+        return list(dimension).index(value) / max(1, len(dimension) - 1)
+    ((kind, (low, high)),) = dimension.items()
+    if kind == "log_uniform":
+        return math.log(value / low) / math.log(high / low)
+    return (value - low) / (high - low)
+
+
+def bounds(dimension: Dimension) -> list[Any]:
+    """Return the values of a list, or both ends of a range."""
+    return list(dimension) if not isinstance(dimension, Mapping) else list(next(iter(dimension.values())))
+
+
+def size(dimension: Dimension) -> float:
+    """Return how many values a dimension has; infinity for a range of real numbers."""
+    if not isinstance(dimension, Mapping):
+        return len(dimension)
+    low, high = dimension.get("integers", (0, math.inf))
+    return high - low + 1
