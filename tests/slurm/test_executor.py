@@ -71,6 +71,7 @@ def test_ctrl_c_ends_a_pause_and_submits_nothing_more(cluster, six_blocks):
     assert not (six_blocks / "logs/slurm/main.json").exists()
 
 
+@pytest.mark.campaign
 def test_a_controller_that_is_away_during_submission_is_waited_for(cluster, project, whole):
     with workflow(cluster, project) as run:
         cluster.wait_for(lambda: said(run, "GPU-hours"))

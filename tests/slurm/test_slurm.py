@@ -39,6 +39,7 @@ LOAD = int(os.environ.get("SLURM_LOAD", "5"))
 DEMO = ("regression", "hidden-sigmoid-mse", "cnn", "circle-3")
 
 
+@pytest.mark.campaign
 def test_many_small_jobs_lose_and_double_no_row(cluster, make_project):
     seeds = f"seeds: {LOAD}\nseeds_per_job: 1"
     project = make_project(SLOW.replace("seeds: 2\nseeds_per_job: 2", seeds).replace(str(STEPS), "2"))
@@ -235,6 +236,7 @@ def test_orphans_can_be_cancelled_or_left_at_work(cluster, project, whole):
     assert slow.loc[1, "jobs"].startswith(f"{first} ")
 
 
+@pytest.mark.campaign
 def test_orphans_can_be_adopted_while_the_others_run(cluster, project, whole):
     with workflow(cluster, project) as run:
         first = run.training()

@@ -14,8 +14,6 @@ from conftest import DIFFER, UNTIL_TABLES, copy_project, error_line, made_once, 
 from mnist_hpc.cluster.node import WARNING_SECONDS
 
 pytestmark = NEEDS_SLURM
-# Minutes each; `make trust` runs them.
-RARE = pytest.mark.skipif(os.environ.get("RARE") != "1", reason="a rare end of make node: RARE=1, as in make trust")
 
 # Four trainings of some seconds each, and one that needs no GPU.
 STUDY = SLOW.replace("seeds: 2\nseeds_per_job: 2", "seeds: 4\nseeds_per_job: 1").replace(str(STEPS), str(6 * STEPS))
@@ -171,7 +169,7 @@ def test_cancelled_it_stays_cancelled_and_another_continues(study):
     assert set(study.assert_whole()["jobs"]) == {f"{job} {following}"}
 
 
-@RARE
+@pytest.mark.campaign
 def test_a_job_that_dies_with_its_node_starts_again_and_removes_its_own_locks(study):
     job = study.submitted()
     study.hold()
@@ -184,7 +182,7 @@ def test_a_job_that_dies_with_its_node_starts_again_and_removes_its_own_locks(st
     study.assert_whole()
 
 
-@RARE
+@pytest.mark.campaign
 def test_where_jobs_are_not_requeued_another_follows(study):
     job = study.submitted()
     study.go_on(study.hold())
