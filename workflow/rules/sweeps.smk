@@ -15,20 +15,15 @@ def swept(wildcards) -> dict:
     return study.sweeps[wildcards.sweep].variant.keys
 
 
-def named(halved: bool) -> str:
-    """Return the pattern of the sweeps that are halved, or of the others."""
-    return "|".join(name for name, sweep in study.sweeps.items() if bool(sweep.halving) is halved) or "none"
-
-
 rule sweep:
     input:
         "results/{dataset}/data/train.h5",
     output:
         points="results/{dataset}/sweeps/{sweep}/part-{part}-of-{parts}.csv",
+        # Of the finalists; without halving, there are none.
+        losses="results/{dataset}/sweeps/{sweep}/part-{part}-of-{parts}.h5",
     log:
         "logs/{dataset}/sweeps/{sweep}/part-{part}-of-{parts}.log",
-    wildcard_constraints:
-        sweep=named(halved=False),
     priority: SOON
     threads: lambda wildcards: swept(wildcards)["threads"]
     resources:
@@ -40,23 +35,14 @@ rule sweep:
         code=code_hash("stages.sweep"),
         sweep=lambda wildcards: study.sweeps[wildcards.sweep].json,
         variant=lambda wildcards: study.sweeps[wildcards.sweep].variant.name,
-        losses=lambda wildcards, output: f"--losses {output.losses}" if "losses" in output.keys() else "",
     shell:
         "{PYTHON} -m mnist_hpc sweep --data {input} --name {wildcards.sweep} --variant {params.variant}"
-        " --sweep {params.sweep:q} --part {wildcards.part}/{wildcards.parts} --points {output.points} {params.losses}"
+        " --sweep {params.sweep:q} --part {wildcards.part}/{wildcards.parts} --points {output.points}"
+        " --losses {output.losses}"
         " --state results/state/{wildcards.dataset}/sweep.{wildcards.sweep}"
         " --attempts results/state/{wildcards.dataset}/sweep.{wildcards.sweep}/part-{wildcards.part}-of-{wildcards.parts}.json"
         " --mem-mb {resources.mem_mb} --threads {threads} --gpu {resources.gpu_slot} --require-gpu {resources.require_gpu}"
         " --code-hash {params.code} > {log} 2>&1"
-
-
-# A sweep that is halved has the losses of its finalists too.
-use rule sweep as halve with:
-    output:
-        points="results/{dataset}/sweeps/{sweep}/part-{part}-of-{parts}.csv",
-        losses="results/{dataset}/sweeps/{sweep}/part-{part}-of-{parts}.h5",
-    wildcard_constraints:
-        sweep=named(halved=True),
 
 
 def of_parts(wildcards, ending: str) -> list[str]:

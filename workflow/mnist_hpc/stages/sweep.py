@@ -16,8 +16,8 @@ from mnist_hpc.training import device, signals
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this stage."""
-    options.add_paths(parser, data="train.h5", points="CSV file to write", state="folder for checkpoints")
-    parser.add_argument("--losses", type=Path, help="HDF5 file to write, of a sweep that is halved: finalists' losses")
+    options.add_paths(parser, data="train.h5", points="CSV file to write", losses="HDF5 file to write")
+    options.add_paths(parser, state="folder for checkpoints")
     options.add_names(parser, name="name of the sweep", variant="name of the variant it is about")
     options.add_json(parser, sweep="specification, grid or space, seeds, ...")
     parser.add_argument("--part", type=options.part, default=(1, 1), metavar="K/N", help="train part K of N")
@@ -32,7 +32,7 @@ def run(
     sweep: dict[str, Any],
     part: tuple[int, int],
     points: Path,
-    losses: Path | None,
+    losses: Path,
     state: Path,
     checkpoint_seconds: float,
     threads: int,
@@ -42,8 +42,8 @@ def run(
 ) -> None:
     """Train and validate the points, and write one row per point, seed and rung.
 
-    Of a sweep that is halved, the part is a bracket, and the losses of its finalists are written too: of each point the
-    losses of the validation examples, float32 (fresh seeds, examples).
+    Of a sweep that is halved, the part is a bracket. Write the losses of its finalists too, of each point those of the
+    validation examples, float32 (fresh seeds, examples); a sweep that is not halved has no finalists.
 
     On a signal, save what was done under ``state`` and raise Interrupted.
     """
@@ -66,18 +66,18 @@ def run(
     folder = state / provenance.specification_hash(hashes)
     stop = signals.stop_requested()
     trainings = Trainings(train, validation, folder, report, stop, threads, checkpoint_seconds)
-    if losses:
-        own = halving.bracket(tried, *part)
+    if "halving" in sweep:
+        own = halving.bracket(tried, *part, listed="grid" in sweep)
         report(f"{len(own)} points in {len(halving.shares(sweep['halving']))} rungs on {hardware}, {threads} threads")
         rows, found = rungs.halve(own, sweep, trainings)
-        with hdf5.writing(losses, hashes) as file:
-            for point, values in found.items():
-                file[str(point)] = values
     else:
         seeds = range(FIRST_SEED, FIRST_SEED + sweep["seeds"])
         packs = packing.packs(tried, seeds, input_shape(train), sweep["pack_mb"] * 10**6)[part[0] - 1 :: part[1]]
         count = sum(len(pack.settings) for pack in packs)
         report(f"{count} trainings in {len(packs)} packs on {hardware}, {threads} threads")
-        rows = train_packs(packs, trainings)
+        rows, found = train_packs(packs, trainings), {}
+    with hdf5.writing(losses, hashes) as file:
+        for point, values in found.items():
+            file[str(point)] = values
     keys = {"dataset": attributes["dataset"], "sweep": name, "variant": variant, **hashes}
     csv_table.write(points, point_columns(spaces.dimensions(sweep)), [keys | row for row in rows])

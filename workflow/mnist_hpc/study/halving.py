@@ -7,6 +7,7 @@ are the finalists: each is trained again from fresh seeds, which did not help to
 """
 
 import math
+import random
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
@@ -34,8 +35,8 @@ def shares(halving: Mapping[str, Any]) -> list[Fraction]:
 
 
 def ends(halving: Mapping[str, Any], steps: int) -> list[int]:
-    """Return the step at which each rung of a point with so many steps ends."""
-    return [math.ceil(share * steps) for share in shares(halving)]
+    """Return the step at which each rung of a point with so many steps ends, each one later than the one before."""
+    return [math.floor(share * steps) for share in shares(halving)]
 
 
 def sizes(halving: Mapping[str, Any], points: int) -> list[int]:
@@ -46,9 +47,16 @@ def sizes(halving: Mapping[str, Any], points: int) -> list[int]:
     return found
 
 
-def bracket(points: Sequence[T], number: int, brackets: int) -> list[T]:
-    """Return the points of one of several brackets, counted from 1: each is halved by itself."""
-    return list(points[number - 1 :: brackets])
+def bracket(points: Sequence[T], number: int, brackets: int, *, listed: bool = False) -> list[T]:
+    """Return the points of one of several brackets, counted from 1: each is halved by itself.
+
+    Consecutive points of a space cover it. Those of a grid, ``listed`` by key, are drawn: every other one might have
+    the same value of a key.
+    """
+    places = range(len(points))
+    order = random.Random(0).sample(places, len(places)) if listed else places  # noqa: S311  nothing secret
+    begin, end = (len(points) * ends // brackets for ends in (number - 1, number))
+    return [points[place] for place in sorted(order[begin:end])]
 
 
 def rank(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -5,11 +5,11 @@ All paths are relative to the folder ``results``.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 # A job in a command line of Snakemake, as `train:dataset=mnist,variant=cnn,first=0,last=4`.
-IN_COMMAND = re.compile(r"\b(?:train|evaluate|perturb|sweep|halve):((?:[a-z]+=[\w-]+,?)+)")
+IN_COMMAND = re.compile(r"\b(?:train|evaluate|perturb|sweep):((?:[a-z]+=[\w-]+,?)+)")
 # The raw files of an IDX data set in its data folder, whatever they are called at their source.
 RAW_FILES = {
     "train_images": "train-images-idx3-ubyte.gz",
@@ -102,13 +102,12 @@ class Part:
     sweep: str
     number: int
     parts: int
-    halved: bool = field(default=False, compare=False)
 
     @property
     def files(self) -> list[str]:
         """Its results."""
         stem = f"{self.dataset}/sweeps/{self.sweep}/part-{self.number}-of-{self.parts}"
-        return [f"{stem}.csv", *([f"{stem}.h5"] if self.halved else [])]
+        return [f"{stem}.csv", f"{stem}.h5"]
 
     @property
     def record(self) -> str:

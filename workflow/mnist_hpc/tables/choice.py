@@ -14,7 +14,7 @@ from mnist_hpc.study.grids import label
 from mnist_hpc.study.halving import rank
 from mnist_hpc.study.layout import HASHES, POINT_KEYS, point_columns
 from mnist_hpc.tables import winning
-from mnist_hpc.tables.ranking import Row, read
+from mnist_hpc.tables.ranking import Row
 
 
 def choose(parts: Sequence[Path], points: Path, best: Path, sweep: Mapping[str, Any], losses: Sequence[Path]) -> Row:
@@ -25,15 +25,16 @@ def choose(parts: Sequence[Path], points: Path, best: Path, sweep: Mapping[str, 
     also how often each of these would win (see ``winning.wins``). Raise UserError if a training failed in every point
     or finalist, or the parts belong to another sweep.
     """
-    rows = [row for part in parts for row in read(part)]
+    rows = [row for part in parts for row in csv_table.read(part)]  # a job that is one too many has no row
     rows.sort(key=lambda row: (int(row["point"]), int(row["rung"]), int(row["seed"])))
     ranked, values = rank(rows), {point.place: point.values for point in spaces.tried(sweep)}
     names = ", ".join(map(str, parts))
-    if not values.keys() >= {row["point"] for row in ranked}:
+    if values.keys() != {row["point"] for row in ranked}:
         raise UserError(f"{names}: not the points of this sweep; delete them and run the workflow again")
     first = ranked[0]
     if first["failed"]:
-        raise UserError(f"in every point of the sweep a training failed ({names}); try smaller learning rates")
+        which = "every point that was left of the sweep" if first["rung"] > 1 else "every point of the sweep"
+        raise UserError(f"in {which} a training failed ({names}); try smaller learning rates")
     of_best = next(row for row in rows if int(row["point"]) == first["point"])
     content: Row = {key: of_best[key] for key in (*POINT_KEYS, *HASHES)} | {"values": values[first["point"]]}
     content |= _without_nan(first)
@@ -41,7 +42,7 @@ def choose(parts: Sequence[Path], points: Path, best: Path, sweep: Mapping[str, 
     content |= {"points": len(ranked), "at_the_edge": edges, "criterion": "lowest mean validation loss"}
     content |= {"images": sum(int(row["images"]) for row in rows)}
     content |= {"train_seconds": sum(float(row["train_seconds"]) for row in rows)}
-    if losses:
+    if "halving" in sweep:
         finalists = [row for row in ranked if row["rung"] == first["rung"] and not row["failed"]]
         wins = winning.wins(_losses(losses, of_best, [row["point"] for row in finalists]))
         content["finalists"] = [
@@ -97,6 +98,8 @@ def _ordered(dimension: spaces.Dimension) -> bool:
 def _at_the_edge(value: Any, dimension: spaces.Dimension) -> bool:
     """Return whether there may be better values beyond one that was tried."""
     if isinstance(dimension, Mapping):
+        if spaces.size(dimension) < 3:
+            return False
         return not spaces.EDGE < spaces.place_of(dimension, value) < 1 - spaces.EDGE
     sizes = [math.inf if other == "full" else other for other in dimension]
     return len(sizes) > 2 and value != "full" and value in (min(sizes), max(sizes))

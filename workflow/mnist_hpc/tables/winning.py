@@ -22,5 +22,7 @@ def wins(losses: Sequence[np.ndarray]) -> list[float]:
     for _ in range(REPEATS):
         of_seeds = generator.multinomial(seeds, np.full(seeds, 1 / seeds))
         of_examples = generator.multinomial(examples, np.full(examples, 1 / examples))
-        won[np.argmin(values @ of_examples @ of_seeds)] += 1
+        sums = values @ of_examples @ of_seeds
+        lowest = sums == sums.min()
+        won += lowest / lowest.sum()  # equal ones share it
     return (won / REPEATS).tolist()

@@ -75,7 +75,7 @@ class Pack:
 
     def only(self, points: Collection[int]) -> "Pack":
         """Return the pack with the settings whose points, given by place, go on."""
-        return Pack(tuple(same for same in self.settings if same[0].place in points), self.seed)
+        return Pack(tuple(same for same in self.settings if {point.place for point in same} & {*points}), self.seed)
 
 
 def packs(points: Sequence[Point], seeds: Sequence[int], shape: tuple[int, ...], memory: int) -> list[Pack]:

@@ -51,6 +51,14 @@ class Run:
             return {"status": "failed", "steps": step}
         return {"status": "ok", "steps": step, **of_setting(row, setting)}
 
+    def done(self, step: int) -> int:
+        """Return how many steps up to one were done; a run ends where its last setting diverges."""
+        return min(step, max(self.failed.values()) if len(self.failed) == len(self.limits) else self.step)
+
+    def seconds_at(self, step: int) -> float:
+        """Return the time spent in the steps up to one that was validated, or if the run ended before, in all."""
+        return next((row["train_seconds"] for row in self.rows if row["step"] == step), self.seconds) if step else 0.0
+
     def only(self, settings: Sequence[int]) -> "Run":
         """Return the run of some of the settings, in the same order, from where all of them are."""
         failed = {str(new): self.failed[str(old)] for new, old in enumerate(settings) if str(old) in self.failed}

@@ -18,8 +18,7 @@ from mnist_hpc.training.loop import Loop
 from mnist_hpc.training.models import input_shape
 from mnist_hpc.training.packed_loop import PackedLoop
 from mnist_hpc.training.packing import Pack
-from mnist_hpc.training.run import Run
-from mnist_hpc.training.sweep import Row, Trainings, pack_rows
+from mnist_hpc.training.sweep import Outcome, Row, Trainings, pack_rows
 
 
 def halve(
@@ -30,10 +29,14 @@ def halve(
     Return a row for each training and rung, and of each finalist, by its place, the losses of the validation examples,
     float32 (fresh seeds, examples), NaN where it diverged. The finalists' rows have the rung after the last.
     """
-    rows = _climb(points, sweep, trainings)
+
+    def outcome(loop: Loop | PackedLoop) -> Arrays:
+        return {"losses": loop.losses(trainings.validation)}
+
+    rows = _climb(points, sweep, trainings, outcome)
     last = [row for row in rows if row["rung"] == len(halving.shares(sweep["halving"]))]
     finalists = halving.best(last, sweep["halving"]["finalists"])
-    final, losses = _confirm([point for point in points if point.place in finalists], sweep, trainings)
+    final, losses = _confirm([point for point in points if point.place in finalists], sweep, trainings, outcome)
     return rows + final, losses
 
 
@@ -41,49 +44,45 @@ def _packs(points: Sequence[Point], first_seed: int, seeds: int, sweep: Mapping[
     return packing.packs(points, range(first_seed, first_seed + seeds), shape, sweep["pack_mb"] * 10**6)
 
 
-def _climb(points: Sequence[Point], sweep: Mapping[str, Any], trainings: Trainings) -> list[Row]:
+def _climb(points: Sequence[Point], sweep: Mapping[str, Any], trainings: Trainings, outcome: Outcome) -> list[Row]:
     """Train all rungs; return their rows."""
     rows: list[Row] = []
     packs = _packs(points, FIRST_SEED, sweep["seeds"], sweep, input_shape(trainings.train))
-    before: list[tuple[Pack, Run] | None] = [None] * len(packs)  # the pack that each comes from, and its run there
+    origins: list[Pack | None] = [None] * len(packs)  # the pack that each comes from
     sizes = halving.sizes(sweep["halving"], len(points))
     for rung in range(1, len(sizes) + 1):
         name = f"rung {rung} of {len(sizes)}, pack"
         of_rung: list[Row] = []
-        reached: list[tuple[Pack, Run]] = []
-        for number, (pack, earlier) in enumerate(zip(packs, before, strict=True), start=1):
+        for number, (pack, larger) in enumerate(zip(packs, origins, strict=True), start=1):
             ends = halving.ends(sweep["halving"], trainings.steps(pack.settings[0][0]))
-            larger, since = earlier or (None, None)
-            run, _ = trainings.run(pack, f"{name} {number} of {len(packs)}", ends, ends[rung - 1], larger)
-            of_rung += [row | {"rung": rung} for row in pack_rows(pack, run, trainings, since, ends[rung - 1])]
-            reached.append((pack, run))
+            since, upto = [0, *ends][rung - 1 : rung + 1]
+            run, _ = trainings.run(pack, f"{name} {number} of {len(packs)}", ends, upto, larger, outcome)
+            of_rung += [row | {"rung": rung} for row in pack_rows(pack, run, trainings, since, upto)]
         rows += of_rung
         if rung < len(sizes):
             kept = halving.best(of_rung, sizes[rung])
-            trainings.report(f"rung {rung} of {len(sizes)}: {len(kept)} of {sizes[rung - 1]} points go on")
-            going = [(pack.only(kept), (pack, run)) for pack, run in reached]
-            packs, before = [pack for pack, _ in going if pack.settings], [old for pack, old in going if pack.settings]
+            points_of_rung = len({row["point"] for row in of_rung})
+            trainings.report(f"rung {rung} of {len(sizes)}: {len(kept)} of {points_of_rung} points go on")
+            going = [(smaller, pack) for pack in packs if (smaller := pack.only(kept)).settings]
+            packs, origins = [smaller for smaller, _ in going], [pack for _, pack in going]
     return rows
 
 
 def _confirm(
-    points: Sequence[Point], sweep: Mapping[str, Any], trainings: Trainings
+    points: Sequence[Point], sweep: Mapping[str, Any], trainings: Trainings, outcome: Outcome
 ) -> tuple[list[Row], dict[int, np.ndarray]]:
     """Train the finalists from fresh seeds; return their rows and losses."""
     rules, examples = sweep["halving"], len(trainings.validation.labels)
-
-    def outcome(loop: Loop | PackedLoop) -> Arrays:
-        return {"losses": loop.losses(trainings.validation)}
-
     rows: list[Row] = []
     losses = {point.place: np.full((rules["fresh_seeds"], examples), np.nan, np.float32) for point in points}
     packs = _packs(points, FRESH_SEED, rules["fresh_seeds"], sweep, input_shape(trainings.train))
     for number, pack in enumerate(packs, start=1):
-        steps = trainings.steps(pack.settings[0][0])
-        run, kept = trainings.run(pack, f"finalists, pack {number} of {len(packs)}", [steps], outcome=outcome)
-        of_pack = pack_rows(pack, run, trainings)
-        rows += [row | {"rung": len(halving.shares(rules)) + 1} for row in of_pack]
-        for setting, row in enumerate(of_pack):
-            if row["status"] == "ok":
-                losses[row["point"]][pack.seed - FRESH_SEED] = kept["losses"][setting]
+        # Validated as in the rungs, so that one compiled loop serves both where no point was dropped in between.
+        ends = halving.ends(rules, trainings.steps(pack.settings[0][0]))
+        run, kept = trainings.run(pack, f"finalists, pack {number} of {len(packs)}", ends, outcome=outcome)
+        rows += [row | {"rung": len(halving.shares(rules)) + 1} for row in pack_rows(pack, run, trainings)]
+        for setting, same in enumerate(pack.settings):
+            if run.result(ends[-1], setting)["status"] == "ok":
+                for point in same:
+                    losses[point.place][pack.seed - FRESH_SEED] = kept["losses"][setting]
     return rows, losses

@@ -20,6 +20,7 @@ from mnist_hpc.training.run import Run
 from mnist_hpc.training.trainer import Trainer, finished, run_of
 
 Row = dict[str, Any]
+Outcome = Callable[[Loop | PackedLoop], Arrays]  # what is kept of a finished training
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Trainings:
     threads: int = 1
     checkpoint_seconds: float = 60.0
     _trainer: Trainer | None = field(default=None, init=False)  # serves all seeds of the same points
-    _settings: Any = field(default=None, init=False)
+    _made_for: Any = field(default=None, init=False)  # what it trains and keeps
 
     def steps(self, point: Point) -> int:
         """Return the steps of the training of a point."""
@@ -51,7 +52,7 @@ class Trainings:
         validated: Sequence[int],
         upto: int | None = None,
         larger: Pack | None = None,
-        outcome: Callable[[Loop | PackedLoop], Arrays] | None = None,
+        outcome: Outcome | None = None,
     ) -> tuple[Run, Arrays]:
         """Train a pack with the validation after some steps, up to the last or ``upto`` one of them.
 
@@ -70,14 +71,15 @@ class Trainings:
         done = finished(checkpoint, report, upto)
         if done is not None:
             return done
-        if self._trainer is None or self._settings is not pack.settings:
+        wanted = (pack.settings, list(validated), outcome)
+        if self._trainer is None or self._made_for != wanted:
             self._trainer = None
             gc.collect()  # a compiled loop is a circle of references, and holds the data
             loop = _loop(pack, self.train, self.threads)
             self._trainer = Trainer(
                 loop, self.validation, validated, outcome=(lambda: outcome(loop)) if outcome else None
             )
-            self._settings = pack.settings
+            self._made_for = wanted
         origin = self._origin(pack, larger, self._trainer) if larger else None
         try:
             return self._trainer.train(pack.seed, report, checkpoint, self.stop, upto, origin)
@@ -110,22 +112,21 @@ def train_packs(packs: Sequence[Pack], trainings: Trainings) -> list[Row]:
     return rows
 
 
-def pack_rows(
-    pack: Pack, run: Run, trainings: Trainings, since: Run | None = None, upto: int | None = None
-) -> list[Row]:
+def pack_rows(pack: Pack, run: Run, trainings: Trainings, since: int = 0, upto: int | None = None) -> list[Row]:
     """Return a row for each point of a pack, at the end of its training or after step ``upto``.
 
     ``images`` and ``train_seconds`` are what the point cost beyond the row before: of points that are read off one
-    training, beyond the one with fewer steps; of all, beyond a run ``since`` then.
+    training, beyond the one with fewer steps; of all, beyond step ``since``. A run that has gone on says the same.
     """
     rows = []
-    begin, seconds = (since.step, since.seconds) if since else (0, 0.0)
-    trained = max(1, run.step - begin) * len(pack.settings)
+    end = upto or run.steps
+    seconds = run.seconds_at(end) - run.seconds_at(since)
+    trained = max(1, run.done(end) - since) * len(pack.settings)
     for setting, same in enumerate(pack.settings):
-        before = begin
+        before = since
         for point in sorted(same, key=trainings.steps):
             step = upto or trainings.steps(point)
-            done = max(0, min(step, run.step) - before)
+            done = max(0, run.done(step) - before)
             before += done
             rows.append(
                 {
@@ -134,7 +135,7 @@ def pack_rows(
                     "seed": pack.seed,
                     "point": point.place,
                     "images": done * batch_of(point.specification, len(trainings.train.labels)),
-                    "train_seconds": (run.seconds - seconds) * done / trained,
+                    "train_seconds": seconds * done / trained,
                 }
             )
     return rows
