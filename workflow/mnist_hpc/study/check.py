@@ -48,6 +48,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
         for name, variant in study.variants.items():
             if variant.from_sweep:
                 _check_grid(f"variants.{name}.from_sweep", study, variant, variant.grid or {})
+        _check_brackets(study)
         _check_recipes(study)
         _check_ensembles(study)
         _check_drawn(study)
@@ -128,6 +129,14 @@ def _check_sweep(place: str, keys: Mapping[str, Any], content: Mapping[str, Any]
             raise UserError(f"{place}.points: expected a space, of which so many points are tried; all of a grid are")
     else:
         _check_space(place, keys)
+    batch = inherited(variant, content).get("batch_size")
+    lengths = _check_length(place, keys, batch)
+    if "halving" in keys:
+        _check_halving(place, keys["halving"], lengths)
+
+
+def _check_length(place: str, keys: Mapping[str, Any], batch: Any) -> list[str]:
+    """Check what decides the steps of each point; return the keys that are tried for that."""
     tried = keys.get("grid") or keys["space"]
     lengths = [key for key in ("steps", "epochs") if key in tried]
     if len(lengths) > 1:
@@ -136,10 +145,11 @@ def _check_sweep(place: str, keys: Mapping[str, Any], content: Mapping[str, Any]
         )
     if lengths and "images" in keys:
         raise UserError(f"{place}: found both images and {lengths[0]}, expected one of the two")
-    if "images" in keys and "full" in tried.get("batch_size", [inherited(variant, content).get("batch_size")]):
+    if "images" in keys and "max_images" in keys:
+        raise UserError(f"{place}: found both images and max_images, expected one of the two")
+    if "images" in keys and "full" in tried.get("batch_size", [batch]):
         raise UserError(f"{place}.images: found batch_size full, expected numbers, from which the steps follow")
-    if "halving" in keys:
-        _check_halving(place, keys["halving"], lengths)
+    return lengths
 
 
 def _check_space(place: str, keys: Mapping[str, Any]) -> None:
@@ -155,7 +165,7 @@ def _check_space(place: str, keys: Mapping[str, Any]) -> None:
             f"{place}.max_images: expected a grid; in a space, images says what the training of a point sees"
         )
     if keys["points"] > (size := math.prod(map(spaces.size, keys["space"].values()))):
-        raise UserError(f"{place}.points: found {keys['points']}, expected at most the {size:g} points of the space")
+        raise UserError(f"{place}.points: found {keys['points']}, expected at most the {size} points of the space")
 
 
 def _check_halving(place: str, keys: Mapping[str, Any], lengths: Sequence[str]) -> None:
@@ -190,6 +200,14 @@ def _check_grid(place: str, study: Study, variant: Variant, grid: Mapping[str, S
                 _check_training(f"{place}.{key}", changed, facts, variant.dataset)
 
 
+def _check_brackets(study: Study) -> None:
+    for name, sweep in study.sweeps.items():
+        if sweep.halving and sweep.jobs > sweep.count:
+            raise UserError(
+                f"sweeps.{name}.jobs: found {sweep.jobs}, expected at most {sweep.count}: each halves points of its own"
+            )
+
+
 def _check_recipes(study: Study) -> None:
     """Check the optimiser of each training: of the variants, and of the points of sweeps that are tried."""
     own = {name: variant for name, variant in study.variants.items() if not variant.from_sweep}
@@ -203,6 +221,9 @@ def _check_recipes(study: Study) -> None:
         for point in _corners(sweep, variant) if sweep else grids.points(variant.specification, {}):
             try:
                 _check_recipe(point.specification, examples)
+                batch = grids.batch_of(point.specification, examples)
+                if sweep and sweep.images and sweep.images < batch:
+                    raise UserError(f"images: found {sweep.images}, expected at least a batch of {batch}")
                 if sweep and sweep.halving and place.startswith("sweeps."):
                     _check_first_rung(point.specification, sweep.halving, examples)
             except UserError as error:
@@ -239,7 +260,7 @@ def _check_first_rung(specification: Mapping[str, Any], rules: Mapping[str, Any]
     rising = 0
     if isinstance(rate := arguments.get("learning_rate"), Mapping):
         rising = schedules.warmup(rate, steps)
-    if share * steps < rising:
+    if halving.ends(rules, steps)[0] < rising:
         raise UserError(
             f"halving.first: found {share} of {steps} steps, within the warm-up of {rising} steps, after which points "
             "are in another order; expected a larger share"

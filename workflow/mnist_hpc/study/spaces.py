@@ -1,10 +1,10 @@
 """The points of a sweep: those of a grid, or of a space of hyper-parameters in the order of a Sobol sequence."""
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mnist_hpc.errors import UserError
 from mnist_hpc.study import grids
 from mnist_hpc.study.grids import Point
 
@@ -12,6 +12,8 @@ from mnist_hpc.study.grids import Point
 SEED = 0
 # Digits of a sampled number: more say nothing about a hyper-parameter, and are hard to read.
 DIGITS = 4
+# How often the sequence is made twice as long before its points are taken to be all that there are.
+DOUBLINGS = 6
 # A number within this share of the end of its range is at the edge.
 EDGE = 0.05
 
@@ -53,13 +55,15 @@ def sampled(space: Mapping[str, Dimension], count: int) -> list[dict[str, Any]]:
     """
     from scipy.stats import qmc  # takes 0.7 s to import
 
-    for power in itertools.count((count - 1).bit_length()):
-        places = qmc.Sobol(len(space), rng=SEED).random_base2(power).tolist()
-        points = [dict(zip(space, map(value_at, space.values(), point), strict=True)) for point in places]
-        different = list({repr(point): point for point in points}.values())
+    sequence, power = qmc.Sobol(len(space), rng=SEED), (count - 1).bit_length()
+    different: dict[str, dict[str, Any]] = {}
+    for drawn in (power, *range(power, power + DOUBLINGS)):
+        for places in sequence.random_base2(drawn).tolist():
+            point = dict(zip(space, map(value_at, space.values(), places), strict=True))
+            different.setdefault(repr(point), point)
         if len(different) >= count:
-            break
-    return different[:count]
+            return list(different.values())[:count]
+    raise UserError(f"points: found {count}, expected at most the {len(different)} that differ in {DIGITS} digits")
 
 
 def value_at(dimension: Dimension, place: float) -> Any:
@@ -68,9 +72,10 @@ def value_at(dimension: Dimension, place: float) -> Any:
         return dimension[int(place * len(dimension))]
     ((kind, (low, high)),) = dimension.items()
     if kind == "integers":
-        return low + int(place * (high - low + 1))
+        return int(low) + int(place * (high - low + 1))
     value = low * (high / low) ** place if kind == "log_uniform" else low + place * (high - low)
-    return float(f"{value:.{DIGITS}g}")
+    # Rounded, it could be beyond the range: 0.99999 would be 1.
+    return float(min(high, max(low, float(f"{value:.{DIGITS}g}"))))
 
 
 def place_of(dimension: Dimension, value: Any) -> float:
@@ -88,9 +93,23 @@ def bounds(dimension: Dimension) -> list[Any]:
     return list(dimension) if not isinstance(dimension, Mapping) else list(next(iter(dimension.values())))
 
 
-def size(dimension: Dimension) -> float:
-    """Return how many values a dimension has; infinity for a range of real numbers."""
+def size(dimension: Dimension) -> int:
+    """Return how many values a dimension has; of a range of real numbers, that are not rare in a sample."""
     if not isinstance(dimension, Mapping):
         return len(dimension)
-    low, high = dimension.get("integers", (0, math.inf))
-    return high - low + 1
+    ((kind, (low, high)),) = dimension.items()
+    if kind == "integers":
+        return int(high - low) + 1
+    if kind == "log_uniform":
+        return _rounded(high) - _rounded(low) + 1
+    return int((high - low) / 10.0 ** (_decade(max(abs(low), abs(high))) + 1 - DIGITS)) + 1
+
+
+def _decade(value: float) -> int:
+    return math.floor(math.log10(value))
+
+
+def _rounded(value: float) -> int:
+    """Return how many numbers of ``DIGITS`` digits there are up to a positive one, but for a constant."""
+    decade = _decade(value)
+    return decade * 9 * 10 ** (DIGITS - 1) + int(value / 10.0 ** (decade + 1 - DIGITS))

@@ -112,8 +112,7 @@ class Sweep:
     @property
     def parts(self) -> list[Part]:
         """What each of its jobs trains."""
-        halved = self.halving is not None
-        return [Part(self.variant.dataset, self.name, number, self.jobs, halved) for number in range(1, self.jobs + 1)]
+        return [Part(self.variant.dataset, self.name, number, self.jobs) for number in range(1, self.jobs + 1)]
 
     @cached_property
     def json(self) -> str:
@@ -145,6 +144,7 @@ class Study:
         # Of sweeps, in a trial with `max_epochs`, which replaces results anyway. With `max_seeds` alone, a quick look
         # would replace the whole of a sweep, which has no blocks of seeds.
         self._sweep_seeds: int = content.get("max_seeds", NO_LIMIT) if "max_epochs" in content else NO_LIMIT
+        self._max_epochs: int | None = content.get("max_epochs")
         self.drawn: list[str] = content.get("draw", [])  # the variants that read digits drawn in the report
         self.ensembles: dict[str, list[str]] = content.get("ensembles", {})  # the variants of each
 
@@ -265,11 +265,13 @@ class Study:
         variant = replace(variant, keys=swept | own)
         points = keys["points"] if "space" in keys else self._of_grid(name, keys, variant)
         seeds = min(keys.get("seeds", self._seeds), self._sweep_seeds)
-        halved = self._halving(keys["halving"], variant) if "halving" in keys else None
         dimensions, jobs = keys.get("grid") or keys["space"], keys.get("jobs", 1)
-        return Sweep(
-            name, variant, dimensions, points, keys.get("images"), halved, seeds, jobs, keys.get("pack_mb", 1000)
-        )
+        halved = self._halving(keys["halving"], variant, dimensions) if "halving" in keys else None
+        images = keys.get("images")
+        if images and self._max_epochs:
+            _, _, examples = self.facts(variant.dataset)
+            images = min(images, self._max_epochs * examples)
+        return Sweep(name, variant, dimensions, points, images, halved, seeds, jobs, keys.get("pack_mb", 1000))
 
     def _of_grid(self, name: str, keys: Mapping[str, Any], variant: Variant) -> list[int]:
         """Return the places of the points of a grid that see no more images than their sweep allows."""
@@ -283,9 +285,14 @@ class Study:
             raise UserError(f"sweeps.{name}.max_images: found {keys['max_images']}, expected {min(seen)} or more")
         return places
 
-    def _halving(self, given: Mapping[str, Any], variant: Variant) -> dict[str, Any]:
+    def _halving(
+        self, given: Mapping[str, Any], variant: Variant, dimensions: Mapping[str, spaces.Dimension]
+    ) -> dict[str, Any]:
         """Return how a sweep is halved, with the defaults; the first share as text, like 1/9."""
-        first = halving.FIRST_OF_SCHEDULE if schedules.scheduled(variant.specification) else halving.FIRST
+        rates = {key: spaces.bounds(dimensions[key]) for key in ("optimizer", "learning_rate") if key in dimensions}
+        points = grids.points(variant.specification, rates)
+        scheduled = any(schedules.scheduled(point.specification) for point in points)
+        first = halving.FIRST_OF_SCHEDULE if scheduled else halving.FIRST
         keys = {**halving.DEFAULTS, **given}
         fresh = min(keys["fresh_seeds"], self._sweep_seeds)
         return keys | {"first": str(halving.share(given.get("first", first))), "fresh_seeds": fresh}
