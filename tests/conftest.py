@@ -227,6 +227,34 @@ sweeps:""",
 )
 
 
+# One with a space that is halved in two brackets, and a variant that takes over what it finds.
+HALVED = """
+dataset: digits
+seeds: 2
+seeds_per_job: 2
+variants:
+  regression:
+    layers: [Flatten, {Dense: {units: 10, kernel_initializer: zeros}}]
+    optimizer: {SGD: {learning_rate: 0.5}}
+    batch_size: 100
+    epochs: 3
+  tuned:
+    base: regression
+    from_sweep: space
+sweeps:
+  space:  # A comment.
+    variant: regression
+    space:
+      learning_rate: {log_uniform: [0.0001, 0.1]}
+      batch_size: [20, 50]
+    points: 6
+    images: 600
+    halving: {first: 1/3, finalists: 1, fresh_seeds: 2}
+    seeds: 1
+    jobs: 2
+"""
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Return a copy of the workflow with a small study, in a folder whose name needs quoting."""

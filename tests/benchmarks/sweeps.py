@@ -50,4 +50,5 @@ def command(data: Path, folder: Path, threads: int, round_: int) -> list[str]:
     sweep |= {"seeds": SEEDS, "pack_mb": 1000}
     words = [sys.executable, "-m", "mnist_hpc", "sweep", "--data", str(data / "train.h5"), "--name", "rates"]
     words += ["--variant", "regression", "--sweep", json.dumps(sweep), "--points", str(folder / "points.csv")]
+    words += ["--losses", str(folder / "losses.h5")]
     return [*words, "--state", str(folder / f"state-{round_}"), "--threads", str(threads)]

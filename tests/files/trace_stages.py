@@ -117,6 +117,13 @@ sweeps:
     variant: wide
     grid: {optimizer: [SGD, Adam, {RMSprop: {momentum: 0.5}}], learning_rate: [0.1, 0.01], initial_scale: [1.0, 2.0]}
     threads: 1
+  halved:
+    variant: wide
+    threads: 1
+    space: {learning_rate: {log_uniform: [0.01, 1.0]}, l2: {uniform: [0.0, 0.1]}, batch_size: {integers: [20, 21]}}
+    points: 4
+    images: 60
+    halving: {first: 1/3, finalists: 2, fresh_seeds: 2}
 ensembles:
   all: [regression, wide]
 draw: [regression, squared, convolution]
@@ -179,11 +186,12 @@ def sweeps(study):
         for part in sweep.parts:
             run("stages.sweep", "sweep", "--data", f"results/{part.dataset}/data/train.h5", "--name", sweep.name,
                 "--variant", sweep.variant.name, "--sweep", sweep.json, "--part", f"{part.number}/{part.parts}",
-                "--points", f"results/{part.files[0]}", "--state", f"state/{part.name}",
-                "--code-hash", code_hash("stages.sweep"))  # fmt: skip
-        run("stages.rank", "rank", "--parts", *(f"results/{part.files[0]}" for part in sweep.parts), "--sweep",
-            sweep.json, "--points", f"{folder}/points.csv", "--best", f"{folder}/best.json", "--remove-state",
-            f"state/sweep.{sweep.name}")  # fmt: skip
+                "--points", f"results/{part.files[0]}", "--losses", f"results/{part.files[1]}",
+                "--state", f"state/{part.name}", "--code-hash", code_hash("stages.sweep"))  # fmt: skip
+        run("stages.rank", "rank", "--parts", *(f"results/{part.files[0]}" for part in sweep.parts), "--losses",
+            *(f"results/{part.files[1]}" for part in sweep.parts), "--sweep", sweep.json, "--points",
+            f"{folder}/points.csv", "--best", f"{folder}/best.json",
+            "--remove-state", f"state/sweep.{sweep.name}")  # fmt: skip
 
 
 def runs(study):

@@ -285,6 +285,149 @@ def test_a_grid_that_cannot_be_is_refused(tmp_path, grid, said):
     assert said in str(caught.value)
 
 
+SEARCHED = """
+dataset: digits
+seeds: 2
+variants:
+  regression:
+    layers: [Flatten, {Dense: {units: 10}}]
+    optimizer: {SGD: {learning_rate: 0.5}}
+    batch_size: 100
+    steps: 90
+  hidden:
+    base: regression
+    layers: [Flatten, {Dense: {units: 16, activation: relu}}, {Dense: {units: 10}}]
+  cycle:
+    base: regression
+    optimizer: {Adam: {learning_rate: {OneCycle: {maximal_learning_rate: 0.01}}}}
+sweeps: {rates: {%s}}
+"""
+RATE = "{log_uniform: [0.001, 1]}"
+SPACE = f"variant: regression, points: 9, space: {{learning_rate: {RATE}}}, "
+GRID = "variant: regression, grid: {learning_rate: [0.1, 0.2]}, "
+
+
+def searched(path, keys):
+    """Return the sweep of a study that has these keys."""
+    (path / "config.yaml").write_text(SEARCHED % keys)
+    return check.load(path / "config.yaml").sweeps["rates"]
+
+
+def not_searched(path, keys):
+    with pytest.raises(UserError) as caught:
+        searched(path, keys)
+    line = str(caught.value)
+    assert "\n" not in line
+    return line.removeprefix(f"{path / 'config.yaml'}: ")
+
+
+@pytest.mark.parametrize(
+    ("dimension", "said"),
+    [
+        ("learning_rate: {log_uniform: [1, 0.1]}", ".learning_rate.log_uniform: found 1 and 0.1, expected the lowest"),
+        ("learning_rate: {uniform: [0.1, 0.1]}", ".learning_rate.uniform: found 0.1 and 0.1, expected the lowest"),
+        ("learning_rate: {log_uniform: [-1, 1]}", ".log_uniform[0]: found -1 (a whole number), expected more than 0"),
+        ("learning_rate: {log_uniform: [0, 1]}", ".log_uniform[0]: found 0 (a whole number), expected more than 0"),
+        ("learning_rate: {log_uniform: [1e-4, 1]}", ".log_uniform[0]: found '1e-4' (text), expected a number; write"),
+        ("learning_rate: {uniform: [0, 1]}", ".learning_rate: optimizer.SGD.learning_rate: found 0 (a whole number)"),
+        ("learning_rate: {log_uniform: [0.1]}", ".learning_rate.log_uniform: found [0.1] (a list)"),
+        ("learning_rate: {log_uniform: [1, 2, 3]}", ".learning_rate.log_uniform: found [1, 2, 3] (a list)"),
+        ("learning_rate: {log_uniform: 0.1}", ".learning_rate.log_uniform: found 0.1 (a number), expected a list"),
+        ("learning_rate: {log: [0.1, 1]}", "found the unknown key 'log', expected one of uniform, log_uniform, in"),
+        ("learning_rate: 0.1", ".learning_rate: found 0.1 (a number), expected a list or keys with values"),
+        ("learning_rate: null", ".learning_rate: found nothing, expected a list or keys with values"),
+        ("learning_rate: {}", ".learning_rate: found nothing"),
+        ("learning_rate: []", ".learning_rate: found []"),
+        ("learning_rate: [0.1, 0.1]", ".learning_rate: found [0.1, 0.1]"),
+        ("learning_rate: {uniform: [1, 2], integers: [1, 2]}", ".learning_rate: found the keys uniform, integers"),
+        ("learning_rate: {uniform: [0.1, .inf]}", ".learning_rate.uniform[1]: found inf, expected a finite number"),
+        (
+            "learning_rat: [0.1, 0.2]",
+            "sweeps.rates.space: found 'learning_rat', expected one of optimizer, batch_size, ",
+        ),
+        ("", "sweeps.rates.space: found nothing"),
+        ("batch_size: {integers: [1.5, 20]}", ".batch_size.integers[0]: found 1.5 (a number), expected a whole number"),
+        ("batch_size: {integers: [0, 20]}", ".batch_size: batch_size: found 0 (a whole number), expected a whole nu"),
+        ("batch_size: {integers: [10, 2000]}", "found 2000, expected at most the 1257 training examples of digits"),
+        ("batch_size: {uniform: [10, 20]}", ".batch_size: batch_size: found 14.14 (a number), expected a whole numb"),
+        ("width: {log_uniform: [10, 20]}", ".width: layers[1].Dense.units: found 13.33 (a number), expected a whole"),
+        ("optimizer: {integers: [1, 2]}", "space: optimizer: found 1 (a whole number), expected text or keys with"),
+        ("optimizer: {Adam: {}}", ".optimizer: found the unknown key 'Adam', expected one of uniform, log_uniform, "),
+        ("momentum: {uniform: [0.9, 1]}", ".momentum: optimizer.SGD.momentum: found 1 (a whole number), expected l"),
+        ("steps: {integers: [9, 90]}, epochs: [1, 2]", "space: found both steps and epochs, expected one of the two"),
+    ],
+)
+def test_a_space_that_cannot_be_is_refused(tmp_path, dimension, said):
+    assert said in not_searched(tmp_path, f"variant: hidden, points: 2, space: {{{dimension}}}")
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("variant: regression", "sweeps.rates: found neither grid nor space, expected one of the two"),
+        (f"{GRID} space: {{l2: [0.1]}}", "sweeps.rates: found both grid and space, expected one of the two"),
+        (f"variant: regression, space: {{learning_rate: {RATE}}}", "sweeps.rates: the key 'points' is missing: how"),
+        (SPACE.replace("9", "0"), "sweeps.rates.points: found 0 (a whole number), expected 1 or more"),
+        (SPACE.replace("9", "1000000"), "points: found 1000000 (a whole number), expected 100000 or less"),
+        (SPACE.replace("9", "60000"), "sweeps.rates.points: found 60000, expected at most the 27001 points of the sp"),
+        (SPACE.replace(RATE, "[1, 2]"), "sweeps.rates.points: found 9, expected at most the 2 points of the space"),
+        (f"{GRID} points: 2", "sweeps.rates.points: expected a space"),
+        (f"{SPACE} max_images: 1000", "sweeps.rates.max_images: expected a grid"),
+        (f"{GRID} max_images: 900, images: 900", "sweeps.rates: found both images and max_images, expected one of"),
+        (f"{SPACE} images: 0", "sweeps.rates.images: found 0 (a whole number), expected 1 or more"),
+        (f"{SPACE} images: 50", "steps 1: images: found 50, expected at least a batch of 100"),
+        (f"{GRID.replace('}', ', batch_size: [10, full]}')} images: 900", "images: found batch_size full, expected n"),
+        (f"{GRID.replace('}', ', steps: [9]}')} images: 900", "sweeps.rates: found both images and steps, expected"),
+        (f"{GRID.replace('}', ', steps: [9]}')} halving: {{}}", "sweeps.rates: found steps in a sweep that is halved"),
+        (f"{GRID.replace('}', ', epochs: [9]}')} halving: {{}}", "sweeps.rates: found epochs in a sweep that is hal"),
+        (f"{SPACE} images: 800, halving: {{}}", "steps 8: halving.first: found 1/9 of 8 steps, expected a whole step"),
+        (f"{SPACE} halving: {{}}, jobs: 10", "sweeps.rates.jobs: found 10, expected at most 9: each halves points of"),
+        (f"{SPACE} halving: {{factor: 1}}", "sweeps.rates.halving.factor: found 1 (a whole number), expected 2 or mo"),
+        (f"{SPACE} halving: {{finalists: 0}}", "sweeps.rates.halving.finalists: found 0 (a whole number), expected 1"),
+        (f"{SPACE} halving: {{fresh_seeds: 0}}", "sweeps.rates.halving.fresh_seeds: found 0 (a whole number), expec"),
+        (f"{SPACE} halving: {{rungs: 3}}", "found the unknown key 'rungs', expected one of factor, first, finalists, "),
+        (f"{SPACE} halving: true", "sweeps.rates.halving: found True (true or false), expected keys with values"),
+        (
+            f"{SPACE.replace('regression', 'cycle')} halving: {{first: 1/9}}",
+            "at learning_rate 0.001: halving.first: found 1/9 of 90 steps, within the warm-up of 27 steps",
+        ),
+    ],
+)
+def test_a_sweep_whose_keys_do_not_go_together_is_refused(tmp_path, keys, said):
+    assert said in not_searched(tmp_path, keys)
+
+
+@pytest.mark.parametrize("first", ["0", "2", "1/0", "abc", "-1/3", "''", "0/3"])
+def test_a_first_rung_is_a_share_of_the_steps(tmp_path, first):
+    line = not_searched(tmp_path, f"{SPACE} halving: {{first: {first}}}")
+    shown = first if first in "02" else repr(first.strip("'"))
+    assert line == f"sweeps.rates.halving.first: found {shown}, expected a share such as 1/9, at most 1"
+
+
+@pytest.mark.parametrize("first", ["[1]", "true", ".inf", "null"])
+def test_a_first_rung_is_text_or_a_number(tmp_path, first):
+    assert "sweeps.rates.halving.first: found " in not_searched(tmp_path, f"{SPACE} halving: {{first: {first}}}")
+
+
+@pytest.mark.parametrize(
+    ("keys", "first"),
+    [
+        (f"{SPACE} halving: {{}}", "1/9"),
+        (f"{SPACE} halving: {{first: 0.25}}", "1/4"),
+        (f"{SPACE} halving: {{first: 1/90}}", "1/90"),
+        (f"{SPACE.replace('regression', 'cycle')} halving: {{}}", "1/3"),
+        (
+            "variant: regression, grid: {learning_rate: [0.1, {CosineDecay: {initial_learning_rate: 1}}]}, halving: {}",
+            "1/3",
+        ),
+        ("variant: cycle, grid: {optimizer: [Adam, SGD], learning_rate: [0.1, 0.2]}, halving: {}", "1/9"),
+    ],
+    ids=["constant", "a number", "a single step", "a schedule", "a schedule among the values", "without the schedule"],
+)
+def test_the_first_rung_is_longer_if_a_learning_rate_follows_a_schedule(tmp_path, keys, first):
+    assert searched(tmp_path, keys).halving["first"] == first
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

@@ -107,7 +107,7 @@ def test_no_json_option_may_be(option, number, tmp_path):
     common = ("--data", tmp_path / "train.h5", "--variant", "x", option, given, "--state", tmp_path)
     more = {
         "--specification": ("train", "--seeds", "0", "--models", tmp_path / "m", "--history", tmp_path / "h"),
-        "--sweep": ("sweep", "--name", "x", "--points", tmp_path / "p"),
+        "--sweep": ("sweep", "--name", "x", "--points", tmp_path / "p", "--losses", tmp_path / "l"),
     }
     assert "optimizer.SGD.learning_rate: found " in error_line(call(*more[option], *common))
 

@@ -11,7 +11,7 @@ def test_a_block_knows_its_seeds_and_its_files():
     assert list(BLOCK.seeds) == [5, 6, 7, 8, 9]
     assert BLOCK.files[0] == "mnist/runs/cnn/seeds-5-9/models.h5"
     assert BLOCK.record == "state/mnist/cnn/seeds-5-9.json"
-    assert PART.files == ["mnist/sweeps/rates/part-1-of-2.csv"]
+    assert PART.files == ["mnist/sweeps/rates/part-1-of-2.csv", "mnist/sweeps/rates/part-1-of-2.h5"]
 
 
 @pytest.mark.parametrize(

@@ -121,8 +121,14 @@ def test_points_of_a_larger_grid_are_refused(tmp_path):
         choose(tmp_path, ROWS, grid={"learning_rate": [0.1], "steps": [10, 20]})
 
 
-def test_an_empty_part_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"part-0\.csv: found no row"):
+def test_a_job_that_is_one_too_many_changes_nothing(tmp_path):
+    assert choose(tmp_path, ROWS, []) == choose(tmp_path, ROWS)
+
+
+def test_parts_without_all_points_are_refused(tmp_path):
+    with pytest.raises(UserError, match="not the points of this sweep"):
+        choose(tmp_path, ROWS[:-2])
+    with pytest.raises(UserError, match=r"part-0\.csv: not the points of this sweep; delete them"):
         choose(tmp_path, [])
 
 

@@ -5,6 +5,7 @@ KILLS says how many times a study is killed at a random moment, LOAD how many sm
 
 import contextlib
 import fcntl
+import json
 import os
 import random
 import re
@@ -20,7 +21,7 @@ import pytest
 from planner import dry_run
 from studies import finished
 
-from conftest import DIFFER, SMALL_STUDY, UNTIL_TABLES, copy_project, run, snakemake
+from conftest import DIFFER, HALVED, SMALL_STUDY, UNTIL_TABLES, copy_project, run, snakemake
 
 KILLS = int(os.environ.get("KILLS", "2"))
 LOAD = int(os.environ.get("LOAD", "20"))
@@ -114,11 +115,20 @@ def idle(project):
     return not re.search(r"^(local)?rule \w+:", result.stdout, re.MULTILINE)
 
 
-def start(project):
+def start(project, *targets):
     """Start the workflow as ``make run`` does, in a process group of its own; what it says goes into a file."""
     program = Path(sys.executable).parent / "snakemake"
     return subprocess.Popen(
-        [sys.executable, "-m", "mnist_hpc", "preload", program, "--profile", "profiles/local", *UNTIL_TABLES],
+        [
+            sys.executable,
+            "-m",
+            "mnist_hpc",
+            "preload",
+            program,
+            "--profile",
+            "profiles/local",
+            *(targets or UNTIL_TABLES),
+        ],
         cwd=project,
         stdout=(project / "output.txt").open("ab"),
         stderr=subprocess.STDOUT,
@@ -146,6 +156,34 @@ def test_a_study_killed_at_random_moments_ends_as_if_nothing_had_been(project, u
     assert result.returncode == 0, result.stdout
     whole(project, undisturbed)
     assert idle(project)
+
+
+@pytest.mark.slow
+def test_a_halved_sweep_killed_at_random_moments_chooses_as_if_nothing_had_been(tmp_path):
+    best, points = (f"results/digits/sweeps/space/{name}" for name in ("best.json", "points.csv"))
+    projects = [copy_project(tmp_path / name, HALVED) for name in ("whole", "killed")]
+    assert snakemake(projects[0], best).returncode == 0
+    moment, kills = random.Random(0), 0
+    while kills < KILLS:
+        process = start(projects[1], best)
+        try:
+            process.wait(timeout=moment.uniform(5, 20))
+            assert process.returncode == 0, (projects[1] / "output.txt").read_text()
+            subprocess.run(["rm", "-rf", "results", ".snakemake"], cwd=projects[1], check=True)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            kills += 1
+            assert snakemake(projects[1], "--unlock").returncode == 0
+    result = snakemake(projects[1], best)
+    assert result.returncode == 0, result.stdout
+    assert not (projects[1] / "results/state").exists()
+    whole, killed = (pd.read_csv(project / points).drop(columns=["train_seconds", "checksum"]) for project in projects)
+    pd.testing.assert_frame_equal(killed, whole)
+    whole, killed = (json.loads((project / best).read_text()) for project in projects)
+    for content in (whole, killed):
+        del content["train_seconds"], content["checksum"]
+    assert killed == whole
 
 
 @pytest.mark.slow

@@ -4,8 +4,10 @@ import json
 
 import pandas as pd
 import pytest
+from planner import dry_run
 
-from conftest import SWEEP, TUNED, copy_project, run, snakemake
+from conftest import HALVED, SWEEP, TUNED, copy_project, run, snakemake
+from mnist_hpc.files import hdf5
 from mnist_hpc.training.models_file import read_models
 
 pytestmark = pytest.mark.slow
@@ -19,14 +21,18 @@ def test_jobs_that_share_a_sweep_give_the_same_table(tmp_path):
         (project / "config.yaml").write_text(SWEEP.replace("jobs: 1", f"jobs: {jobs}"))
         result = snakemake(project, best)
         assert result.returncode == 0, result.stdout
-        assert "at the edge of the grid: learning_rate" in (project / "logs/digits/sweeps/rates/rank.log").read_text()
-        tables.append((project / "results/digits/sweeps/rates/points.csv").read_bytes())
-    assert tables[0] == tables[1]
+        assert (
+            "at the edge of what was tried: learning_rate"
+            in (project / "logs/digits/sweeps/rates/rank.log").read_text()
+        )
+        table = pd.read_csv(project / "results/digits/sweeps/rates/points.csv")
+        tables.append(table.drop(columns=["train_seconds", "checksum"]))
+    pd.testing.assert_frame_equal(*tables)
     assert not (project / "results/state").exists()
     assert "Nothing to be done" in snakemake(project, best).stdout
     assert "sweep rates: ok, best at learning_rate 0.1, steps 20, batch_size 100\n" in run("status", cwd=project).stdout
     assert "part-1-of-1.csv" in run("clean", "--yes", cwd=project).stdout
-    assert len(list((project / "results/digits/sweeps/rates").glob("part-*"))) == 4
+    assert len(list((project / "results/digits/sweeps/rates").glob("part-*.csv"))) == 4
 
     (project / "config.yaml").write_text(SWEEP.replace("0.001, 0.01", "0.002, 0.01"))
     assert "sweep rates: stale" in run("status", cwd=project).stdout
@@ -34,6 +40,68 @@ def test_jobs_that_share_a_sweep_give_the_same_table(tmp_path):
     assert "sweep others: missing" in run("status", cwd=project).stdout
     assert "results/digits/sweeps/rates" in run("clean", "--yes", cwd=project).stdout
     assert not (project / "results/digits/sweeps").exists()
+
+
+BEST = "results/digits/sweeps/space/best.json"
+# What is edited, and whether the sweep is made again.
+EDITS = {
+    "points: 6": ("points: 7", True),
+    "0.0001, 0.1]": ("0.0001, 0.2]", True),
+    "log_uniform": ("uniform", True),
+    "images: 600": ("images: 700", True),
+    "first: 1/3": ("first: 1/2", True),
+    "fresh_seeds: 2": ("fresh_seeds: 3", True),
+    "jobs: 2": ("jobs: 1", True),
+    "seeds: 1\n": ("seeds: 2\n", True),
+    "epochs: 3": ("epochs: 4", False),
+    "learning_rate: 0.5": ("learning_rate: 0.4", False),
+    "# A comment.": ("# Another.", False),
+    "    jobs: 2": ("    jobs: 2\n    runtime: 7\n    mem_mb: 9000", False),
+}
+
+
+def test_a_space_is_halved_in_brackets_and_chosen_from_and_made_again_if_it_changes(tmp_path):
+    project = copy_project(tmp_path / "study", HALVED)
+    models = "results/digits/runs/tuned/seeds-0-1/models.h5"
+    result = snakemake(project, models)
+    assert result.returncode == 0, result.stdout
+    best = json.loads((project / BEST).read_text())
+    points = pd.read_csv(project / BEST.replace("best.json", "points.csv"))
+
+    # Two brackets of three points each; in each, one of three goes on, and is the finalist.
+    for bracket in (0, 1):
+        own = points[points["point"] // 3 == bracket]
+        assert own.groupby("rung")["point"].nunique().tolist() == [3, 1, 1]
+        first = own[own["rung"] == 1].set_index("point")["validation_loss"]
+        assert own.loc[own["rung"] == 2, "point"].tolist() == [first.idxmin()]
+    final = points[points["rung"] == 3].groupby("point")["validation_loss"].mean()
+    assert set(points.loc[points["rung"] == 3, "seed"]) == {2_000_000, 2_000_001}
+    assert best["point"] == final.idxmin()
+    assert best["images"] == points["images"].sum() == 6 * 200 + 2 * 400 + 2 * 2 * 600
+
+    # How often each finalist wins, from the losses of each image.
+    losses = {}
+    for part in (1, 2):
+        with hdf5.reading(project / BEST.replace("best.json", f"part-{part}-of-2.h5")) as file:
+            losses |= {int(point): file[point][()] for point in file}
+    assert {point: float(values.mean()) for point, values in losses.items()} == pytest.approx(final.to_dict())
+    assert [finalist["point"] for finalist in best["finalists"]] == final.sort_values().index.tolist()
+    assert sum(finalist["wins"] for finalist in best["finalists"]) == pytest.approx(1)
+    log = (project / "logs/digits/sweeps/space/rank.log").read_text()
+    assert log.count("% of resampled sweeps: ") == 2
+
+    # The variant sees as many images as the best point.
+    specification, _ = read_models(project / models)
+    assert "epochs" not in specification
+    assert specification["steps"] == best["values"]["steps"] == 600 // best["values"]["batch_size"]
+    assert specification["optimizer"]["SGD"]["learning_rate"] == best["values"]["learning_rate"]
+    assert "sweep space: ok, best at learning_rate" in run("status", cwd=project).stdout
+
+    for old, (new, again) in EDITS.items():
+        assert HALVED.count(old) == 1, old
+        (project / "config.yaml").write_text(HALVED.replace(old, new))
+        planned = dry_run(project, BEST).stdout
+        assert ("rule sweep:" in planned, "Nothing to be done" in planned) == (again, not again), old
 
 
 def test_a_variant_takes_over_what_a_sweep_found_and_runs_again_when_that_changes(tmp_path):
