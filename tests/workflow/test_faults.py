@@ -158,7 +158,7 @@ def test_a_study_killed_at_random_moments_ends_as_if_nothing_had_been(project, u
     assert idle(project)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_halved_sweep_killed_at_random_moments_chooses_as_if_nothing_had_been(tmp_path):
     best, points = (f"results/digits/sweeps/space/{name}" for name in ("best.json", "points.csv"))
     projects = [copy_project(tmp_path / name, HALVED) for name in ("whole", "killed")]
