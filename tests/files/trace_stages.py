@@ -118,12 +118,9 @@ sweeps:
     grid: {optimizer: [SGD, Adam, {RMSprop: {momentum: 0.5}}], learning_rate: [0.1, 0.01], initial_scale: [1.0, 2.0]}
     threads: 1
   halved:
-    variant: wide
-    threads: 1
-    space: {learning_rate: {log_uniform: [0.01, 1.0]}, l2: {uniform: [0.0, 0.1]}, batch_size: {integers: [20, 21]}}
-    points: 4
-    images: 60
-    halving: {first: 1/3, finalists: 2, fresh_seeds: 2}
+    variant: regression
+    grid: {optimizer: [{SGD: {momentum: 0.5}}], learning_rate: [0.1, 0.2, 0.3]}
+    halving: {first: 1/3, finalists: 1, fresh_seeds: 2}
 ensembles:
   all: [regression, wide]
 draw: [regression, squared, convolution]
