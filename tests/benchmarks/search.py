@@ -109,8 +109,8 @@ PARTS = {
     ),
 }
 # Of a rehearsal: with the built-in digits.
-FEW = {"max_images": 5000, "images": 2000, "points": 6, "seeds": 1}
-FEW_RULES = {"first": "1/3", "finalists": 2, "fresh_seeds": 2}
+FEW = {"max_images": 5000, "images": 2000, "points": 4, "seeds": 1}
+FEW_RULES = {"first": "1/3", "finalists": 1, "fresh_seeds": 2}
 # Which pruner of contenders/optuna_search.py each of the peers has.
 PEERS = {"Optuna, successive halving": "successive halving", "Optuna, Hyperband": "Hyperband"}
 OWN = ("grid", "random", "halving")
