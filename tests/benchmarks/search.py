@@ -23,8 +23,9 @@ from typing import Any
 from pieces import Row, attempt
 
 from mnist_hpc.data.splits import read_training
+from mnist_hpc.files import provenance
 from mnist_hpc.study import config, halving, spaces
-from mnist_hpc.study.grids import FIRST_SEED, Point, images_seen
+from mnist_hpc.study.grids import FIRST_SEED, FRESH_SEED, Point, images_seen
 from mnist_hpc.study.specification import Study
 from mnist_hpc.training import device
 
@@ -157,15 +158,8 @@ class Search:
 
     def grid(self, sweep: Mapping[str, Any]) -> None:
         """Train all points of a grid."""
-        from mnist_hpc.training.packing import packs
-        from mnist_hpc.training.sweep import train_packs
-
         self._try(spaces.tried(sweep))
-        first = FIRST_SEED + self.shift
-        found = packs(
-            [*self.points.values()], range(first, first + sweep["seeds"]), self.shape, sweep["pack_mb"] * 10**6
-        )
-        self.rows += train_packs(found, self.trainings)
+        self.rows += self._trained([*self.points.values()], FIRST_SEED, sweep["seeds"], sweep)
 
     def halving(self, sweep: Mapping[str, Any]) -> None:
         """Halve the points of a space."""
@@ -182,8 +176,6 @@ class Search:
 
     def peer(self, sweep: Mapping[str, Any], python: Path, pruner: str) -> None:
         """Train what Optuna asks for, with as many images as halving, and confirm the best as halving does."""
-        from mnist_hpc.training import rungs
-
         rules = sweep["halving"]
         asked = {"space": dict(sweep["space"]), "rungs": len(halving.shares(rules)), "factor": rules["factor"]}
         asked |= {"pruner": pruner, "seed": self.repetition}
@@ -201,7 +193,9 @@ class Search:
         if process.returncode:
             raise RuntimeError(f"{python}: Optuna ended with exit code {process.returncode}")
         last = [row for row in self.rows if row["rung"] == asked["rungs"]]
-        self.rows += rungs.confirm([*self.points.values()], last, sweep, self.trainings, self.shift)[0]
+        best = [self.points[place] for place in halving.best(last, rules["finalists"])]
+        finalists = self._trained(best, FRESH_SEED, rules["fresh_seeds"], sweep)
+        self.rows += [row | {"rung": asked["rungs"] + 1} for row in finalists]
 
     def _images(self, sweep: Mapping[str, Any]) -> int:
         """Return the images of a whole training."""
@@ -214,13 +208,21 @@ class Search:
 
         if rung == 1:
             self._try([spaces.point_of(sweep, point, values)])
-            self._pack, self._since = Pack(((self.points[point],),), FIRST_SEED + self.shift), None
         ends = halving.ends(sweep["halving"], self.trainings.steps(self.points[point]))
-        run, _ = self.trainings.run(self._pack, f"point {point}", ends, ends[rung - 1])
-        (row,) = pack_rows(self._pack, run, self.trainings, self._since, ends[rung - 1])
-        self._since = run
-        self.rows.append(row | {"rung": rung})
+        pack = Pack(((self.points[point],),), FIRST_SEED + self.shift)
+        run, _ = self.trainings.run(pack, f"point {point}", ends, ends[rung - 1])
+        (row,) = pack_rows(pack, run, self.trainings, upto=ends[rung - 1])
+        before = sum(earlier["images"] for earlier in self.rows if earlier["point"] == point)
+        self.rows.append(row | {"rung": rung, "images": row["images"] - before})
         return row["validation_loss"] if row["status"] == "ok" else None
+
+    def _trained(self, points: Sequence[Point], first: int, seeds: int, sweep: Mapping[str, Any]) -> list[Row]:
+        """Train points to their end from seeds that begin with ``first`` in the first repetition."""
+        from mnist_hpc.training.packing import packs
+        from mnist_hpc.training.sweep import train_packs
+
+        chosen = range(first + self.shift, first + self.shift + seeds)
+        return train_packs(packs(points, chosen, self.shape, sweep["pack_mb"] * 10**6), self.trainings)
 
     def _try(self, points: Sequence[Point]) -> None:
         self.points |= {point.place: point for point in points}
@@ -264,7 +266,7 @@ def searched(part: str, method: str, repetition: int, data: Path, peers: Path, t
         else:
             getattr(search, method)(sweep)
         cost = {"seconds": time.perf_counter() - begin, "processor_seconds": processor_seconds() - before}
-        return search.judged() | cost | {"device": hardware}
+        return search.judged() | cost | {"device": hardware, "commit": provenance.commit()}
 
 
 def processor_seconds() -> float:

@@ -32,7 +32,9 @@ def halve(
     """
     rows = _climb(points, sweep, trainings, FIRST_SEED + shift)
     last = [row for row in rows if row["rung"] == len(halving.shares(sweep["halving"]))]
-    final, losses = confirm(points, last, sweep, trainings, shift)
+    finalists = halving.best(last, sweep["halving"]["finalists"])
+    confirmed = [point for point in points if point.place in finalists]
+    final, losses = _confirm(confirmed, sweep, trainings, FRESH_SEED + shift)
     return rows + final, losses
 
 
@@ -65,20 +67,18 @@ def _climb(points: Sequence[Point], sweep: Mapping[str, Any], trainings: Trainin
     return rows
 
 
-def confirm(
-    points: Sequence[Point], last: Sequence[Row], sweep: Mapping[str, Any], trainings: Trainings, shift: int = 0
+def _confirm(
+    points: Sequence[Point], sweep: Mapping[str, Any], trainings: Trainings, first_seed: int
 ) -> tuple[list[Row], dict[int, np.ndarray]]:
-    """Train the best points of the last rung, given its rows, from fresh seeds; return rows and losses as ``halve``."""
+    """Train the finalists from fresh seeds; return their rows and losses."""
     rules, examples = sweep["halving"], len(trainings.validation.labels)
-    best = halving.best(last, rules["finalists"])
-    finalists = [point for point in points if point.place in best]
 
     def outcome(loop: Loop | PackedLoop) -> Arrays:
         return {"losses": loop.losses(trainings.validation)}
 
     rows: list[Row] = []
-    losses = {point.place: np.full((rules["fresh_seeds"], examples), np.nan, np.float32) for point in finalists}
-    packs = _packs(finalists, FRESH_SEED + shift, rules["fresh_seeds"], sweep, input_shape(trainings.train))
+    losses = {point.place: np.full((rules["fresh_seeds"], examples), np.nan, np.float32) for point in points}
+    packs = _packs(points, first_seed, rules["fresh_seeds"], sweep, input_shape(trainings.train))
     for number, pack in enumerate(packs, start=1):
         steps = trainings.steps(pack.settings[0][0])
         run, kept = trainings.run(pack, f"finalists, pack {number} of {len(packs)}", [steps], outcome=outcome)
@@ -86,5 +86,5 @@ def confirm(
         rows += [row | {"rung": len(halving.shares(rules)) + 1} for row in of_pack]
         for setting, row in enumerate(of_pack):
             if row["status"] == "ok":
-                losses[row["point"]][pack.seed - FRESH_SEED - shift] = kept["losses"][setting]
+                losses[row["point"]][pack.seed - first_seed] = kept["losses"][setting]
     return rows, losses
