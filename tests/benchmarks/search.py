@@ -208,10 +208,10 @@ class Search:
 
         if rung == 1:
             self._try([spaces.point_of(sweep, point, values)])
+            self._pack = Pack(((self.points[point],),), FIRST_SEED + self.shift)  # is compiled once
         ends = halving.ends(sweep["halving"], self.trainings.steps(self.points[point]))
-        pack = Pack(((self.points[point],),), FIRST_SEED + self.shift)
-        run, _ = self.trainings.run(pack, f"point {point}", ends, ends[rung - 1])
-        (row,) = pack_rows(pack, run, self.trainings, upto=ends[rung - 1])
+        run, _ = self.trainings.run(self._pack, f"point {point}", ends, ends[rung - 1])
+        (row,) = pack_rows(self._pack, run, self.trainings, upto=ends[rung - 1])
         before = sum(earlier["images"] for earlier in self.rows if earlier["point"] == point)
         self.rows.append(row | {"rung": rung, "images": row["images"] - before})
         return row["validation_loss"] if row["status"] == "ok" else None
