@@ -279,7 +279,7 @@ def process(*arguments: object) -> Row:
     command = [sys.executable, __file__, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(done.stderr)
+        raise RuntimeError(f"ended with exit code {done.returncode}: {done.stderr[-1000:]}")  # no text if killed
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
