@@ -22,9 +22,9 @@ from mnist_hpc.training.sweep import Outcome, Row, Trainings, pack_rows
 
 
 def halve(
-    points: Sequence[Point], sweep: Mapping[str, Any], trainings: Trainings
+    points: Sequence[Point], sweep: Mapping[str, Any], trainings: Trainings, shift: int = 0
 ) -> tuple[list[Row], dict[int, np.ndarray]]:
-    """Train the points of a bracket of a sweep, given what ``Sweep.json`` says.
+    """Train the points of a bracket of a sweep, given what ``Sweep.json`` says; all seeds are higher by ``shift``.
 
     Return a row for each training and rung, and of each finalist, by its place, the losses of the validation examples,
     float32 (fresh seeds, examples), NaN where it diverged. The finalists' rows have the rung after the last.
@@ -33,10 +33,11 @@ def halve(
     def outcome(loop: Loop | PackedLoop) -> Arrays:
         return {"losses": loop.losses(trainings.validation)}
 
-    rows = _climb(points, sweep, trainings, outcome)
+    rows = _climb(points, sweep, trainings, FIRST_SEED + shift, outcome)
     last = [row for row in rows if row["rung"] == len(halving.shares(sweep["halving"]))]
     finalists = halving.best(last, sweep["halving"]["finalists"])
-    final, losses = _confirm([point for point in points if point.place in finalists], sweep, trainings, outcome)
+    confirmed = [point for point in points if point.place in finalists]
+    final, losses = _confirm(confirmed, sweep, trainings, FRESH_SEED + shift, outcome)
     return rows + final, losses
 
 
@@ -44,10 +45,12 @@ def _packs(points: Sequence[Point], first_seed: int, seeds: int, sweep: Mapping[
     return packing.packs(points, range(first_seed, first_seed + seeds), shape, sweep["pack_mb"] * 10**6)
 
 
-def _climb(points: Sequence[Point], sweep: Mapping[str, Any], trainings: Trainings, outcome: Outcome) -> list[Row]:
+def _climb(
+    points: Sequence[Point], sweep: Mapping[str, Any], trainings: Trainings, first_seed: int, outcome: Outcome
+) -> list[Row]:
     """Train all rungs; return their rows."""
     rows: list[Row] = []
-    packs = _packs(points, FIRST_SEED, sweep["seeds"], sweep, input_shape(trainings.train))
+    packs = _packs(points, first_seed, sweep["seeds"], sweep, input_shape(trainings.train))
     origins: list[Pack | None] = [None] * len(packs)  # the pack that each comes from
     sizes = halving.sizes(sweep["halving"], len(points))
     for rung in range(1, len(sizes) + 1):
@@ -69,13 +72,13 @@ def _climb(points: Sequence[Point], sweep: Mapping[str, Any], trainings: Trainin
 
 
 def _confirm(
-    points: Sequence[Point], sweep: Mapping[str, Any], trainings: Trainings, outcome: Outcome
+    points: Sequence[Point], sweep: Mapping[str, Any], trainings: Trainings, first_seed: int, outcome: Outcome
 ) -> tuple[list[Row], dict[int, np.ndarray]]:
     """Train the finalists from fresh seeds; return their rows and losses."""
     rules, examples = sweep["halving"], len(trainings.validation.labels)
     rows: list[Row] = []
     losses = {point.place: np.full((rules["fresh_seeds"], examples), np.nan, np.float32) for point in points}
-    packs = _packs(points, FRESH_SEED, rules["fresh_seeds"], sweep, input_shape(trainings.train))
+    packs = _packs(points, first_seed, rules["fresh_seeds"], sweep, input_shape(trainings.train))
     for number, pack in enumerate(packs, start=1):
         # Validated as in the rungs, so that one compiled loop serves both where no point was dropped in between.
         ends = halving.ends(rules, trainings.steps(pack.settings[0][0]))
@@ -84,5 +87,5 @@ def _confirm(
         for setting, same in enumerate(pack.settings):
             if run.result(ends[-1], setting)["status"] == "ok":
                 for point in same:
-                    losses[point.place][pack.seed - FRESH_SEED] = kept["losses"][setting]
+                    losses[point.place][pack.seed - first_seed] = kept["losses"][setting]
     return rows, losses
