@@ -39,7 +39,7 @@ async function copied(text) {
 // The columns of the hyper-parameters of a sweep, which its points have as JSON in the file.
 function ofSweep(name, points) {
   const numbers = key => points.filter(row => row.sweep === name).every(row => typeof row[key] === "number");
-  return Object.keys(CONTENTS.grids[name].axes).map(key => ({ name: key, label: key.replaceAll("_", " "), kind: numbers(key) ? "number" : "text" }));
+  return Object.keys(CONTENTS.sweeps[name].scales).map(key => ({ name: key, label: key.replaceAll("_", " "), kind: numbers(key) ? "number" : "text" }));
 }
 
 // Build the table in an element; `sweep`, if it is about one, is the select that says which. Returns a function that
@@ -65,7 +65,7 @@ export function table(place, sweep) {
       element("dl", {}, ...own.filter(column => column.meaning).flatMap(column => [element("dt", {}, column.label), element("dd", {}, column.meaning)]))));
 
   // The points of a sweep are about a variant, but are not chosen with it.
-  const follows = row => name !== "sweeps" && row.variant in CONTENTS.variants;
+  const follows = row => !sweep && row.variant in CONTENTS.variants;
   const columns = () => {
     const [rank, ...others] = own, keys = sweep ? ofSweep(sweep.value, every) : [];
     return [rank, ...keys, ...others, ...(state.wide ? rest : [])];
