@@ -127,7 +127,7 @@ const ROWS = {
 // sweep that was halved, points that came further are better.
 function grid({ sweep, across, down, value }) {
   const loss = value === "validation_loss_mean", { names } = CONTENTS.sweeps[sweep], cells = new Map(), all = points(sweep);
-  const tried = Object.fromEntries([across, down].filter(Boolean).map(key => [key, different(all.map(row => row.tried[key]))]));
+  const tried = Object.fromEntries([across, down].filter(Boolean).map(key => [key, different(all.map(row => row.tried[key]), names)]));
   for (const row of all) {
     const [column, line] = [across, down].map(key => (key ? tried[key].indexOf(row.tried[key]) : 0));
     const cell = cells.get(`${column} ${line}`) ?? { column, row: line, points: 0, value: null, rung: 0, rank: Infinity };
@@ -192,7 +192,7 @@ function rungs({ sweep }) {
   const others = finalists.length ? "dropped" : "point", palette = SPECIFICATIONS.rungs.config.range.category;
   const last = Math.max(...all.map(row => row.rung)) - (finalists.length ? 1 : 0);
   const seen = all.map(row => row.seen), [least, most] = [Math.min(...seen), Math.max(...seen)];
-  const fresh = most * Math.max(1.3, (most / least) ** 0.12);
+  const fresh = most * Math.max(1.3, (most / least) ** 0.2);
   // Few points are far above the others, and would make these look alike.
   const first = all.filter(row => row.rung === 1 && row.loss !== null).map(row => row.loss).sort((a, b) => a - b);
   const top = Math.max(1.2 * first[Math.floor(0.8 * (first.length - 1))], 2 * first[0]);
@@ -216,7 +216,7 @@ function rungs({ sweep }) {
   const x = axis(apart ? ends.map(end => end.middle) : seen, "log");
   return { found, settings: {
     names: [...names.values(), others],
-    colours: [...[...names].map((_, place) => palette[place % palette.length]), finalists.length ? "currentColor" : palette[0]],
+    colours: [...[...names].map((_, place) => palette[place % palette.length]), finalists.length ? "#888" : palette[0]],
     acrossTicks: [...x.ticks, ...(names.size ? [Math.log10(fresh)] : [])],
     acrossLabels: [...x.labels.map(whole), "fresh seeds"],
     downTicks: y.ticks, downLabels: y.labels,

@@ -93,15 +93,16 @@ def curves(study: Study, results: Path, known: Runs) -> dict[str, dict[int, dict
 def searched(study: Study, results: Path) -> dict[str, dict[str, Any]]:
     """Return of each sweep what it searched, and what it found in its rungs and after how many images.
 
-    ``scales`` has the kind of axis of each key (see ``searches.scale``), ``names`` how values are written that are not
-    numbers. ``rungs`` has the rows of ``searches.rungs`` by column, ``found`` the pairs of ``searches.best_so_far``.
+    ``scales`` has the kind of axis of each key (see ``searches.scale``), ``names`` how values that are not numbers are
+    written, in the order of the config. ``rungs`` has the rows of ``searches.rungs`` by column, ``found`` the pairs of
+    ``searches.best_so_far``.
     """
     made = {}
     for name, sweep in study.sweeps.items():
         path = results / sweep.folder / "points.csv"
         rows = ranking.read(path) if path.exists() else []
         rungs = searches.rungs(rows, sweep, study.facts(sweep.variant.dataset)[2])
-        tried = [value for values in sweep.values.values() for value in values if isinstance(value, Mapping)]
+        tried = [value for values in sweep.values.values() for value in values if not isinstance(value, (int, float))]
         made[name] = {
             "variant": sweep.variant.name,
             "kind": sweep.kind,

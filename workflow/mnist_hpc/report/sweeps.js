@@ -5,10 +5,11 @@ import { CONTENTS, element, number, rows } from "./contents.js";
 export const points = sweep =>
   rows("sweeps").filter(row => row.sweep === sweep).map(row => ({ ...row, tried: JSON.parse(row.values) }));
 
-// The different ones of some values: numbers by size, then others in their order.
-export function different(values) {
-  const found = [...new Set(values)], numbers = found.filter(value => typeof value === "number");
-  return [...numbers.sort((a, b) => a - b), ...found.filter(value => typeof value !== "number")];
+// The different ones of some values: numbers by size, then others in the order of names.
+export function different(values, names = {}) {
+  const found = [...new Set(values)], numbers = found.filter(value => typeof value === "number"), order = Object.keys(names);
+  const others = found.filter(value => typeof value !== "number").sort((a, b) => order.indexOf(a) - order.indexOf(b));
+  return [...numbers.sort((a, b) => a - b), ...others];
 }
 
 // What distinguishes a point, as text.
@@ -35,7 +36,7 @@ function powers(low, high) {
 
 // An axis for some values on a scale of searches.py: where each stands, and its ticks with their labels.
 export function axis(values, scale, names = {}) {
-  const found = different(values);
+  const found = different(values, names);
   const numbers = found.every(value => typeof value === "number" && (scale === "linear" || value > 0));
   if (scale === "list" || !numbers) {
     const labels = found.map(value => String(names[value] ?? value));

@@ -14,7 +14,7 @@ const TEXTS = {
 const TO_RIGHT = new Set(["count", "number", "percent", "points", "seconds"]);
 
 // Values by size, texts by alphabet, empty cells last in both directions.
-function compared(a, b, down) {
+function compared(a = null, b = null, down) {
   if (a === null || b === null) return (a === null) - (b === null);
   const order = typeof a === "string" ? a.localeCompare(b, "en") : a - b;
   return down ? -order : order;
@@ -68,7 +68,8 @@ export function table(place, sweep) {
   const follows = row => !sweep && row.variant in CONTENTS.variants;
   const columns = () => {
     const [rank, ...others] = own, keys = sweep ? ofSweep(sweep.value, every) : [];
-    return [rank, ...keys, ...others, ...(state.wide ? rest : [])];
+    const further = state.wide ? rest.filter(column => !keys.some(key => key.name === column.name)) : [];
+    return [rank, ...keys, ...others, ...further];
   };
   const text = (row, { name: key, kind }) => {
     const value = row[key];
