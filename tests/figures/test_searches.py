@@ -11,8 +11,8 @@ import pytest
 from drawn import texts
 
 from conftest import call
-from mnist_hpc.files import csv_table, hdf5
 from mnist_hpc.figures import style
+from mnist_hpc.files import csv_table, hdf5
 from mnist_hpc.study import grids, halving, spaces
 from mnist_hpc.study.layout import point_columns
 from mnist_hpc.study.specification import Study

@@ -53,7 +53,7 @@ class Search:
     @property
     def reached(self) -> pd.DataFrame:
         """The row of the highest rung of each point, with a column for each dimension."""
-        rows = self.rungs.groupby("point").last()
+        rows = self.rungs.drop_duplicates("point", keep="last").set_index("point")
         return rows.join(pd.DataFrame.from_dict(dict(self.values), orient="index"))
 
     @property
@@ -109,14 +109,8 @@ def search(made_from: Search, path: Path) -> None:
         _rungs(next(parts), made_from)
         if names:
             handles = [mpl.lines.Line2D([], [], color=colour, marker="o", label=name) for name, colour in names.items()]
-            options: dict[str, Any] = {
-                "loc": "upper left",
-                "handlelength": 1,
-                "alignment": "left",
-                "title": WINS,
-                "title_fontsize": 8,
-            }
-            next(parts).legend(handles=handles, **options)
+            where: dict[str, Any] = {"loc": "upper left", "alignment": "left"}
+            next(parts).legend(handles=handles, title=WINS, title_fontsize=8, handlelength=1, **where)
         _cost(next(parts), made_from)
         if dimensions:
             _slices(next(parts), made_from)
@@ -199,7 +193,7 @@ def _cost(made: mpl.figure.SubFigure, made_from: Search) -> None:
     all_images, all_losses = map(pd.Series, zip(*drawn, strict=True))
     _numbers(axes.xaxis, "log", all_images, mpl.ticker.EngFormatter(sep=""))
     _losses(axes, all_losses)
-    axes.set(xlabel="images of all trainings together", ylabel="lowest loss so far; dot: chosen")
+    axes.set(xlabel="images of all trainings together; dot: the chosen point", ylabel="lowest loss so far")
     handles, labels = axes.get_legend_handles_labels()
     made.legend(handles[::-1], labels[::-1], loc="outside upper left", ncols=2)
 
@@ -231,13 +225,8 @@ def _pairs(made: mpl.figure.SubFigure, made_from: Search, pairs: list[tuple[str,
         across, down = sorted(pair, key=lambda key: searches.scale(made_from.dimensions[key]) == "list")
         x = _places(axes.xaxis, across, made_from.dimensions[across], table)
         y = _places(axes.yaxis, down, made_from.dimensions[down], table)
-        options: dict[str, Any] = {
-            "c": table["loss"][good],
-            "s": 8 + 8 * table["rung"][good],
-            "norm": norm,
-            "cmap": "viridis_r",
-        }
-        dots = axes.scatter(x[good], y[good], zorder=3, **options)
+        sizes = 8 + 8 * table["rung"][good]
+        dots = axes.scatter(x[good], y[good], sizes, table["loss"][good], norm=norm, cmap="viridis_r", zorder=3)
         axes.plot(x[~good], y[~good], "x", color=style.GREY)
         chosen = table.index.get_loc(made_from.best["point"])
         _ring(axes, x[chosen], y[chosen])
@@ -271,13 +260,12 @@ def _important(made_from: Search) -> list[str]:
     or between the values of a list.
     """
     table, shares = made_from.reached, {}
-    ranks = table.sort_values(["rung", "loss"], ascending=[False, True]).reset_index().index.to_series()
-    ranks.index = table.sort_values(["rung", "loss"], ascending=[False, True]).index
+    order = table.sort_values(["rung", "loss"], ascending=[False, True]).index
+    ranks = pd.Series(range(len(order)), order)
     for key, tried in made_from.dimensions.items():
         listed = searches.scale(tried) == "list" or spaces.size(tried) <= 4
         groups = table[key] if listed else pd.qcut(table[key], 4, labels=False, duplicates="drop")
-        means = ranks.groupby(groups).transform("mean")
-        shares[key] = means.var(ddof=0)
+        shares[key] = ranks.groupby(groups).transform("mean").var(ddof=0)
     most = sorted(shares, key=lambda key: -shares[key])[:PAIRED]
     return [key for key in shares if key in most]
 
