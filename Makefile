@@ -60,26 +60,24 @@ env-gpu: .venv/.gpu
 
 # The fast tests.
 test: $(ENV)
-	pytest -n 2 --dist worksteal -m "not slow" $(TESTS)
+	pytest -n 2 --dist worksteal -m "not slow and not campaign" $(TESTS)
 
 # All tests. With REQUIRE_SLURM=1 and REQUIRE_CHROMIUM=1 they fail instead of being skipped where these are not installed.
 test-all: $(ENV)
-	pytest -n 3 --dist worksteal $(TESTS)
+	pytest -n 3 --dist worksteal -m "not campaign" $(TESTS)
 
 slurm-playground: $(ENV)
 	python tests/slurm/cluster.py
 
-# The long campaigns: damaged files, kills, small jobs.
+# The long campaigns: damaged files, kills, small jobs, and what seldom goes wrong on a cluster.
 trust: $(ENV)
 	FUZZ=100000 pytest -n 2 tests/workflow/test_fuzz.py
-	KILLS=300 LOAD=2000 pytest -s tests/workflow/test_faults.py -k "killed or many_small_jobs"
-	RARE=1 pytest -n 2 tests/workflow/test_faults.py -k cannot_be_written
-	SLURM_LOAD=100 pytest tests/slurm -k many_small_jobs
-	RARE=1 pytest tests/slurm/test_slurm_node.py -k "another_follows or dies_with_its_node"
+	KILLS=300 pytest tests/workflow/test_faults.py -k killed
+	LOAD=2000 SLURM_LOAD=100 pytest -n 2 -s -m campaign $(TESTS)
 	KILLS=20 pytest -n 2 tests/training/test_checkpoint.py -k killed
 
 coverage: $(ENV)
-	pytest -n 3 --dist worksteal --cov --cov-report=term $(TESTS)
+	pytest -n 3 --dist worksteal -m "not campaign" --cov --cov-report=term $(TESTS)
 
 # Known vulnerabilities of what the lock files name; asks PyPI.
 audit: $(ENV)

@@ -95,6 +95,7 @@ def test_the_browser_agrees_with_keras_over_the_stored_images(study, browser, va
     net.close()
 
 
+@pytest.mark.campaign
 @pytest.mark.usefixtures("tensorflow")
 def test_nets_of_mnist_agree_and_read_what_is_drawn(lecture, browser, opened):
     net = loaded(browser)

@@ -232,6 +232,13 @@ class Cluster:
                 if inside or words.startswith(f"slurmstepd: [{job}.".encode()):
                     os.kill(int(process.name), signal.SIGKILL)
 
+    def near_its_end(self, job: str, seconds: int) -> None:
+        """Cut the time of a job, so that it is told within 30 s what a job is told ``seconds`` before its limit.
+
+        Every 30 s Slurm looks which jobs have less left than that and 30 s more.
+        """
+        self.run("scontrol", "update", f"JobId={job}", f"EndTime=now+{seconds + 30}")
+
     def end_jobs(self) -> None:
         """Cancel every job, and wait until none is left."""
         self.run("scancel", "--quiet", "--user", pwd.getpwuid(os.geteuid()).pw_name)
@@ -275,7 +282,7 @@ class Cluster:
             return False
         return True
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 120.0) -> None:
         """Wait until a condition holds.
 
         Raises:

@@ -9,11 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from cluster import Cluster, missing, running
-from conftest import DIFFER, UNTIL_TABLES, copy_project, snakemake
+from conftest import copy_project, made_once, snakemake
+from mnist_hpc.training.models_file import read_models
 
 ROOT = Path(__file__).parents[2]
 reason = missing()
@@ -21,6 +23,8 @@ if reason and os.environ.get("REQUIRE_SLURM") == "1":
     raise RuntimeError(f"REQUIRE_SLURM=1, and {reason}")
 NEEDS_SLURM = [pytest.mark.slow, pytest.mark.skipif(reason is not None, reason=str(reason))]
 
+# The cluster of a process.
+CLUSTER = pytest.StashKey[Cluster]()
 # One job of two seeds.
 STEPS = 10000
 SLOW = """
@@ -35,12 +39,18 @@ variants:
     batch_size: 100
     steps: STEPS
 """.replace("STEPS", str(STEPS))
+MODELS = "results/circle/runs/slow/seeds-0-1/models.h5"
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    with running() as started:
-        yield started
+def cluster(request):
+    """Return the cluster that all tests of a process share; a module leaves it as it was."""
+    stash = request.config.stash
+    if CLUSTER not in stash:
+        stack = contextlib.ExitStack()
+        request.config.add_cleanup(stack.close)
+        stash[CLUSTER] = stack.enter_context(running())
+    return stash[CLUSTER]
 
 
 @pytest.fixture
@@ -61,29 +71,31 @@ def project(make_project):
     return make_project(SLOW)
 
 
-def runs_here(folder: Path, config: str) -> pd.DataFrame:
-    """Return runs.csv of a study on this machine, with nothing going wrong."""
-    project = copy_project(folder, config)
-    result = snakemake(project, *UNTIL_TABLES)
-    assert result.returncode == 0, result.stdout
-    return table(project)
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """Return runs.csv of the slow study on this machine."""
-    return runs_here(tmp_path_factory.mktemp("undisturbed"), SLOW)
+    """Return the models of the slow study, by seed, trained on this machine."""
+
+    def build(folder):
+        result = snakemake(copy_project(folder, SLOW), MODELS)
+        assert result.returncode == 0, result.stdout
+
+    return read_models(made_once(tmp_path_factory, "slow", build) / MODELS)[1]
 
 
 @pytest.fixture
 def whole(undisturbed):
-    """Return a check that the tables of a project are complete and those of an undisturbed run."""
+    """Return a check that the models of a project are those of an undisturbed run, to the last bit.
+
+    It returns what is recorded of them, by seed.
+    """
 
     def check(project) -> pd.DataFrame:
-        runs = table(project)
-        pd.testing.assert_frame_equal(runs.drop(columns=DIFFER), undisturbed.drop(columns=DIFFER))
-        assert not (project / "results/state").exists()
-        return runs.set_index("seed")
+        _, models = read_models(project / MODELS)
+        assert models.keys() == undisturbed.keys()
+        for seed, model in models.items():
+            for name, values in undisturbed[seed].weights.items():
+                np.testing.assert_array_equal(model.weights[name], values)
+        return pd.DataFrame({seed: model.facts for seed, model in models.items()}).T
 
     return check
 
@@ -101,7 +113,7 @@ def table(project: Path, name: str = "runs") -> pd.DataFrame:
 
 
 class Workflow:
-    """A main process in the background; without arguments up to the tables, for figures are drawn on this machine.
+    """A main process in the background; without arguments up to the models of the slow study.
 
     Attributes:
         output: file with what it prints.
@@ -116,7 +128,7 @@ class Workflow:
                     Path(sys.executable).parent / "snakemake",
                     "--profile",
                     "profiles/slurm",
-                    *(arguments or UNTIL_TABLES),
+                    *(arguments or (MODELS,)),
                 ],
                 cwd=project,
                 env={**os.environ, **cluster.environment},

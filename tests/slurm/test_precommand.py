@@ -12,7 +12,6 @@ pytestmark = NEEDS_SLURM
 MODULES = (
     'module() { [ "$2" = cuda ] || { echo "no module $2" >&2; return 1; }; export LOADED="$2 of job $SLURM_JOB_ID"; }\n'
 )
-FEW = ("results/circle/runs/slow/seeds-0-1/models.h5",)
 
 
 def before(make_project, command):
@@ -54,7 +53,7 @@ def environments(job):
     ],
 )
 def test_a_training_sees_what_a_command_before_it_did(cluster, make_project, command, expected):
-    with workflow(cluster, before(make_project, command), *FEW) as run:
+    with workflow(cluster, before(make_project, command)) as run:
         job = run.training()
         found = environments(job)
         run.go_on(job)
@@ -66,7 +65,7 @@ def test_a_training_sees_what_a_command_before_it_did(cluster, make_project, com
 
 def test_a_command_that_fails_ends_the_job_with_its_text(cluster, make_project):
     project = before(make_project, ". ./modules.sh && module load nosuch")
-    with workflow(cluster, project, *FEW) as run:
+    with workflow(cluster, project) as run:
         printed = run.ended(1)
     assert "no module nosuch" in printed
     assert "two jobs ended before the program began; see their logs" in printed

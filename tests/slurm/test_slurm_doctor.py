@@ -111,6 +111,7 @@ def test_status_says_why_jobs_wait_and_where_the_main_process_runs(cluster, proj
         cluster.output("scontrol", "update", "NodeName=n1,n2", "State=RESUME")
 
 
+@pytest.mark.campaign
 def test_from_another_login_node_nothing_is_cancelled_without_being_told_to(cluster, project, whole):
     file = project / "logs/slurm/main.json"
     with workflow(cluster, project) as run:

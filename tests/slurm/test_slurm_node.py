@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from harness import NEEDS_SLURM, SLOW, STEPS, cluster, edit, make, runs_here, table
+from harness import NEEDS_SLURM, SLOW, STEPS, cluster, edit, make, table
 
-from conftest import DIFFER, copy_project, error_line, snakemake
+from conftest import DIFFER, UNTIL_TABLES, copy_project, error_line, made_once, snakemake
+from mnist_hpc.cluster.node import WARNING_SECONDS
 
 pytestmark = NEEDS_SLURM
-# Minutes each; `make trust` runs them.
-RARE = pytest.mark.skipif(os.environ.get("RARE") != "1", reason="a rare end of make node: RARE=1, as in make trust")
 
 # Four trainings of some seconds each, and one that needs no GPU.
 STUDY = SLOW.replace("seeds: 2\nseeds_per_job: 2", "seeds: 4\nseeds_per_job: 1").replace(str(STEPS), str(6 * STEPS))
@@ -31,7 +30,12 @@ STUDY += """
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
     """Return runs.csv of the study on this machine."""
-    return runs_here(tmp_path_factory.mktemp("here"), STUDY)
+
+    def build(folder):
+        result = snakemake(copy_project(folder, STUDY), *UNTIL_TABLES)
+        assert result.returncode == 0, result.stdout
+
+    return table(made_once(tmp_path_factory, "node", build))
 
 
 @pytest.fixture
@@ -135,13 +139,14 @@ def test_one_job_trains_four_at_a_time_on_four_devices(study):
 
 
 def test_it_returns_to_the_queue_at_its_time_limit_until_the_study_is_done(study):
-    job = study.submitted(MINUTES=2)
+    job = study.submitted()
     for window in (1, 2):
         held = study.hold()
-        study.cluster.wait_for(lambda window=window: study.log(job).count("Asking the trainings") == window, 150)
+        study.cluster.near_its_end(job, seconds=WARNING_SECONDS)
+        study.cluster.wait_for(lambda window=window: study.log(job).count("Asking the trainings") == window)
         study.go_on(held)
         study.cluster.wait_for(lambda window=window: len(study.runs(job)) == window + 1)
-    study.cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=60")  # the rest in one window
+        study.cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=60")
     study.ended(job, "REQUEUED", "REQUEUED", "COMPLETED")
     slow = study.assert_whole()
     assert slow["windows"].max() > 1
@@ -164,7 +169,7 @@ def test_cancelled_it_stays_cancelled_and_another_continues(study):
     assert set(study.assert_whole()["jobs"]) == {f"{job} {following}"}
 
 
-@RARE
+@pytest.mark.campaign
 def test_a_job_that_dies_with_its_node_starts_again_and_removes_its_own_locks(study):
     job = study.submitted()
     study.hold()
@@ -177,7 +182,7 @@ def test_a_job_that_dies_with_its_node_starts_again_and_removes_its_own_locks(st
     study.assert_whole()
 
 
-@RARE
+@pytest.mark.campaign
 def test_where_jobs_are_not_requeued_another_follows(study):
     job = study.submitted()
     study.go_on(study.hold())

@@ -79,18 +79,18 @@ def mounted(folder, options):
 
 # Mount options of a file system, options that break it later, options that repair it, and the expected error. Sizes are
 # shares of what the study needs; data come first, then models, predictions and tables, so that each stage fails once.
-# RARE=1 runs all of them (`make trust`).
 FULL = "No space left on device"
-RARE_SHARES = (0.01, 0.95) if os.environ.get("RARE") == "1" else ()
 TROUBLES = {
-    **{f"full at {share:.0%}": (f"size={share}", None, "size=100m", FULL) for share in (0.8, *RARE_SHARES)},
+    **{f"full at {share:.0%}": (f"size={share}", None, "size=100m", FULL) for share in (0.01, 0.8, 0.95)},
     "no inode": ("size=100m,nr_inodes=14", None, "nr_inodes=10000", FULL),
     "read-only": ("size=100m", "ro", "rw", "Read-only file system"),
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize(
+    "trouble", [pytest.param(name, marks=[pytest.mark.campaign] * ("%" in name)) for name in TROUBLES]
+)
 def test_results_that_cannot_be_written_end_with_the_reason_and_lose_nothing(trouble, project, undisturbed, room):
     options, worse, better, said = TROUBLES[trouble]
     options = re.sub(r"size=(0\.\d+)", lambda share: f"size={int(float(share[1]) * room)}k", options)
@@ -162,7 +162,7 @@ def test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on(projec
     whole(project, undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_files_that_another_process_has_locked_are_read_all_the_same(project, undisturbed):
     assert snakemake(project, "results/digits/data/train.h5", "results/circle/data/train.h5").returncode == 0
     with contextlib.ExitStack() as stack:
@@ -203,7 +203,7 @@ def test_a_damaged_snakemake_folder_loses_no_result(done, undisturbed, damage):
     whole(done, undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_many_small_jobs_lose_and_double_no_row(tmp_path):
     """Each seed is a job of its own; the memory of the main process stays small."""
     study = SMALL_STUDY.replace("seeds: 2\nseeds_per_job: 2", f"seeds: {LOAD // 2}\nseeds_per_job: 1")

@@ -12,6 +12,7 @@ RUN_STARTED = time.time(), now()
 onstart:
     if workflow.is_main_process:
         logger.info(events.outdated(study, Path("results")))
+        logger.info(events.planned(study, Path("results")))
 
 
 onsuccess:

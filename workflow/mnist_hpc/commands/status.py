@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from mnist_hpc import options
-from mnist_hpc.cluster import attempts, queue_text
+from mnist_hpc.cluster import attempts, budget, queue_text
 from mnist_hpc.errors import UserError, reason
 from mnist_hpc.files.code_hash import code_hash
 from mnist_hpc.files.provenance import specification_hash
@@ -36,6 +36,7 @@ def run(config: Path, overrides: dict[str, Any], results: Path) -> None:
     print(table.drop(columns=["seconds_left", *([] if refused else ["damaged"])]).to_string(index=False), "", sep="\n")
     swept = sweep_status.by_sweep(study, results, identities, code_hash("stages.sweep"))
     lines = [f"sweep {name}: {text}" for name, text in swept.items()]
+    lines += budget.lines(study, results, code_hash("stages.sweep"))
     lines += [""] if swept else []
     lines += refused.values()
     todo = table[["trained", "under way", "missing", "stale", "damaged"]].sum(axis=1)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mnist_hpc.cluster import attempts
+from mnist_hpc.cluster import attempts, budget
 from mnist_hpc.errors import UserError
 from mnist_hpc.files import csv_table
 from mnist_hpc.files.code_hash import code_hash
@@ -21,6 +21,11 @@ def outdated(study: Study, results: Path) -> str:
             continue
         count += sum(any(row.get(key) != value for key, value in current.items()) for row in rows)
     return f"{count} results were made by an earlier version of the code and will be made again." if count else ""
+
+
+def planned(study: Study, results: Path) -> str:
+    """Return what the sweeps that will run cost, as text; empty if there are none."""
+    return "\n".join(budget.lines(study, results, code_hash("stages.sweep")))
 
 
 def best(study: Study, results: Path, since: float) -> str:

@@ -10,10 +10,9 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
-from mnist_hpc.study.grids import Point
-
+T = TypeVar("T")
 DEFAULTS = {"factor": 3, "finalists": 3, "fresh_seeds": 5}
 # Of all steps, the share up to which the first rung trains. Early in a schedule, the order of points says little about
 # that at the end: a rank correlation of 0.5 after a ninth of a one-cycle schedule, and of 0.9 after a third of it.
@@ -47,7 +46,7 @@ def sizes(halving: Mapping[str, Any], points: int) -> list[int]:
     return found
 
 
-def bracket(points: Sequence[Point], number: int, brackets: int) -> list[Point]:
+def bracket(points: Sequence[T], number: int, brackets: int) -> list[T]:
     """Return the points of one of several brackets, counted from 1: each is halved by itself."""
     return list(points[number - 1 :: brackets])
 

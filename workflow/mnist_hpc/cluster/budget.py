@@ -1,0 +1,95 @@
+"""What the sweeps of a study will cost, before anything runs."""
+
+import json
+import statistics
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from mnist_hpc.errors import UserError
+from mnist_hpc.files import csv_table
+from mnist_hpc.study import grids, halving, spaces
+from mnist_hpc.study.grids import Point
+from mnist_hpc.study.schedules import scheduled
+from mnist_hpc.study.specification import Study, Sweep
+from mnist_hpc.tables import ranking
+from mnist_hpc.tables.text import duration
+
+
+def lines(study: Study, results: Path, sweep_hash: str) -> list[str]:
+    """Return for each sweep that will run how many images it trains and how long that takes, as text.
+
+    ``sweep_hash`` is the hash of today's code of sweeps.
+    """
+    found = []
+    for name, sweep in study.sweeps.items():
+        if not ranking.made_by(results / sweep.folder / "best.json", sweep.json, sweep_hash):
+            images, pace = planned_images(study, sweep), seconds_per_image(study, sweep, results)
+            time = f", about {duration(pace * images)} of training" if pace else ""
+            found.append(f"sweep {name}: {described(sweep)}, {images / 1e6:,.1f} million images{time}")
+    return found
+
+
+def described(sweep: Sweep) -> str:
+    """Return what a sweep does, as text: its points and seeds, and how it is halved."""
+    text = f"{sweep.count} points with {sweep.seeds} seeds"
+    if sweep.halving:
+        text += f" in {len(halving.shares(sweep.halving))} rungs, then {sweep.halving['finalists']} finalists"
+        text += f" with {sweep.halving['fresh_seeds']}"
+    return text
+
+
+def planned_images(study: Study, sweep: Sweep) -> int:
+    """Return how many images a sweep trains, if nothing diverges.
+
+    Of points that are halved and see different numbers of images, the mean counts: nobody knows yet which go on.
+    """
+    _, _, examples = study.facts(sweep.variant.dataset)
+    if not sweep.halving and sweep.kind == "grid":
+        return sweep.seeds * _images(spaces.tried(json.loads(sweep.json)), examples)
+    mean = _mean_images(sweep, examples)
+    if not sweep.halving:
+        return round(sweep.seeds * sweep.count * mean)
+    shares = halving.shares(sweep.halving)
+    parts = [float(share - before) for before, share in zip([Fraction(0), *shares], shares, strict=False)]
+    total = 0.0
+    for number in range(1, sweep.jobs + 1):
+        own = halving.sizes(sweep.halving, len(halving.bracket(range(sweep.count), number, sweep.jobs)))
+        total += sweep.seeds * sum(size * part for size, part in zip(own, parts, strict=True))
+        total += sweep.halving["fresh_seeds"] * min(sweep.halving["finalists"], own[-1])
+    return round(total * mean)
+
+
+def _mean_images(sweep: Sweep, examples: int) -> float:
+    """Return the images that the training of a point sees, the mean over points if these differ."""
+    if sweep.images:
+        return sweep.images
+    if not sweep.dimensions.keys() & {"steps", "epochs", "batch_size"}:
+        return grids.images_seen(sweep.variant.specification, examples)
+    points = spaces.tried(json.loads(sweep.json))
+    return statistics.mean(grids.images_seen(point.specification, examples) for point in points)
+
+
+def _images(points: Sequence[Point], examples: int) -> int:
+    """Return the images of points of which those that differ in their steps alone are read off one training."""
+    longest: dict[str, int] = {}
+    for point in points:
+        known = point.specification
+        same = grids.shared(known, () if scheduled(known) else ("steps", "epochs"))
+        longest[same] = max(longest.get(same, 0), grids.images_seen(known, examples))
+    return sum(longest.values())
+
+
+def seconds_per_image(study: Study, sweep: Sweep, results: Path) -> float | None:
+    """Return how long an image took in the last run of a sweep, or else in its variant's runs; None if none has run."""
+    try:
+        best = ranking.read_best(results / sweep.folder / "best.json")
+        return float(best["train_seconds"] / best["images"])
+    except (UserError, KeyError):
+        pass
+    speeds = []
+    for block in study.blocks_of(sweep.variant.name):
+        path = results / block.folder / "metrics.csv"
+        rows = csv_table.read(path) if path.exists() else []
+        speeds += [float(row["images_per_second"]) for row in rows if row["images_per_second"]]
+    return 1 / statistics.mean(speeds) if speeds else None
