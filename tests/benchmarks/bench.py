@@ -2,7 +2,10 @@
 
     python tests/benchmarks/bench.py [--only training,sweeps,...] [--data FOLDER] [--output results/benchmarks]
 
-``gpu`` stands for all parts whose names begin with ``gpu-``, which need a GPU; ``--rehearse`` tries them on a CPU.
+``search`` and ``gpu`` stand for all parts whose names begin with ``search-`` and ``gpu-``. The latter need a GPU.
+``--rehearse`` tries both with the built-in digits and few steps, on any device. Searches take long: those in a table
+from before are not run again.
+
 Every part writes a CSV of single measurements; nothing is averaged there. ``summary.csv`` has a line for each claim
 with its median, and ``benchmarks.svg`` the picture. The peers live in an environment of their own
 (requirements/peers.lock). Timings of shared machines drift, so what is compared is measured in turn, and ratios are
@@ -10,13 +13,14 @@ taken pair by pair.
 """
 
 import argparse
+import contextlib
 import csv
 import json
 import os
 import platform
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +30,7 @@ import engines
 import gpu
 import job
 import scale
+import search
 import startup
 import sweeps
 
@@ -47,23 +52,26 @@ PARTS = {
     "sweeps": sweeps,
     "scale": scale,
 }
-WITH_PEERS = ("training", "sweeps")  # the GPU's parts do without them if they have to
+# Names that stand for several parts, which do without peers if they have to, and which can be rehearsed.
+GROUPS = {"search": search.PARTS, "gpu": gpu.PARTS}
+WITH_PEERS = ("training", "sweeps")
 THREADS = 2
 
 
 def main() -> int:
     """Run the parts asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default=",".join([*PARTS, "gpu"]), help="parts, by name")
+    parser.add_argument("--only", default=",".join([*PARTS, *GROUPS]), help="parts, by name")
     parser.add_argument("--data", type=Path, default=Path("results/mnist/data"), help="folder of train.h5 and test.h5")
     parser.add_argument("--peers", type=Path, default=Path(".venv-peers/bin/python"), help="Python of the peers")
     parser.add_argument("--output", type=Path, default=Path("results/benchmarks"))
-    parser.add_argument("--rehearse", action="store_true", help="try the parts for a GPU, on the CPU with few steps")
+    parser.add_argument("--rehearse", action="store_true", help="try searches and the parts for a GPU, with few steps")
+    parser.add_argument("--repetitions", type=int, help="most repetitions of a search, if not all")
     options = parser.parse_args()
-    names = [part for name in options.only.split(",") for part in (gpu.PARTS if name == "gpu" else [name])]
+    names = [part for name in options.only.split(",") for part in GROUPS.get(name, [name])]
     try:
-        if unknown := set(names) - {*PARTS, *gpu.PARTS}:
-            known = ", ".join([*PARTS, "gpu", *gpu.PARTS])
+        if unknown := set(names) - {*PARTS, *search.PARTS, *gpu.PARTS}:
+            known = ", ".join([*PARTS, *GROUPS, *search.PARTS, *gpu.PARTS])
             raise UserError(f"--only: found {', '.join(unknown)}, expected some of {known}")
         if not (options.data / "train.h5").exists() and not options.rehearse:
             raise UserError(f"{options.data}/train.h5: not found; `make bench` makes it, MNIST_DIR says from what")
@@ -80,8 +88,15 @@ def main() -> int:
     for name in (name for name in names if name in PARTS and not options.rehearse):
         print(f"== {name}", flush=True)
         write(output / f"{name}.csv", PARTS[name].measure(options.data, options.peers, THREADS))
-    if chosen := [name for name in names if name in gpu.PARTS]:
-        on_gpu(chosen, options, output)
+    with data_of(options) as data:
+        for name in (name for name in names if name in search.PARTS):
+            print(f"== {name}", flush=True)
+            table = output / f"{name}.csv"
+            rows = [] if options.rehearse else whole_rows(table)
+            peers, limits = options.peers, {"rehearsal": options.rehearse, "repetitions": options.repetitions}
+            write(table, search.measure(name, rows, data, peers, THREADS, **limits), rows)
+        if chosen := [name for name in names if name in gpu.PARTS]:
+            on_gpu(chosen, gpu.Bench(data, options.peers, THREADS, output.resolve(), options.rehearse))
     if not options.rehearse:
         import summary
 
@@ -89,25 +104,42 @@ def main() -> int:
     return 0
 
 
-def on_gpu(names: Sequence[str], options: argparse.Namespace, output: Path) -> None:
-    """Run parts for a GPU, or rehearse them."""
-    found = gpu.facts(THREADS)
-    if not (options.rehearse or found["card"].startswith("GPU ")):
-        print("gpu: not measured, TensorFlow sees no GPU; to try it on the CPU: bench.py --only gpu --rehearse")
+@contextlib.contextmanager
+def data_of(options: argparse.Namespace) -> Iterator[Path]:
+    """Yield the folder of the data; in a rehearsal, one with the built-in digits."""
+    if not options.rehearse:
+        yield options.data.resolve()
         return
     with tempfile.TemporaryDirectory() as folder:
-        if options.rehearse:
-            convert.run("digits", "digits", BUILT_IN["digits"], Path(folder))
-        data = Path(folder) if options.rehearse else options.data
-        bench = gpu.Bench(data.resolve(), options.peers, THREADS, output.resolve(), options.rehearse)
-        for name in names:
-            print(f"== {name}", flush=True)
-            write(output / f"{name}.csv", gpu.measure(name, bench, found))
+        convert.run("digits", "digits", BUILT_IN["digits"], Path(folder))
+        yield Path(folder)
 
 
-def write(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
-    """Write a table, the whole of it after each row, so that a process that is killed leaves what it has measured."""
-    table: list[Mapping[str, object]] = []
+def on_gpu(names: Sequence[str], bench: gpu.Bench) -> None:
+    """Run parts for a GPU, or rehearse them."""
+    found = gpu.facts(THREADS)
+    if not (bench.rehearsal or found["card"].startswith("GPU ")):
+        print("gpu: not measured, TensorFlow sees no GPU; to try it on the CPU: bench.py --only gpu --rehearse")
+        return
+    for name in names:
+        print(f"== {name}", flush=True)
+        write(bench.output / f"{name}.csv", gpu.measure(name, bench, found))
+
+
+def whole_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a table from before, if there is one, without those that have an error."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [row for row in csv.DictReader(file) if not row["error"]]
+
+
+def write(path: Path, rows: Iterable[Mapping[str, object]], before: Sequence[Mapping[str, object]] = ()) -> None:
+    """Write a table, the whole of it after each row, so that a process that is killed leaves what it has measured.
+
+    Rows of ``before`` come first.
+    """
+    table: list[Mapping[str, object]] = [*before]
     for row in rows:
         table.append(row)
         with path.open("w", newline="") as file:

@@ -1,4 +1,4 @@
-"""What the benchmarks come to: summary.csv, one line a claim, and benchmarks.svg."""
+"""What the benchmarks come to: summary.csv, one line a claim, benchmarks.svg, and search.svg."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import search
 from contenders.protocol import WORKLOADS
 
 mpl.use("svg")
@@ -23,10 +24,26 @@ COLOURS = {
     "JAX": "#0072B2",
     "scikit-learn": "#999999",
 }
+# Of the methods of search.py.
+METHODS = {
+    "grid": "#999999",
+    "random": "#56B4E9",
+    "halving": "#D55E00",
+    "Optuna, successive halving": "#009E73",
+    "Optuna, Hyperband": "#0072B2",
+}
+# What is said of a search, with its unit.
+SEARCHED = {
+    "images": "images",
+    "validation_loss": "nats",
+    "validation_accuracy": "",
+    "seconds": "s",
+    "processor_seconds": "s",
+}
 
 
 def write(folder: Path) -> None:
-    """Write ``summary.csv`` and the picture from the tables that are there."""
+    """Write ``summary.csv`` and the pictures from the tables that are there."""
     lines: list[dict[str, object]] = []
     if (path := folder / "training.csv").exists():
         training = pd.read_csv(path)
@@ -36,6 +53,10 @@ def write(folder: Path) -> None:
         peers = pd.read_csv(path)
         for ours in (name for name in COLOURS if name.startswith(OURS)):
             lines += [line | {"what": f"GPU: {line['what']}"} for line in ratios(peers, ours)]
+    if paths := [path for name in search.PARTS if (path := folder / f"{name}.csv").exists()]:
+        found = pd.concat([pd.read_csv(path) for path in paths])
+        lines += searches(found)
+        draw_searches(found, folder / "search.svg")
     for name, keys, unit in (
         ("job", ["variant", "piece"], "s"),
         ("sweeps", ["contender"], "s for all trainings"),
@@ -66,6 +87,56 @@ def ratios(training: pd.DataFrame, ours: str = OURS) -> list[dict[str, object]]:
             what = f"{workload}, {call} call: {contender} / {ours}"
             lines.append({"what": what, "median": median, "low": low, "high": high, "n": len(pairs), "unit": "times"})
     return lines
+
+
+def searches(table: pd.DataFrame) -> list[dict[str, object]]:
+    """Return medians and quartiles over repetitions of what each search took and reached, and of that beside the grid.
+
+    Repetitions are compared pair by pair: how many times more images the grid trains, and how much higher the loss of
+    the choice is than that of the grid's.
+    """
+    lines = []
+
+    def add(what: str, values: pd.Series, unit: str) -> None:
+        if len(values := values.dropna()):
+            low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
+            line = {"what": f"search: {what}", "median": median, "low": low, "high": high, "n": len(values)}
+            lines.append(line | {"unit": unit})
+
+    for problem, of_problem in table.groupby("problem", sort=False):
+        pairs = {name: of_problem.pivot(index="repetition", columns="method", values=name) for name in SEARCHED}
+        for method in [name for name in METHODS if name in pairs["images"]]:
+            for name, unit in SEARCHED.items():
+                add(f"{problem}, {method}: {name}", pairs[name][method], unit)
+            if method != "grid" and "grid" in pairs["images"]:
+                images, losses = pairs["images"], pairs["validation_loss"]
+                add(f"{problem}, images: grid / {method}", images["grid"] / images[method], "times")
+                add(f"{problem}, validation_loss: {method} - grid", losses[method] - losses["grid"], "nats")
+    return lines
+
+
+def draw_searches(table: pd.DataFrame, path: Path) -> None:
+    """Draw the loss that choices reach against the images trained: small dots are repetitions, large ones medians.
+
+    Args:
+        table: Rows of all parts of search.py.
+        path: SVG file to write.
+    """
+    problems = list(dict.fromkeys(table["problem"]))
+    plt.rcParams.update({"font.size": 10, "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False})
+    figure, panels = plt.subplots(1, len(problems), figsize=(3.6 * len(problems), 3.6), layout="constrained")
+    for panel, problem in zip(np.atleast_1d(panels), problems, strict=True):
+        group = table[table["problem"] == problem]
+        for method, colour in METHODS.items():
+            images, losses = (group.loc[group["method"] == method, name] for name in ("images", "validation_loss"))
+            panel.plot(images, losses, ".", color=colour, markersize=4, alpha=0.6)
+            panel.plot(images.median(), losses.median(), "o", color=colour, markersize=8, label=method)
+        panel.set(title=problem, xscale="log", xlabel="images trained by the search")
+    np.atleast_1d(panels)[0].set_ylabel("validation loss of the choice, nats")
+    handles, names = np.atleast_1d(panels)[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=len(METHODS), frameon=False, fontsize=9)
+    figure.savefig(path)
+    plt.close(figure)
 
 
 def draw(training: pd.DataFrame, path: Path, machine: dict[str, object]) -> None:

@@ -14,10 +14,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 import bench
 import gpu
 import gpu_profile
+import search
 import summary
 from contenders.protocol import WORKLOADS, order
 
 import training
+from conftest import ROOT, specification, trainer_of
 from mnist_hpc.training.models_file import Model, write_models
 
 OWN = [name for name, (_, where) in training.FILES.items() if where == "own"]
@@ -159,3 +161,76 @@ def test_without_a_gpu_one_line_says_how_to_rehearse(digits, tmp_path):
     assert "no GPU" in done.stdout.splitlines()[0]
     assert "--rehearse" in done.stdout.splitlines()[0]
     assert not list(tmp_path.glob("gpu*"))
+
+
+PEERS = ROOT / ".venv-peers/bin/python"
+# Of trainings of 3,600 images; nine points that are halved in two rungs train five times as many, finalists four times.
+SPACE = {
+    "space": [["learning_rate", {"log_uniform": [0.01, 1.0]}]],
+    "points": 9,
+    "seeds": 1,
+    "pack_mb": 100,
+    "halving": {"first": "1/3", "factor": 3, "finalists": 2, "fresh_seeds": 2},
+}
+
+
+def search_of(splits, folder, repetition):
+    from mnist_hpc.training.sweep import Trainings
+
+    return search.Search(Trainings(*splits, folder, lambda _: None, lambda: False), (28, 28, 1), repetition)
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_methods_of_search_train_as_many_images_and_their_choice_is_judged_alone(digit_splits, tmp_path):
+    sweep = SPACE | {"specification": specification(steps=36)}
+    halved, random = (search_of(digit_splits, tmp_path / name, 1) for name in ("halving", "random"))
+    halved.halving(sweep)
+    random.random(sweep)
+    assert [len(halved.points), len(random.points)] == [9, 5]
+    assert [sum(row["images"] for row in one.rows) for one in (halved, random)] == [9 * 3600, 9 * 3600]
+    assert {row["seed"] for row in halved.rows} == {1_001_000, 2_001_000, 2_001_001}
+
+    judged = halved.judged()
+    rate = json.loads(judged["chosen"])["learning_rate"]
+    alone = trainer_of(digit_splits, steps=36, optimizer={"SGD": {"learning_rate": rate}})
+    losses = [alone.train(seed, lambda _: None)[0].rows[-1]["validation_loss"][0] for seed in search.JUDGING]
+    assert judged["judging_seeds"] == 5
+    assert judged["validation_loss"] == pytest.approx(np.mean(losses), rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PEERS.exists(), reason="no .venv-peers; `make bench` makes it")
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("pruner", search.PEERS.values())
+def test_optuna_searches_with_as_many_images(digit_splits, tmp_path, pruner):
+    found = search_of(digit_splits, tmp_path, 0)
+    found.peer(SPACE | {"specification": specification(steps=36)}, PEERS, pruner)
+    assert 9 * 3600 <= sum(row["images"] for row in found.rows) < 10 * 3600
+    assert len(found.points) > 5  # some were not trained to their end
+
+
+def test_searches_of_an_earlier_run_are_kept_and_failed_ones_run_again(tmp_path):
+    methods = [*search.OWN, *search.PEERS]
+    rows = [{"method": name, "repetition": 0, "error": "killed" if name == "random" else ""} for name in methods]
+    bench.write(tmp_path / "search.csv", rows)
+    kept = bench.whole_rows(tmp_path / "search.csv")
+    again = search.measure("search-regression", kept, tmp_path, PEERS, 1, rehearsal=False, repetitions=1)
+    bench.write(tmp_path / "search.csv", again, kept)
+    table = pd.read_csv(tmp_path / "search.csv", keep_default_na=False)
+    assert table["method"].tolist() == [name for name in methods if name != "random"] + ["random"]
+    assert [bool(error) for error in table["error"]] == [False] * 4 + [True]
+    assert "train.h5: not found" in table["error"].iloc[-1]
+
+
+def test_searches_are_compared_with_the_grid_of_the_same_repetition(tmp_path):
+    columns = ["method", "repetition", "images", "validation_loss"]
+    rows = [("grid", 0, 100, 0.30), ("grid", 1, 300, 0.32), ("halving", 0, 50, 0.31), ("halving", 1, 100, 0.31)]
+    table = pd.DataFrame(rows, columns=columns).assign(
+        problem="regression", validation_accuracy=0.9, seconds=1.0, processor_seconds=1.0
+    )
+    medians = {line["what"]: line["median"] for line in summary.searches(table)}
+    assert medians["search: regression, halving: images"] == 75
+    assert medians["search: regression, images: grid / halving"] == pytest.approx(2.5)  # of 2 and 3
+    assert medians["search: regression, validation_loss: halving - grid"] == pytest.approx(0.0)  # of 0.01 and -0.01
+    summary.draw_searches(table, tmp_path / "search.svg")
+    assert "halving" in (tmp_path / "search.svg").read_text()

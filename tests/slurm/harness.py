@@ -195,8 +195,11 @@ def name(run) -> str:
 
 
 def make(cluster, project, target, during=lambda: None, **variables):
-    """Run a command of the Makefile as a user does, and something else once it has printed its first job."""
-    words = ["make", "-f", ROOT / "Makefile", target, "ENV="]
+    """Run a command of the Makefile as a user does, and something else once it has printed its first job.
+
+    What it leaves to Snakemake is the models of the slow study.
+    """
+    words = ["make", "-f", ROOT / "Makefile", target, "ENV=", f"ON_CLUSTER=snakemake --profile profiles/slurm {MODELS}"]
     words += [f"{name}={value}" for name, value in variables.items()]
     output, errors = project / "make.out", project / "make.err"
     path = f"{Path(sys.executable).parent}:{cluster.environment['PATH']}"

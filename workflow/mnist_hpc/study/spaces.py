@@ -18,21 +18,23 @@ EDGE = 0.05
 Dimension = Sequence[Any] | Mapping[str, Sequence[float]]  # a list of values, or {kind: [lowest, highest]}
 
 
-def tried(sweep: Mapping[str, Any]) -> list[Point]:
+def tried(sweep: Mapping[str, Any], seed: int = SEED) -> list[Point]:
     """Return the points of a sweep, given what ``Sweep.json`` says.
 
     A grid is listed with the values of its last key changing fastest; only the places in ``points`` are tried. Of a
-    space, the first ``points`` of its Sobol sequence are. If all see ``images``, steps are among the values of each.
+    space, the first ``points`` of its Sobol sequence of this seed are. If all see ``images``, steps are among the
+    values of each.
     """
     if "space" in sweep:
-        chosen = list(enumerate(sampled(dict(sweep["space"]), sweep["points"])))
+        chosen = list(enumerate(sampled(dict(sweep["space"]), sweep["points"], seed)))
     else:
         every = grids.combinations(dict(sweep["grid"]))
         chosen = [(place, every[place]) for place in sweep["points"]]
-    return [_point(sweep, place, values) for place, values in chosen]
+    return [point_of(sweep, place, values) for place, values in chosen]
 
 
-def _point(sweep: Mapping[str, Any], place: int, values: Mapping[str, Any]) -> Point:
+def point_of(sweep: Mapping[str, Any], place: int, values: Mapping[str, Any]) -> Point:
+    """Return the point of a sweep that has these values of what the sweep tries."""
     specification = grids.with_values(sweep["specification"], values)
     if "images" in sweep:
         steps = max(1, sweep["images"] // specification["batch_size"])
@@ -45,7 +47,7 @@ def dimensions(sweep: Mapping[str, Any]) -> dict[str, Dimension]:
     return dict(sweep.get("grid") or sweep["space"])
 
 
-def sampled(space: Mapping[str, Dimension], count: int) -> list[dict[str, Any]]:
+def sampled(space: Mapping[str, Dimension], count: int, seed: int = SEED) -> list[dict[str, Any]]:
     """Return ``count`` different points of a space; a larger number begins with the same ones.
 
     They are the scrambled Sobol sequence of Owen (J. Complexity 14, 1998): each half, quarter, ... of a range gets
@@ -54,7 +56,7 @@ def sampled(space: Mapping[str, Dimension], count: int) -> list[dict[str, Any]]:
     from scipy.stats import qmc  # takes 0.7 s to import
 
     for power in itertools.count((count - 1).bit_length()):
-        places = qmc.Sobol(len(space), rng=SEED).random_base2(power).tolist()
+        places = qmc.Sobol(len(space), rng=seed).random_base2(power).tolist()
         points = [dict(zip(space, map(value_at, space.values(), point), strict=True)) for point in places]
         different = list({repr(point): point for point in points}.values())
         if len(different) >= count:

@@ -23,17 +23,18 @@ from mnist_hpc.training.sweep import Row, Trainings, pack_rows
 
 
 def halve(
-    points: Sequence[Point], sweep: Mapping[str, Any], trainings: Trainings
+    points: Sequence[Point], sweep: Mapping[str, Any], trainings: Trainings, shift: int = 0
 ) -> tuple[list[Row], dict[int, np.ndarray]]:
-    """Train the points of a bracket of a sweep, given what ``Sweep.json`` says.
+    """Train the points of a bracket of a sweep, given what ``Sweep.json`` says; all seeds are higher by ``shift``.
 
     Return a row for each training and rung, and of each finalist, by its place, the losses of the validation examples,
     float32 (fresh seeds, examples), NaN where it diverged. The finalists' rows have the rung after the last.
     """
-    rows = _climb(points, sweep, trainings)
+    rows = _climb(points, sweep, trainings, FIRST_SEED + shift)
     last = [row for row in rows if row["rung"] == len(halving.shares(sweep["halving"]))]
     finalists = halving.best(last, sweep["halving"]["finalists"])
-    final, losses = _confirm([point for point in points if point.place in finalists], sweep, trainings)
+    confirmed = [point for point in points if point.place in finalists]
+    final, losses = _confirm(confirmed, sweep, trainings, FRESH_SEED + shift)
     return rows + final, losses
 
 
@@ -41,10 +42,10 @@ def _packs(points: Sequence[Point], first_seed: int, seeds: int, sweep: Mapping[
     return packing.packs(points, range(first_seed, first_seed + seeds), shape, sweep["pack_mb"] * 10**6)
 
 
-def _climb(points: Sequence[Point], sweep: Mapping[str, Any], trainings: Trainings) -> list[Row]:
+def _climb(points: Sequence[Point], sweep: Mapping[str, Any], trainings: Trainings, first_seed: int) -> list[Row]:
     """Train all rungs; return their rows."""
     rows: list[Row] = []
-    packs = _packs(points, FIRST_SEED, sweep["seeds"], sweep, input_shape(trainings.train))
+    packs = _packs(points, first_seed, sweep["seeds"], sweep, input_shape(trainings.train))
     before: list[tuple[Pack, Run] | None] = [None] * len(packs)  # the pack that each comes from, and its run there
     sizes = halving.sizes(sweep["halving"], len(points))
     for rung in range(1, len(sizes) + 1):
@@ -67,7 +68,7 @@ def _climb(points: Sequence[Point], sweep: Mapping[str, Any], trainings: Trainin
 
 
 def _confirm(
-    points: Sequence[Point], sweep: Mapping[str, Any], trainings: Trainings
+    points: Sequence[Point], sweep: Mapping[str, Any], trainings: Trainings, first_seed: int
 ) -> tuple[list[Row], dict[int, np.ndarray]]:
     """Train the finalists from fresh seeds; return their rows and losses."""
     rules, examples = sweep["halving"], len(trainings.validation.labels)
@@ -77,7 +78,7 @@ def _confirm(
 
     rows: list[Row] = []
     losses = {point.place: np.full((rules["fresh_seeds"], examples), np.nan, np.float32) for point in points}
-    packs = _packs(points, FRESH_SEED, rules["fresh_seeds"], sweep, input_shape(trainings.train))
+    packs = _packs(points, first_seed, rules["fresh_seeds"], sweep, input_shape(trainings.train))
     for number, pack in enumerate(packs, start=1):
         steps = trainings.steps(pack.settings[0][0])
         run, kept = trainings.run(pack, f"finalists, pack {number} of {len(packs)}", [steps], outcome=outcome)
@@ -85,5 +86,5 @@ def _confirm(
         rows += [row | {"rung": len(halving.shares(rules)) + 1} for row in of_pack]
         for setting, row in enumerate(of_pack):
             if row["status"] == "ok":
-                losses[row["point"]][pack.seed - FRESH_SEED] = kept["losses"][setting]
+                losses[row["point"]][pack.seed - first_seed] = kept["losses"][setting]
     return rows, losses
