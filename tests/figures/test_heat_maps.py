@@ -29,8 +29,6 @@ def sweep_of(grid, tmp_path):
     "grid",
     [
         {"learning_rate": [0.1, 0.2, 0.4]},
-        {"learning_rate": [0.1, 0.2, 0.4], "steps": [10, 20]},
-        {"learning_rate": [0.1, 0.2, 0.4], "steps": [10, 20], "batch_size": [20, 50, 100]},
         {"learning_rate": [0.1], "optimizer": ["Adam", {"SGD": {"momentum": 0.9}}]},
         {"learning_rate": [0.1, 0.2], "steps": [5, 10], "batch_size": [20, 50], "l2": [0.0, 0.1]},
     ],

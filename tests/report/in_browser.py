@@ -97,6 +97,13 @@ sweeps:
     variant: regression
     grid: {learning_rate: [0.1, 0.2, 0.5], steps: [5, 10], batch_size: [50, 100]}
     seeds: 1
+  halved:
+    variant: regression
+    space: {learning_rate: {log_uniform: [0.01, 2]}, batch_size: [20, 50, 100]}
+    points: 12
+    images: 2000
+    halving: {fresh_seeds: 3}
+    seeds: 1
 ensembles: {committee: [regression, cnn]}
 """
 # How it is run: with fewer seeds.

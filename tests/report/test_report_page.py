@@ -49,10 +49,10 @@ def results(project):
 
 @pytest.fixture(scope="module")
 def tables(results):
-    """Return the CSV files; a point of a sweep has a column for each of its values on the page."""
+    """Return the CSV files; of sweeps the one that the page shows first, with a column for each value of a point."""
     found = {path.stem: pd.read_csv(path) for path in (results / "tables").glob("*.csv")}
-    values = pd.DataFrame(found["sweeps"]["values"].map(json.loads).tolist())
-    return found | {"sweeps": found["sweeps"].join(values)}
+    first = found["sweeps"][found["sweeps"]["sweep"] == "regression-same-budget"]
+    return found | {"sweeps": first.drop(columns="steps").join(pd.DataFrame(first["values"].map(json.loads).tolist()))}
 
 
 @pytest.fixture(scope="module")
@@ -167,11 +167,11 @@ def test_the_five_questions_are_answered_at_once(page, tables):
     written = re.search(r"(?:(\d+) min )?([\d.]+) s of processes for 9 trainings", text)
     assert 60 * int(written[1] or 0) + float(written[2]) == pytest.approx(seconds, abs=1 if seconds >= 10 else 0.1)
     assert "1 failed (diverged: the loss grew beyond all bounds): wild (1)" in text
-    assert "9 of 9 trainings done, 1 sweep;" in text
+    assert "9 of 9 trainings done, 2 sweeps;" in text
     assert "digits: 1,257 training examples, 28 × 28 × 1, 10 classes" in text
     assert "5, of 1 or 2 seeds each" in text
     assert "max_seeds: 2" in text
-    assert "regression-same-budget (12 points)" in text
+    assert "regression-same-budget (12 points), halved (12 points, halved)" in text
     assert tables["runs"]["device"][0] in text
 
 
@@ -192,7 +192,7 @@ def test_the_lecture_has_pictures_of_this_study_and_links_to_its_charts(page, ta
     spread = f"{percent(row['test_accuracy_mean'])} ± {percent(row['test_accuracy_sd'])} % (n = 2)"
     assert f"on MNIST; here: {spread}" in lecture.inner_text()
     assert lecture.locator("img:visible").count() >= 3
-    link = lecture.get_by_role("link", name="Validation loss over the grid")
+    link = lecture.get_by_role("link", name="Validation loss in the sweep")
     link.click()
     drawn(page)
     assert 0 <= page.locator("#sweeps").bounding_box()["y"] < 400
@@ -231,7 +231,7 @@ def same(found, expected):
     pd.testing.assert_frame_equal(*both, check_dtype=False, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", [*TABLES, "times"])
+@pytest.mark.parametrize("name", ["variants", "sweeps", "classes", "times"])
 def test_every_column_sorts_its_rows(page, name):
     place = table(page, name)
     if (every := place.get_by_role("button", name="Show all")).is_visible():
@@ -383,8 +383,8 @@ def test_every_chart_is_drawn_or_says_that_it_is_empty(page, names):
     choose(page, names)
     for figure in page.locator("[data-chart]").all():
         empty = figure.locator(".empty").is_visible()
-        # What failed has no accuracy; its processes took time, and the sweep is not about it.
-        may = figure.get_attribute("data-chart") not in ("times", "sweep")
+        # What failed has no accuracy; its processes took time, and the sweeps are not about it.
+        may = figure.get_attribute("data-chart") not in ("times", "sweep", "rungs", "searches")
         assert empty == (names == "wild" and may and figure.get_attribute("data-chart") != "curves")
         assert (figure.locator(".view:not([hidden]) .role-mark > *").count() == 0) == empty
 
@@ -554,6 +554,101 @@ def test_the_heat_map_is_the_grid_for_any_two_of_its_axes(page, results):
     expect(marks(page, "sweep", "rect")).to_have_count(points[places["across"].input_value()].nunique())
 
 
+@pytest.fixture
+def halved(page):
+    """Choose the sweep over a space that was halved, and another one after the test."""
+    choice = chart(page, "sweep").locator("select[name=sweep]")
+    choice.select_option("halved")
+    drawn(page)
+    yield page
+    choice.select_option("regression-same-budget")
+    drawn(page)
+
+
+@pytest.fixture(scope="module")
+def rungs(results):
+    """Return the points of the halved sweep in each rung, in the order in which they were trained."""
+    points = pd.read_csv(results / "sweeps/halved/points.csv")
+    assert set(points["status"]) == {"ok"}
+    points["seen"] = points["steps"] * points["batch_size"]
+    numbers = points.groupby(["rung", "point"])[["learning_rate", "batch_size", "validation_loss", "seen"]].mean()
+    return numbers.join(points.groupby(["rung", "point"])["images"].sum()).reset_index()
+
+
+@pytest.fixture(scope="module")
+def choice(results):
+    return json.loads((results / "sweeps/halved/best.json").read_text())
+
+
+def test_points_of_a_space_stand_where_their_values_are(halved, rungs, choice):
+    points = rungs.groupby("point").last()
+    ranked = points.sort_values(["rung", "validation_loss"], ascending=[False, True])
+    places = {name: chart(halved, "sweep").locator(f"select[name={name}]") for name in ("across", "down")}
+    scaled = {"learning_rate": np.log(ranked["learning_rate"]), "batch_size": ranked["batch_size"]}
+    for across, down in permutations(scaled):
+        places["across"].select_option(across)
+        places["down"].select_option(down)
+        drawn(halved)
+        *dots, ring = centres(marks(halved, "sweep", "symbol"))
+        x, y = np.array(dots).T
+        assert on_a_line(x, scaled[across])
+        assert on_a_line(-y, scaled[down])
+        assert np.abs(ring - dots[0]).max() < 1
+    found = tooltip(halved, marks(halved, "sweep", "symbol").nth(5))
+    row = ranked.iloc[5]
+    assert found["values"] == f"learning_rate {row['learning_rate']:g}, batch_size {row['batch_size']:g}"
+    assert float(found["loss"]) == pytest.approx(row["validation_loss"], rel=1e-3)
+    places["down"].select_option("")
+    drawn(halved)
+    x, y = centres(marks(halved, "sweep", "symbol")).T[:, :-1]
+    assert on_a_line(-y, np.log(ranked["validation_loss"]))
+    assert choice["point"] == ranked.index[0]
+
+
+def test_rungs_are_those_of_the_points(halved, rungs, choice):
+    names = chart(halved, "rungs").locator(".role-legend-label text").all_text_contents()
+    wins = [f"finalist {place}, wins {100 * row['wins']:.0f} %" for place, row in enumerate(choice["finalists"], 1)]
+    assert names == [*wins, "dropped"]
+    finalist = rungs["point"].isin([row["point"] for row in choice["finalists"]])
+    rows = pd.concat([rungs[~finalist], rungs[finalist]])
+    *dots, ring = centres(marks(halved, "rungs", "symbol"))
+    x, y = np.array(dots).T
+    within = y > y.min() + 0.5  # a loss that is far above the others stands at the top
+    assert on_a_line(-y[within], np.log(rows["validation_loss"][within]))
+    fresh = (rows["rung"] == choice["rung"]).to_numpy()
+    assert on_a_line(x[~fresh], np.log(rows["seen"][~fresh]))
+    assert x[fresh].min() > x[~fresh].max()
+    chosen = fresh & (rows["point"] == choice["point"]).to_numpy()
+    assert np.abs(ring - np.array(dots)[chosen]).max() < 1
+
+
+def test_the_cost_of_all_sweeps_of_a_variant_is_that_of_their_points(halved, rungs, choice, tables):
+    grid = tables["sweeps"].sort_values("point")
+    grid = pd.DataFrame({"images": grid["images"], "validation_loss": grid["validation_loss_mean"]})
+    expected, ends = [], []
+    for rows, chosen in ((rungs, choice["validation_loss_mean"]), (grid, grid["validation_loss"].min())):
+        total, lowest = rows["images"].cumsum(), rows["validation_loss"].cummin()
+        lower = lowest < lowest.shift(fill_value=np.inf)
+        lower.iloc[-1] = True
+        expected += [*zip(total[lower], lowest[lower], strict=True)]
+        ends.append((total.iloc[-1], chosen))
+    images, losses = np.log([*expected, *ends]).T
+    x, y = centres(marks(halved, "searches", "symbol")).T
+    assert on_a_line(x, images)
+    assert on_a_line(-y, losses)
+
+
+def test_the_finalists_of_a_sweep_are_listed_with_their_wins(halved, choice):
+    page = halved
+    assert page.get_by_role("heading", name="Finalists of this sweep").is_visible()
+    rows = choice["finalists"]
+    assert [row[0] for row in cells(page, "finalists")] == [f"{100 * row['wins']:.2f}" for row in rows]
+    found = [float(row[-3]) for row in cells(page, "finalists")]
+    assert found == pytest.approx([row["validation_loss_mean"] for row in rows], rel=1e-3)
+    chart(page, "sweep").locator("select[name=sweep]").select_option("regression-same-budget")
+    assert not page.get_by_role("heading", name="Finalists of this sweep").is_visible()
+
+
 # Small nets on the plane
 
 
@@ -684,7 +779,7 @@ def test_everything_that_can_be_used_or_seen_has_a_name(page):
     described = [session.send("DOM.describeNode", {"backendNodeId": node["backendDOMNodeId"]}) for node in unnamed]
     assert [node["node"]["localName"] for node in described] == []
     names = page.locator(".chart-wrapper").evaluate_all("all => all.map(chart => chart.ariaLabel)")
-    assert len(set(names)) == page.locator("[data-chart]").count() == 9
+    assert len(set(names)) == page.locator("[data-chart]").count() == 11
     assert all(len(name) > 20 for name in names)
     assert page.evaluate("[...document.images].every(image => image.alt && image.naturalWidth > 0)")
 

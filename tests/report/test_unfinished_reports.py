@@ -66,6 +66,7 @@ def empty(page):
     }
 
 
+MISSING = [f"sweep missing (run again): {name}" for name in ("regression-same-budget", "halved")]
 DIVERGED = "1 failed (diverged: the loss grew beyond all bounds): wild (1)"
 
 
@@ -94,9 +95,9 @@ def test_a_sweep_that_has_not_run_is_missing_and_so_is_what_depends_on_it(browse
             DIVERGED,
             "2 stale (made from another configuration, other data or other code than today's): "
             "regression-same-budget (2)",
-            "sweep missing (run again): regression-same-budget",
+            *MISSING,
         ]
-        assert empty(page) == {"sweep"}
+        assert empty(page) == {"sweep", "rungs", "searches"}
         assert "0 of 0 rows" in page.locator("[data-table=sweeps]").inner_text()
 
 
@@ -110,7 +111,7 @@ def test_a_single_training_has_a_report(browser, project):
         missing = (
             "7 missing (not trained and evaluated yet): regression (2), regression-same-budget (2), wild (1), cnn (2)"
         )
-        assert state(page) == [missing, "sweep missing (run again): regression-same-budget"]
+        assert state(page) == [missing, *MISSING]
         text = page.locator("#overview").inner_text()
         assert "2 of 9 trainings done" in text
         assert "No variant has results yet." in text
@@ -121,16 +122,20 @@ def test_a_single_training_has_a_report(browser, project):
 
 
 def test_nothing_but_a_sweep_has_a_report(browser, project):
+    (project / "results/digits/sweeps/halved/best.json").unlink()
     for path in project.glob("results/*/runs"):
         shutil.rmtree(path)
     with reading_report(browser, project) as (page, _):
         assert "0 of 9 trainings done" in page.locator("#overview").inner_text()
         assert state(page) == [
             "9 missing (not trained and evaluated yet): regression (2), regression-same-budget (2), wild (1), cnn (2), "
-            "circle-3 (2)"
+            "circle-3 (2)",
+            MISSING[1],
         ]
-        assert "sweep" not in empty(page)
-        assert page.locator("[data-table=sweeps]").get_by_text("12 of 12 rows").is_visible()
+        for name in ("regression-same-budget", "halved"):
+            page.locator("[data-chart=sweep] select[name=sweep]").select_option(name)
+            assert {"sweep", "rungs", "searches"}.isdisjoint(empty(page))
+            assert page.locator("[data-table=sweeps]").get_by_text("12 of 12 rows").is_visible()
 
 
 def test_results_of_another_configuration_are_stale_and_show_nothing_as_current(browser, project):
@@ -193,7 +198,7 @@ def test_forty_variants_can_be_overseen(browser, project):
         assert best(page)[0] == "variant-39"
         assert len(best(page)) == 5
         assert "82 of 82 trainings done" in page.locator("#overview").inner_text()
-        assert "Nothing. 82 trainings and 1 sweep, all there and current." in page.locator("#state").inner_text()
+        assert "Nothing. 82 trainings and 2 sweeps, all there and current." in page.locator("#state").inner_text()
         place = page.locator("[data-table=variants]")
         assert place.locator("tbody tr").count() == 12
         place.get_by_role("button", name="Show all 41 rows").click()

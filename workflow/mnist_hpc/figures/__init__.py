@@ -128,7 +128,7 @@ KINDS = {
     "reliability": Kind("reliability", _tables("variants", "reliability")),
     "robustness": Kind("robustness", _tables("variants", "robustness")),
     "learning-curves": Kind("curves", _runs("history.csv", variants), variants),
-    "sweeps": Kind("grids", lambda study: study.sweep_files, lambda study: list(study.sweeps)),
+    "sweeps": Kind("sweeps", lambda study: study.sweep_files, lambda study: list(study.sweeps)),
     "confusions": Kind("confusions", _tables("confusions"), variants),
     "digits": Kind("digits", _runs("predictions.h5", of_images), of_images),
     "activations": Kind("activations", lambda _: []),

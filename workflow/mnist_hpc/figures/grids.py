@@ -1,4 +1,4 @@
-"""Sweeps: validation loss over the grid as heat maps, and the effect of each hyper-parameter alone."""
+"""Sweeps over a grid: validation loss as heat maps, and the effect of each hyper-parameter alone."""
 
 from pathlib import Path
 from typing import Any
@@ -7,22 +7,9 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from mnist_hpc import figures
 from mnist_hpc.figures import style
 from mnist_hpc.study.grids import label
-from mnist_hpc.study.specification import Study, Sweep
-from mnist_hpc.tables import collect, ranking
-
-COLUMNS = ["point", "status", "validation_loss"]
-
-
-def draw(study: Study, results: Path, kind: str) -> None:
-    """Draw all sweeps."""
-    for name, file in figures.files(study, kind).items():
-        sweep = study.sweeps[name]
-        folder = results / sweep.folder
-        points = collect.frame(ranking.read(folder / "points.csv"), COLUMNS, ["validation_loss"]).astype({"point": int})
-        heat_maps(losses(points, sweep), ranking.read_best(folder / "best.json"), sweep, results / file)
+from mnist_hpc.study.specification import Sweep
 
 
 def losses(points: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
@@ -68,7 +55,7 @@ def _maps(
     count = len(sweep.values[third]) if third else 1
     columns = min(count, 2)
     panels = style.panels(made, count, columns, sharex=True, sharey=True)
-    norm = mpl.colors.Normalize(*_limits(table["loss"]))
+    norm = mpl.colors.Normalize(*limits(table["loss"]))
     for value, axes in enumerate(panels):
         part, mark = table, True
         if third:
@@ -89,7 +76,7 @@ def _maps(
     bar.ax.yaxis.set_minor_locator(mpl.ticker.NullLocator())
 
 
-def _limits(loss: pd.Series) -> tuple[float, float]:
+def limits(loss: pd.Series) -> tuple[float, float]:
     """Return the range of colours; the worse half of the losses may share one colour."""
     good = loss[loss > 0].dropna()
     return (0.1, 1.0) if good.empty else (good.min(), max(good.median(), good.min() * 1.05))

@@ -1,6 +1,7 @@
 // Charts: which rows each of charts.py shows, of the chosen variants.
-import { CONTENTS, rows, percent, signed, interval, number, duration } from "./contents.js";
+import { CONTENTS, fromColumns, rows, percent, signed, interval, number, duration } from "./contents.js";
 import { shown, follow } from "./choice.js";
+import { axis, described, different, points } from "./sweeps.js";
 
 // Errors in percent with a tick; labels are accuracies.
 const ERRORS = [90, 70, 50, 30, 20, 10, 5, 3, 2, 1, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01];
@@ -85,7 +86,9 @@ const ROWS = {
     if (!accuracy) settings.ticks = undefined; // Vega's own
     return { found: found.filter(row => row.value > 0), settings: { ...settings, accuracy, across: chosenText("curves", "across"), down: chosenText("curves", "value") } };
   },
-  sweep: grid,
+  sweep: chosen => (CONTENTS.sweeps[chosen.sweep].kind === "grid" ? grid(chosen) : space(chosen)),
+  rungs,
+  searches,
   confusions({ variant }) {
     return { found: (CONTENTS.confusions[variant] ?? []).flatMap((line, label) => line.map((images, predicted) => ({
       label, predicted, images, text: images < 0.05 ? "·" : images < 100 ? String(Math.round(10 * images) / 10) : String(Math.round(images)),
@@ -120,31 +123,121 @@ const ROWS = {
   },
 };
 
-// The cells of a grid: each has the best of its points, over all that differ in further hyper-parameters only.
+// The cells of a grid: each has the best of its points, over all that differ in further hyper-parameters only. Of a
+// sweep that was halved, points that came further are better.
 function grid({ sweep, across, down, value }) {
-  const { axes, places } = CONTENTS.grids[sweep], cells = new Map();
-  const loss = value === "validation_loss_mean";
-  rows("sweeps").filter(row => row.sweep === sweep).forEach((row, point) => {
-    const [column, line] = [across, down].map(key => (key ? places[key][point] : 0));
-    const cell = cells.get(`${column} ${line}`) ?? { column, row: line, points: 0, value: null, rank: Infinity };
+  const loss = value === "validation_loss_mean", { names } = CONTENTS.sweeps[sweep], cells = new Map(), all = points(sweep);
+  const tried = Object.fromEntries([across, down].filter(Boolean).map(key => [key, different(all.map(row => row.tried[key]), names)]));
+  for (const row of all) {
+    const [column, line] = [across, down].map(key => (key ? tried[key].indexOf(row.tried[key]) : 0));
+    const cell = cells.get(`${column} ${line}`) ?? { column, row: line, points: 0, value: null, rung: 0, rank: Infinity };
     cells.set(`${column} ${line}`, cell);
     cell.points++;
     cell.rank = Math.min(cell.rank, row.rank);
     const measured = row.failed ? null : row[value];
-    if (measured === null || (cell.value !== null && (loss ? measured >= cell.value : measured <= cell.value))) return;
-    Object.assign(cell, { value: measured, values: Object.entries(axes).map(([key, tried]) => `${key} ${tried[places[key][point]]}`).join(", ") });
-  });
+    if (measured === null || row.rung < cell.rung) continue;
+    if (row.rung === cell.rung && (loss ? measured >= cell.value : measured <= cell.value)) continue;
+    Object.assign(cell, { value: measured, rung: row.rung, values: described(sweep, row.tried) });
+  }
   const found = [...cells.values()], measured = found.map(cell => cell.value).filter(each => each !== null);
   const middle = Math.sqrt(Math.min(...measured) * Math.max(...measured));
+  const name = (key, place) => (key ? String(names[tried[key][place]] ?? tried[key][place]) : "");
   for (const cell of found) Object.assign(cell, {
-    across: across ? axes[across][cell.column] : "",
-    down: down ? axes[down][cell.row] : "",
+    across: name(across, cell.column),
+    down: name(down, cell.row),
     short: cell.value === null ? "failed" : loss ? cell.value.toPrecision(3) : percent(cell.value, 1),
     text: cell.value === null ? "failed" : loss ? number(cell.value) : `${percent(cell.value)} %`,
     dark: cell.value !== null && (loss ? cell.value > middle : cell.value < middle),
     value: cell.value === null || loss ? cell.value : 100 * cell.value,
   });
   return { found, settings: { reverse: loss, across, down: down || null, measured: loss ? "validation loss" : "validation accuracy, %" } };
+}
+
+// The points of a space over two of its dimensions, or against one of them what was measured.
+function space({ sweep, across, down, value }) {
+  const loss = value === "validation_loss_mean", { scales, names } = CONTENTS.sweeps[sweep], all = points(sweep);
+  const measured = loss ? "validation loss" : "validation accuracy, %";
+  const of = row => (row.failed || row[value] === null ? null : loss ? row[value] : 100 * row[value]);
+  const good = all.map(of).filter(each => each !== null).sort((a, b) => a - b), middle = good[Math.floor(good.length / 2)];
+  const x = axis(all.map(row => row.tried[across]), scales[across], names);
+  const y = down ? axis(all.map(row => row.tried[down]), scales[down], names) : axis(good, loss ? "log" : "linear");
+  const found = all.filter(row => down || of(row) !== null).map(row => ({
+    x: x.at(row.tried[across]),
+    y: y.at(down ? row.tried[down] : of(row)),
+    value: of(row),
+    chosen: row.rank === 1,
+    rung: row.rung,
+    size: 40 + 30 * row.rung,
+    values: described(sweep, row.tried),
+    loss: row.validation_loss_mean === null ? "failed" : number(row.validation_loss_mean),
+    accuracy: row.validation_accuracy_mean === null ? "failed" : percent(row.validation_accuracy_mean),
+    rank: row.rank, n: row.n, steps: row.steps, images: row.images,
+  }));
+  const domain = loss ? [good[0], Math.max(middle, 1.05 * good[0])] : [Math.min(middle, good.at(-1) / 1.001), good.at(-1)];
+  return { drawn: "space", found, settings: {
+    reverse: loss, domain, across, down: down || measured, measured,
+    acrossTicks: x.ticks, acrossLabels: x.labels, downTicks: y.ticks, downLabels: y.labels,
+  } };
+}
+
+const whole = label => Number(label).toLocaleString("en-US");
+
+// The points of a sweep in each of their rungs. Fresh seeds of finalists stand beyond the last rung.
+function rungs({ sweep }) {
+  const all = fromColumns(CONTENTS.sweeps[sweep].rungs), best = points(sweep);
+  const values = new Map(best.map(row => [row.point, described(sweep, row.tried)]));
+  const finalists = rows("finalists").filter(row => row.sweep === sweep);
+  const name = (row, place) => `finalist ${place + 1}, wins ${percent(row.wins, 0)} %`;
+  const names = new Map(finalists.map((row, place) => [row.point, name(row, place)]));
+  const others = finalists.length ? "dropped" : "point", palette = SPECIFICATIONS.rungs.config.range.category;
+  const last = Math.max(...all.map(row => row.rung)) - (finalists.length ? 1 : 0);
+  const seen = all.map(row => row.seen), [least, most] = [Math.min(...seen), Math.max(...seen)];
+  const fresh = most * Math.max(1.3, (most / least) ** 0.2);
+  // Few points are far above the others, and would make these look alike.
+  const first = all.filter(row => row.rung === 1 && row.loss !== null).map(row => row.loss).sort((a, b) => a - b);
+  const top = Math.max(1.2 * first[Math.floor(0.8 * (first.length - 1))], 2 * first[0]);
+  const good = all.filter(row => row.loss > 0), y = axis(good.map(row => Math.min(row.loss, top)), "log");
+  const found = good.map(row => ({
+    point: row.point,
+    rung: row.rung > last ? "fresh seeds" : `${row.rung} of ${last}`,
+    x: Math.log10(row.rung > last ? fresh : row.seen),
+    y: y.at(Math.min(row.loss, top)),
+    above: row.loss > top,
+    finalist: names.has(row.point),
+    name: names.get(row.point) ?? others,
+    chosen: row.point === best[0].point && row.rung === best[0].rung,
+    values: values.get(row.point), loss: number(row.loss), accuracy: percent(row.accuracy), seen: row.seen, n: row.n,
+  }));
+  const ends = different(all.map(row => row.rung)).filter(rung => rung <= last).map(rung => {
+    const of = all.filter(row => row.rung === rung).map(row => row.seen).sort((a, b) => a - b);
+    return { low: of[0], middle: of[Math.floor(of.length / 2)], high: of.at(-1) };
+  });
+  const apart = ends.every((end, place) => end.high < 1.2 * end.low && (!place || end.low > 1.1 * ends[place - 1].high));
+  const x = axis(apart ? ends.map(end => end.middle) : seen, "log");
+  return { found, settings: {
+    names: [...names.values(), others],
+    colours: [...[...names].map((_, place) => palette[place % palette.length]), finalists.length ? "#888" : palette[0]],
+    acrossTicks: [...x.ticks, ...(names.size ? [Math.log10(fresh)] : [])],
+    acrossLabels: [...x.labels.map(whole), "fresh seeds"],
+    downTicks: y.ticks, downLabels: y.labels,
+  } };
+}
+
+// The lowest loss so far of all sweeps of the variant, the chosen sweep first, and at the end the chosen point's.
+function searches({ sweep }) {
+  const { variant } = CONTENTS.sweeps[sweep], names = Object.keys(CONTENTS.sweeps);
+  const order = [sweep, ...names.filter(name => name !== sweep)].filter(name => CONTENTS.sweeps[name].variant === variant);
+  const found = order.flatMap(name => {
+    const pairs = CONTENTS.sweeps[name].found, best = points(name)[0];
+    if (!pairs.length) return [];
+    const row = (kind, images, value) => ({ kind, sweep: name, images, value, loss: number(value) });
+    return [...pairs.map(([images, loss]) => row("so far", images, loss)), row("chosen", pairs.at(-1)[0], best.validation_loss_mean)];
+  }).filter(row => row.value > 0);
+  const [x, y] = ["images", "value"].map(key => axis(found.map(row => row[key]), "log"));
+  return { found: found.map(row => ({ ...row, x: x.at(row.images), y: y.at(row.value) })), settings: {
+    sweeps: [...new Set(found.map(row => row.sweep))],
+    acrossTicks: x.ticks, acrossLabels: x.labels.map(whole), downTicks: y.ticks, downLabels: y.labels,
+  } };
 }
 
 // What a select of a chart shows.
@@ -164,20 +257,20 @@ function filled(part, settings) {
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
 }
 
-// Draw a chart in its figure; it follows the choice of variants and the controls of the figure. It is drawn anew for
+// Draw a chart in its figure; it follows the choice of variants, the controls of the figure, and other ones. It is drawn anew for
 // each change: a chart whose rows are exchanged keeps the order of the earlier ones.
-export async function chart(figure) {
-  const name = figure.dataset.chart, controls = [...figure.querySelectorAll("select")];
+export async function chart(figure, others = []) {
+  const name = figure.dataset.chart, controls = [...figure.querySelectorAll("select"), ...others];
   const place = figure.querySelector(".view"), empty = figure.querySelector(".empty");
   let last = Promise.resolve(), made = null;
 
   async function draw() {
-    const { found, settings = {} } = ROWS[name](Object.fromEntries(controls.map(({ name: key, value }) => [key, value])));
+    const { found, settings = {}, drawn = name } = ROWS[name](Object.fromEntries(controls.map(({ name: key, value }) => [key, value])));
     empty.hidden = found.length > 0;
     place.hidden = !found.length;
     made?.finalize();
     const order = [...new Set(found.map(row => row.variant))];
-    made = found.length ? await embedded(place, name, found, { ...settings, order, variants: few() }) : null;
+    made = found.length ? await embedded(place, drawn, found, { ...settings, order, variants: few() }) : null;
   }
 
   const update = () => (last = last.then(draw));

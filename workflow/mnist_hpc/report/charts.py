@@ -44,6 +44,9 @@ def specifications() -> dict[str, dict[str, Any]]:
         "comparisons": (comparisons(), "Differences of test accuracy between variants, with 95 % intervals"),
         "curves": (curves(), "Learning curves of variants"),
         "sweep": (sweep(), "Heat map of a sweep over two hyper-parameters"),
+        "space": (space(), "Points of a sweep over two hyper-parameters"),
+        "rungs": (rungs(), "Points of a sweep from rung to rung"),
+        "searches": (searches(), "Lowest validation loss against the cost of sweeps"),
         "confusions": (confusions(), "How many test images of each class are predicted as each class"),
         "reliability": (reliability(), "Accuracy against confidence of variants"),
         "robustness": (robustness(), "Test accuracy of variants on transformed images"),
@@ -131,6 +134,63 @@ def sweep() -> alt.LayerChart:
     return layers.add_params(alt.param(name="reverse", value=True)).properties(height=alt.Step(34))
 
 
+def space() -> alt.LayerChart:
+    """Return the points of a space over two of its dimensions, coloured by what was measured in their highest rung."""
+    base = alt.Chart(_data()).encode(_placed(alt.X, "x", "$across"), _placed(alt.Y, "y", "$down"))
+    scale = alt.Scale(type="log", scheme="viridis", reverse=alt.expr("reverse"), domain=["$domain"], clamp=True)
+    colour = alt.Color("value:Q", scale=scale, legend=alt.Legend(title="$measured", orient="top", format=".3~g"))
+    size = alt.Size("size:Q", scale=None, legend=None)
+    tooltip = [
+        *(alt.Tooltip("values:N"), alt.Tooltip("loss:N"), alt.Tooltip("accuracy:N", title="accuracy, %")),
+        *(alt.Tooltip("rank:Q"), alt.Tooltip("rung:Q"), alt.Tooltip("n:Q"), alt.Tooltip("steps:Q", format=",")),
+        alt.Tooltip("images:Q", format=",", title="images of all its trainings"),
+    ]
+    good = base.transform_filter("isValid(datum.value)").mark_circle(opacity=0.9)
+    failed = base.transform_filter("!isValid(datum.value)").mark_point(shape="cross", angle=45, size=60, color=INK)
+    best = base.transform_filter("datum.chosen").mark_point(size=330, shape="circle", strokeWidth=3, filled=False)
+    layers = good.encode(color=colour, size=size, tooltip=tooltip) + failed.encode(tooltip=tooltip)
+    layers += best.encode(color=alt.value(PALETTE[1]))
+    return _with_labels(layers.add_params(alt.param(name="reverse", value=True))).properties(height=380)
+
+
+def rungs() -> alt.LayerChart:
+    """Return the losses of the points of a sweep from rung to rung: finalists in colours, the others grey."""
+    x = _placed(alt.X, "x", "images that one training has seen")
+    base = alt.Chart(_data()).encode(x, _placed(alt.Y, "y", "validation loss (triangle: higher)"), detail="point:N")
+    tooltip = [
+        *(alt.Tooltip("values:N"), alt.Tooltip("name:N", title="is"), alt.Tooltip("rung:N"), alt.Tooltip("n:Q")),
+        *(alt.Tooltip("loss:N"), alt.Tooltip("accuracy:N", title="accuracy, %")),
+        alt.Tooltip("seen:Q", format=",", title="images"),
+    ]
+    scale = alt.Scale(domain=["$names"], range=["$colours"])
+    colour = alt.Color("name:N", scale=scale, title=None, legend=LEGEND)
+    shape = alt.Shape("above:N", scale=alt.Scale(domain=[False, True], range=["circle", "triangle-up"]), legend=None)
+    base = base.encode(colour)
+    rest, finalists = (base.transform_filter(f"{not_}datum.finalist") for not_ in ("!", ""))
+    best = base.transform_filter("datum.chosen").mark_point(size=330, shape="circle", strokeWidth=3, filled=False)
+    layers = (
+        rest.mark_line(strokeWidth=0.8, opacity=0.5, aria=False)
+        + rest.mark_point(size=26, opacity=0.5, filled=True, aria=False).encode(shape, tooltip=tooltip)
+        + finalists.mark_line(strokeWidth=2.5, aria=False)
+        + finalists.mark_point(size=50, opacity=1, filled=True, aria=False).encode(shape, tooltip=tooltip)
+        + best.encode(color=alt.value(PALETTE[1]))
+    )
+    return _with_labels(layers).properties(height=380)
+
+
+def searches() -> alt.LayerChart:
+    """Return the lowest loss so far against the images of all trainings of a sweep; a dot for the chosen point."""
+    colour = alt.Color("sweep:N", scale=alt.Scale(domain=["$sweeps"]), title=None, legend=LEGEND)
+    tooltip = [alt.Tooltip("sweep:N"), alt.Tooltip("kind:N"), alt.Tooltip("loss:N")]
+    tooltip += [alt.Tooltip("images:Q", format=",")]
+    x = _placed(alt.X, "x", "images of all trainings together")
+    base = alt.Chart(_data()).encode(x, _placed(alt.Y, "y", "lowest validation loss so far"), colour)
+    path = base.transform_filter("datum.kind == 'so far'").mark_line(interpolate="step-after", aria=False)
+    steps = base.transform_filter("datum.kind == 'so far'").mark_circle(size=20, opacity=1, aria=False)
+    ends = base.transform_filter("datum.kind == 'chosen'").mark_circle(size=110, opacity=1)
+    return _with_labels(path + steps.encode(tooltip=tooltip) + ends.encode(tooltip=tooltip)).properties(height=340)
+
+
 def confusions() -> alt.LayerChart:
     """Return how often each class is taken for another one."""
     base = alt.Chart(_data()).encode(
@@ -195,6 +255,20 @@ def _data() -> alt.NamedData:
 def _rows(kind: str) -> alt.Chart:
     """Return a chart of the rows of one kind."""
     return alt.Chart(_data()).transform_filter(f"datum.kind == '{kind}'")
+
+
+def _placed(axis: Any, field: str, title: str) -> Any:
+    """Return an axis on which charts.js gives rows their places, ticks and labels, see ``axis`` in sweeps.js."""
+    name = "across" if axis is alt.X else "down"
+    label = f"{name}Labels[indexof({name}Ticks, datum.value)]"
+    ticks = alt.Axis(title=title, values=alt.expr(f"${name}Ticks"), labelExpr=label, labelOverlap="greedy")
+    return axis(f"{field}:Q", scale=alt.Scale(zero=False, nice=False, padding=14), axis=ticks)
+
+
+def _with_labels(chart: Any) -> Any:
+    """Return a chart with what the labels of ``_placed`` refer to."""
+    names = [f"{axis}{part}" for axis in ("across", "down") for part in ("Ticks", "Labels")]
+    return chart.add_params(*(alt.param(name=name, value=[]) for name in names))
 
 
 def _error(field: str, title: str, axis: Any = alt.X) -> Any:

@@ -3,8 +3,10 @@
 export const CONTENTS = JSON.parse(document.getElementById("contents").textContent);
 
 // The rows of a table as objects.
-export function rows(name) {
-  const columns = Object.entries(CONTENTS.tables[name]);
+export const rows = name => fromColumns(CONTENTS.tables[name]);
+
+export function fromColumns(table) {
+  const columns = Object.entries(table);
   const count = columns.length ? columns[0][1].length : 0;
   return Array.from({ length: count }, (_, place) => Object.fromEntries(columns.map(([key, values]) => [key, values[place]])));
 }

@@ -1,7 +1,9 @@
-"""What readers explore on the page, as JSON for its scripts: tables, learning curves, grids, mistakes, pictures."""
+"""What readers explore on the page, as JSON for its scripts: tables, learning curves, sweeps, mistakes, pictures."""
 
 import base64
+import contextlib
 import io
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,17 +14,22 @@ import pandas as pd
 from PIL import Image
 
 from mnist_hpc import figures
+from mnist_hpc.errors import UserError
 from mnist_hpc.files import csv_table
 from mnist_hpc.report.planes import planes
 from mnist_hpc.study import grids
 from mnist_hpc.study.specification import Study
-from mnist_hpc.tables import mistakes, text, time_spent
+from mnist_hpc.tables import mistakes, ranking, searches, text, time_spent
 
 Tables = Mapping[str, pd.DataFrame]
 Runs = set[tuple[str, int]]  # variant and seed of each
 
 # Columns of history.csv that the page draws.
 CURVE = ("step", "epoch", "train_seconds", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+FINALIST_COLUMNS = [
+    *("sweep", "variant", "point", "values", "wins", "validation_loss_mean", "validation_loss_sd"),
+    *("validation_accuracy_mean", "validation_accuracy_sd", "n", "steps"),
+]
 # Misclassified images of a variant in the gallery, and images in a row of the picture that holds them all.
 MISTAKES, ACROSS = 100, 40
 
@@ -32,13 +39,14 @@ def contents(study: Study, results: Path, tables: Tables) -> dict[str, Any]:
     jobs, known = results / study.dataset / "tables" / "jobs.csv", current(tables["runs"])
     shown = {name: tables[name] for name in tables if name != "confusions"}
     shown["times"] = time_spent.parts(tables["runs"]).rename_axis("variant").reset_index()
+    shown["finalists"] = finalists(study, results)
     shown["jobs"] = pd.read_csv(jobs) if jobs.exists() else pd.DataFrame()
     return {
         "dataset": study.dataset,
         "variants": {name: study.variants[name].dataset for name in ranked(study, tables["variants"])},
         "tables": {name: by_column(table) for name, table in shown.items()},
         "curves": curves(study, results, known),
-        "grids": {name: grid(study, name, tables["sweeps"]) for name in study.sweeps},
+        "sweeps": searched(study, results),
         "confusions": confusions(tables["confusions"]),
         "mistakes": gallery(study, results, known),
         "pictures": pictures(study, results, known),
@@ -82,15 +90,41 @@ def curves(study: Study, results: Path, known: Runs) -> dict[str, dict[int, dict
     return found
 
 
-def grid(study: Study, sweep: str, sweeps: pd.DataFrame) -> dict[str, Any]:
-    """Return the axes of a sweep, and the place of each of its points on them, in the order of the table."""
-    values = study.sweeps[sweep].values
-    points = sweeps.loc[sweeps["sweep"] == sweep, "point"].to_numpy(int)
-    places = np.unravel_index(points, [len(tried) for tried in values.values()])
-    return {
-        "axes": {key: [grids.label(value) for value in tried] for key, tried in values.items()},
-        "places": {key: own.tolist() for key, own in zip(values, places, strict=True)},
-    }
+def searched(study: Study, results: Path) -> dict[str, dict[str, Any]]:
+    """Return of each sweep what it searched, and what it found in its rungs and after how many images.
+
+    ``scales`` has the kind of axis of each key (see ``searches.scale``), ``names`` how values that are not numbers are
+    written, in the order of the config. ``rungs`` has the rows of ``searches.rungs`` by column, ``found`` the pairs of
+    ``searches.best_so_far``.
+    """
+    made = {}
+    for name, sweep in study.sweeps.items():
+        path = results / sweep.folder / "points.csv"
+        rows = ranking.read(path) if path.exists() else []
+        rungs = searches.rungs(rows, sweep, study.facts(sweep.variant.dataset)[2])
+        tried = [value for values in sweep.values.values() for value in values if not isinstance(value, (int, float))]
+        made[name] = {
+            "variant": sweep.variant.name,
+            "kind": sweep.kind,
+            "halved": bool(sweep.halving),
+            "scales": {key: searches.scale(dimension) for key, dimension in sweep.dimensions.items()},
+            "names": {grids.text(value): grids.label(value) for value in tried},
+            "rungs": {key: [row[key] for row in rungs] for key in (rungs or [{}])[0]},
+            "found": searches.best_so_far(rungs),
+        }
+    return made
+
+
+def finalists(study: Study, results: Path) -> pd.DataFrame:
+    """Return a row per finalist of each sweep, best first, with the share of resampled sweeps that it wins."""
+    rows = []
+    for name, sweep in study.sweeps.items():
+        path = results / sweep.folder / "best.json"
+        with contextlib.suppress(UserError):  # the top of the page says that the file is missing or damaged
+            for row in ranking.read_best(path).get("finalists", []):
+                values = {key: grids.text(value) for key, value in row["values"].items()}
+                rows.append({"sweep": name, "variant": sweep.variant.name, **row, "values": json.dumps(values)})
+    return pd.DataFrame(rows, columns=FINALIST_COLUMNS)
 
 
 def confusions(table: pd.DataFrame) -> dict[str, list[list[float]]]:

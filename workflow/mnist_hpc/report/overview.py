@@ -34,6 +34,7 @@ def overview(study: Study, results: Path, tables: Tables, hashes: Mapping[str, s
             if row["status"] == "ok"
         ],
         "cost": _cost(runs, spent, results / study.dataset / "tables" / "jobs.csv"),
+        "sweep_cost": _duration(tables["sweeps"]["train_seconds"].sum()),
         "problems": _problems(study, results, tables, hashes),
         "done": int(runs["status"].isin(["ok", "failed"]).sum()),
         "runs": len(runs),
@@ -135,7 +136,10 @@ def _facts(study: Study, runs: pd.DataFrame) -> dict[str, str]:
     facts = {
         "Data": f"{study.dataset}: {examples:,} training examples, {' × '.join(map(str, shape))}, {classes} classes",
         "Variants": f"{len(study.variants)}, of {seeds} each",
-        "Sweeps": ", ".join(f"{name} ({sweep.count} points)" for name, sweep in study.sweeps.items()),
+        "Sweeps": ", ".join(
+            f"{name} ({text.counted(sweep.count, 'point')}{', halved' if sweep.halving else ''})"
+            for name, sweep in study.sweeps.items()
+        ),
         "Trained on": used("device", "host"),
         "Software": ", ".join(f"{name} {used(name)}" for name in ("tensorflow", "keras", "python") if used(name)),
         "Commit": used("commit"),

@@ -30,7 +30,7 @@ TEMPLATES = jinja2.Environment(
 )
 TEMPLATES.policies["json.dumps_kwargs"] = {}  # do not sort keys: variants come best first
 SCRIPTS = (
-    *("contents.js", "choice.js", "tables.js", "charts.js", "sweeps.js", "gallery.js"),
+    *("contents.js", "choice.js", "tables.js", "sweeps.js", "charts.js", "gallery.js"),
     *("net.js", "planes.js", "report.js"),
 )
 SECTIONS = {
@@ -131,7 +131,7 @@ def page(
         drawing=drawn,
         columns={name: [column._asdict() for column in columns] for name, columns in COLUMNS.items()},
         shown=[name for name, columns in explored["tables"].items() if any(columns.values())],
-        grids=explored["grids"],
+        sweeps=explored["sweeps"],
         images=images,
         planes=explored["planes"],
         classes=[(label, label) for label in range(classes)],

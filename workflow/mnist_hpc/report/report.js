@@ -15,9 +15,9 @@ theme.addEventListener("click", () => {
 });
 
 pictures();
-const heatMap = document.querySelector("[data-chart=sweep]"), chosenSweep = heatMap && axes(heatMap);
+const searched = document.querySelector("[data-chart=sweep]"), chosenSweep = searched && axes(searched);
 for (const place of document.querySelectorAll("[data-table]")) {
-  const ofSweeps = place.dataset.table === "sweeps";
+  const ofSweeps = ["sweeps", "finalists"].includes(place.dataset.table);
   const show = table(place, ofSweeps ? chosenSweep : null);
   if (ofSweeps) chosenSweep.addEventListener("change", show);
 }
@@ -39,7 +39,7 @@ begin();
 
 // One after the other, so that the page answers meanwhile.
 for (const figure of document.querySelectorAll("[data-chart]")) {
-  await chart(figure);
+  await chart(figure, ["rungs", "searches"].includes(figure.dataset.chart) ? [chosenSweep] : []);
   await new Promise(requestAnimationFrame);
 }
 document.documentElement.dataset.ready = "";

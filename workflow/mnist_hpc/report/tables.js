@@ -14,7 +14,7 @@ const TEXTS = {
 const TO_RIGHT = new Set(["count", "number", "percent", "points", "seconds"]);
 
 // Values by size, texts by alphabet, empty cells last in both directions.
-function compared(a, b, down) {
+function compared(a = null, b = null, down) {
   if (a === null || b === null) return (a === null) - (b === null);
   const order = typeof a === "string" ? a.localeCompare(b, "en") : a - b;
   return down ? -order : order;
@@ -39,7 +39,7 @@ async function copied(text) {
 // The columns of the hyper-parameters of a sweep, which its points have as JSON in the file.
 function ofSweep(name, points) {
   const numbers = key => points.filter(row => row.sweep === name).every(row => typeof row[key] === "number");
-  return Object.keys(CONTENTS.grids[name].axes).map(key => ({ name: key, label: key.replaceAll("_", " "), kind: numbers(key) ? "number" : "text" }));
+  return Object.keys(CONTENTS.sweeps[name].scales).map(key => ({ name: key, label: key.replaceAll("_", " "), kind: numbers(key) ? "number" : "text" }));
 }
 
 // Build the table in an element; `sweep`, if it is about one, is the select that says which. Returns a function that
@@ -65,10 +65,11 @@ export function table(place, sweep) {
       element("dl", {}, ...own.filter(column => column.meaning).flatMap(column => [element("dt", {}, column.label), element("dd", {}, column.meaning)]))));
 
   // The points of a sweep are about a variant, but are not chosen with it.
-  const follows = row => name !== "sweeps" && row.variant in CONTENTS.variants;
+  const follows = row => !sweep && row.variant in CONTENTS.variants;
   const columns = () => {
     const [rank, ...others] = own, keys = sweep ? ofSweep(sweep.value, every) : [];
-    return [rank, ...keys, ...others, ...(state.wide ? rest : [])];
+    const further = state.wide ? rest.filter(column => !keys.some(key => key.name === column.name)) : [];
+    return [rank, ...keys, ...others, ...further];
   };
   const text = (row, { name: key, kind }) => {
     const value = row[key];

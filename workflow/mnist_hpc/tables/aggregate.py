@@ -113,7 +113,9 @@ def sweeps(study: Study, results: Path) -> pd.DataFrame:
         keys = {"dataset": sweep.variant.dataset, "sweep": name, "variant": sweep.variant.name}
         trained = ranking.read(path)
         ranked, losses = halving.rank(trained), ranking.losses(trained)
-        values, costs = ranking.values(trained, sweep.dimensions), ranking.costs(trained)
+        # A stale sweep may lack a key.
+        keys_there = [key for key in sweep.dimensions if key in trained[0]]
+        values, costs = ranking.values(trained, keys_there), ranking.costs(trained)
         for rank, row in enumerate(ranked, start=1):
             point, rung = row["point"], row["rung"]
             # With the first one where both were: a point that was dropped has no losses of its later rungs.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mnist_hpc.errors import UserError
 from mnist_hpc.files.provenance import specification_hash
+from mnist_hpc.study.grids import label
 from mnist_hpc.study.layout import HASHES
 from mnist_hpc.study.specification import Study, Sweep
 from mnist_hpc.tables import ranking
@@ -32,6 +33,7 @@ def _status(sweep: Sweep, results: Path, data_hash: str | None, sweep_hash: str)
         best = ranking.read_best(path)
     except UserError as error:
         return f"damaged: {error}"
-    values = ", ".join(f"{key} {value}" for key, value in best["values"].items())
+    values = ", ".join(f"{key} {label(value)}" for key, value in best["values"].items())
     current = [specification_hash(json.loads(sweep.json)), data_hash, sweep_hash]
-    return f"{'ok' if [best[key] for key in HASHES] == current else 'stale'}, best at {values}"
+    status = "ok" if [best[key] for key in HASHES] == current else "stale"
+    return f"{status}{', halved' if 'finalists' in best else ''}, best at {values}"
