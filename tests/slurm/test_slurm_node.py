@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from harness import NEEDS_SLURM, SLOW, STEPS, cluster, edit, make, table
+from harness import NEEDS_SLURM, SLOW, STEPS, cluster, edit, make, table, without_figures
 
 from conftest import DIFFER, UNTIL_TABLES, copy_project, error_line, made_once, snakemake
 from mnist_hpc.cluster.node import WARNING_SECONDS
@@ -51,6 +51,7 @@ class Study:
     def __init__(self, cluster, project, here):
         self.cluster, self.project, self.here = cluster, project, here
         edit(project, "require_gpu=1", "require_gpu=0")
+        without_figures(project)
 
     def make(self, **variables):
         """Run ``make node`` as a user does."""

@@ -239,7 +239,7 @@ REFUSED = {
         "variants.regression: optimizer.SGD: found clipnorm and global_clipnorm, expected one of them",
     ),
     "two limits on the gradient in a point of a grid": (
-        {"sweeps.hidden-optimizers.grid": {"clipvalue": [0.1], "clipnorm": [1.0]}},
+        {"sweeps.hidden-optimizers": {"variant": "hidden-relu", "grid": {"clipvalue": [0.1], "clipnorm": [1.0]}}},
         "sweeps.hidden-optimizers.grid at clipvalue 0.1, clipnorm 1.0: optimizer.SGD: found ",
     ),
     "a limit of nothing": ({"variants.regression.optimizer": {"SGD": {"clipnorm": 0}}}, "clipnorm: found 0"),
