@@ -100,23 +100,6 @@ def test_a_space_in_which_points_do_not_differ_ends_with_the_reason():
         spaces.sampled({"l2": {"uniform": [0.1, 0.1001]}}, 20)
 
 
-@pytest.mark.parametrize(
-    ("dimension", "size"),
-    [
-        ([1, 2, 3], 3),
-        ({"integers": [3, 10]}, 8),
-        ({"uniform": [0.9, 0.99]}, 900),
-        ({"uniform": [-1, 1]}, 2001),
-        ({"uniform": [0.10001, 0.10002]}, 1),
-        ({"log_uniform": [0.001, 1]}, 27001),
-        ({"log_uniform": [0.002, 0.003]}, 1001),
-    ],
-    ids=str,
-)
-def test_numbers_are_counted_that_differ_in_four_digits(dimension, size):
-    assert spaces.size(dimension) == pytest.approx(size, abs=1)
-
-
 @pytest.mark.parametrize("dimension", [RATE, {"uniform": [-1, 3]}, {"integers": [3, 10]}, [1, 2, 5]], ids=str)
 def test_a_value_knows_its_place(dimension):
     low, high = spaces.bounds(dimension)[0], spaces.bounds(dimension)[-1]

@@ -95,23 +95,9 @@ def bounds(dimension: Dimension) -> list[Any]:
     return list(dimension) if not isinstance(dimension, Mapping) else list(next(iter(dimension.values())))
 
 
-def size(dimension: Dimension) -> int:
-    """Return how many values a dimension has; of a range of real numbers, that are not rare in a sample."""
+def size(dimension: Dimension) -> float:
+    """Return how many values a dimension has; infinity for a range of real numbers."""
     if not isinstance(dimension, Mapping):
         return len(dimension)
-    ((kind, (low, high)),) = dimension.items()
-    if kind == "integers":
-        return int(high - low) + 1
-    if kind == "log_uniform":
-        return _rounded(high) - _rounded(low) + 1
-    return int((high - low) / 10.0 ** (_decade(max(abs(low), abs(high))) + 1 - DIGITS)) + 1
-
-
-def _decade(value: float) -> int:
-    return math.floor(math.log10(value))
-
-
-def _rounded(value: float) -> int:
-    """Return how many numbers of ``DIGITS`` digits there are up to a positive one, but for a constant."""
-    decade = _decade(value)
-    return decade * 9 * 10 ** (DIGITS - 1) + int(value / 10.0 ** (decade + 1 - DIGITS))
+    low, high = dimension.get("integers", (0, math.inf))
+    return high - low + 1
