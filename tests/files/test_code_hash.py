@@ -196,7 +196,9 @@ def with_statement(text, function):
 
 
 @pytest.mark.slow
-def test_a_statement_more_in_any_function_that_ran_changes_the_hash_of_the_stage(ran, tmp_path):
+@pytest.mark.parametrize("stages", [1, pytest.param(99, marks=pytest.mark.campaign)], ids=["one stage", "all stages"])
+def test_a_statement_more_in_any_function_that_ran_changes_the_hash_of_the_stage(ran, tmp_path, stages):
+    """Of each function, one of the stages in which it ran is tried, or all of them."""
     copy = tmp_path / "mnist_hpc"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     before = {key: code_hash(*key.split(), package=copy) for key in ran}
@@ -209,6 +211,8 @@ def test_a_statement_more_in_any_function_that_ran_changes_the_hash_of_the_stage
             keys = [key for key in lines if lines[key] & body(function)]
             if not keys:
                 continue
+            begin = len(tried) % len(keys)
+            keys = (keys[begin:] + keys[:begin])[:stages]
             path.write_text(with_statement(text, function))
             tried.add((name, function.name, function.lineno))
             holes += [

@@ -289,6 +289,7 @@ def test_a_net_that_is_stale_does_not_read(study, opened):
     assert "Without current results: hidden-relu." in page.locator("#draw-how").inner_text()
 
 
+@pytest.mark.campaign
 def test_the_gallery_knows_label_errors_although_variants_have_no_results(lecture):
     study, results = lecture
     found = contents.gallery(study, results, {(name, 0) for name in DRAWN})

@@ -92,9 +92,10 @@ def measured(rows):
 def test_each_point_equals_the_variant_trained_alone(digit_splits, tmp_path, changes, grid):
     points = grids.points(specification(**changes), grid)
     rows = trained(digit_splits, tmp_path, points)
-    for point in points:
+    assert len(points) > 1
+    for point, seeds in ((points[0], [0]), (points[len(points) // 2], [1]), (points[-1], [0, 1])):
         trainer = trainer_of(digit_splits, **{"steps": None} | point.specification)
-        for seed in (0, 1):
+        for seed in seeds:
             run, _ = trainer.train(grids.FIRST_SEED + seed, quiet)
             row = rows[point.place, seed]
             assert {key: row[key] for key in grid} == {key: grids.text(value) for key, value in point.values.items()}

@@ -95,7 +95,7 @@ def test_a_space_is_halved_in_brackets_and_chosen_from_and_made_again_if_it_chan
     assert "epochs" not in specification
     assert specification["steps"] == best["values"]["steps"] == 600 // best["values"]["batch_size"]
     assert specification["optimizer"]["SGD"]["learning_rate"] == best["values"]["learning_rate"]
-    assert "sweep space: ok, best at learning_rate" in run("status", cwd=project).stdout
+    assert "sweep space: ok, halved, best at learning_rate" in run("status", cwd=project).stdout
 
     for old, (new, again) in EDITS.items():
         assert HALVED.count(old) == 1, old
