@@ -156,7 +156,7 @@ def test_a_node_that_dies_is_left_for_another(cluster, project, whole):
 
 def test_a_training_goes_on_over_time_limits(cluster, make_project):
     project = make_project(SLOW.replace("seeds: 2", "seeds: 1").replace(str(STEPS), str(100 * STEPS)))
-    with workflow(cluster, project) as run:
+    with workflow(cluster, project, "results/circle/runs/slow/seeds-0-0/models.h5") as run:
         log = project / "logs/circle/slow/seeds-0-0/train.log"
         cluster.wait_for(lambda: log.exists() and "seed 0: step" in log.read_text())
         first = str(run.attempts("0-0")[-1]["job"])

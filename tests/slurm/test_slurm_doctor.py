@@ -149,16 +149,17 @@ def test_status_tells_of_a_job_that_runs_the_whole_study_and_costs_count_it_once
     (project / "logs/slurm/main.json").write_text(json.dumps(main))
     assert f"The workflow waits in the queue as job {begin}. BeginTime: " in status(cluster, project)
 
-    def state():
-        # A requeued job gets a begin time when its last step has ended, which may be after this question.
-        cluster.output("scontrol", "update", f"JobId={begin}", "StartTime=now")
-        return cluster.run("squeue", "-h", "-j", begin, "-o", "%T %N")
+    def shown(text):
+        return text in cluster.run("scontrol", "show", "job", begin)
 
-    cluster.wait_for(lambda: state().startswith("RUNNING"))
+    cluster.run("scontrol", "update", f"JobId={begin}", "StartTime=now")
+    cluster.wait_for(lambda: shown("JobState=RUNNING"))
     assert f"The workflow is running: job {begin} on n" in status(cluster, project)
     cluster.run("scontrol", "requeue", begin)
-    cluster.wait_for(lambda: not state().startswith("RUNNING"))
-    cluster.wait_for(lambda: state().startswith("RUNNING"))
+    # Two minutes from then; it is killed if it starts before its credential has expired, after 10 s.
+    cluster.wait_for(lambda: shown("Reason=BeginTime"))
+    cluster.run("scontrol", "update", f"JobId={begin}", "StartTime=now+12")
+    cluster.wait_for(lambda: shown("JobState=RUNNING"))
     cluster.end_jobs()
     assert f"The workflow ran in job {begin}, which has left the queue" in status(cluster, project)
 

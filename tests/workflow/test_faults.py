@@ -193,7 +193,9 @@ def test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on(projec
     while "started: " not in output.read_text():
         with pytest.raises(subprocess.TimeoutExpired):  # it has not ended
             first.wait(timeout=0.1)
+    os.killpg(first.pid, signal.SIGSTOP)
     second = snakemake(project, *UNTIL_TABLES)
+    os.killpg(first.pid, signal.SIGCONT)
     assert second.returncode != 0
     assert "Directory cannot be locked" in second.stdout
     assert first.wait(120) == 0, output.read_text()
