@@ -62,11 +62,11 @@ def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_j
     assert result.returncode == 0, result.stdout
     here = table(demo)
     shutil.rmtree(demo / "results")
-    with workflow(cluster, demo, *few) as run:
+    with workflow(cluster, demo, *UNTIL_TABLES, *few) as run:
         printed = run.ended()
     runs = table(demo)
     pd.testing.assert_frame_equal(runs.drop(columns=DIFFER), here.drop(columns=DIFFER))
-    assert "Nothing to be done" in snakemake(demo, *few).stdout
+    assert "Nothing to be done" in snakemake(demo, *UNTIL_TABLES, *few).stdout
 
     assert sum(map(int, re.findall(r"^(\d+) jobs?: ", printed, re.MULTILINE))) == len(runs)
     assert "GPU-hours if every job uses its whole time limit" in printed
@@ -94,9 +94,10 @@ def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_j
     jobs = table(demo, "jobs")
     assert set(jobs["job"].astype(str)) == set(runs["jobs"])
     assert jobs["gpu_hours"].sum() == pytest.approx(resources["gpu_hours"].sum())
-    drawn = snakemake(demo, *few)
+    figure = "results/digits/figures/slurm.svg"
+    drawn = snakemake(demo, figure, *few)
     assert drawn.returncode == 0, drawn.stdout
-    assert f"{len(runs)} Slurm jobs" in (demo / "results/digits/figures/slurm.svg").read_text()
+    assert f"{len(runs)} Slurm jobs" in (demo / figure).read_text()
 
 
 def test_a_cancelled_training_goes_on_in_a_new_job(cluster, project, whole):

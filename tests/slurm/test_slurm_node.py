@@ -3,12 +3,13 @@
 import json
 import os
 import re
+import shutil
 import signal
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from harness import NEEDS_SLURM, SLOW, STEPS, cluster, edit, make, table, without_figures
+from harness import NEEDS_SLURM, ROOT, SLOW, STEPS, cluster, edit, make, table, without_figures
 
 from conftest import DIFFER, UNTIL_TABLES, copy_project, error_line, made_once, snakemake
 from mnist_hpc.cluster.node import WARNING_SECONDS
@@ -197,6 +198,8 @@ def test_where_jobs_are_not_requeued_another_follows(study):
 
 
 def test_without_progress_it_does_not_return(study):
+    # With all its pictures, Snakemake takes seconds to find the first job: the signal comes before it.
+    shutil.copy(ROOT / "Snakefile", study.project)
     job = study.submitted()
     study.cluster.wait_for(lambda: "Building DAG" in study.log(job))
     study.cluster.run("scancel", "--batch", "--signal=USR1", job)
