@@ -61,7 +61,7 @@ THREADS = 2
 def main() -> int:
     """Run the parts asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default=",".join([*PARTS, *GROUPS]), help="parts, by name")
+    parser.add_argument("--only", default=",".join([*PARTS, "gpu"]), help="parts, by name")
     parser.add_argument("--data", type=Path, default=Path("results/mnist/data"), help="folder of train.h5 and test.h5")
     parser.add_argument("--peers", type=Path, default=Path(".venv-peers/bin/python"), help="Python of the peers")
     parser.add_argument("--output", type=Path, default=Path("results/benchmarks"))

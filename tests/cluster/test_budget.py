@@ -7,6 +7,7 @@ from mnist_hpc.cluster import budget
 from mnist_hpc.files import csv_table
 from mnist_hpc.study.layout import RUN_COLUMNS
 from mnist_hpc.study.specification import Study
+from mnist_hpc.tables import sweep_status
 
 HALVED = "space: {learning_rate: {uniform: [0.1, 1.0]}}, points: 27, images: 9000"
 
@@ -42,8 +43,9 @@ def test_the_images_of_a_sweep_are_known_beforehand(tmp_path, keys, images):
 
 def test_the_time_follows_from_earlier_runs_of_the_variant(tmp_path):
     study = study_of(tmp_path, f"{HALVED}, seeds: 1, halving: {{}}")
-    planned = "sweep s: 27 points with 1 seeds in 3 rungs, then 3 finalists with 5, 0.2 million images"
-    assert budget.lines(study, tmp_path, "hash") == [planned]
+    planned = "sweep s: 27 points with 1 seed in 3 rungs, then 3 finalists with 5 seeds, 0.2 million images"
+    sweeps = sweep_status.to_run(study, tmp_path, "hash")
+    assert budget.lines(study, tmp_path, sweeps) == [planned]
     rows = [{"seed": seed, "images_per_second": 990} for seed in (0, 1)]
     csv_table.write(tmp_path / study.blocks_of("regression")[0].folder / "metrics.csv", RUN_COLUMNS, rows)
-    assert budget.lines(study, tmp_path, "hash") == [f"{planned}, about 3 min 20 s of training"]
+    assert budget.lines(study, tmp_path, sweeps) == [f"{planned}, about 3 min 20 s of training"]

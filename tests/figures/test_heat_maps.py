@@ -11,9 +11,11 @@ from mnist_hpc.study.grids import label
 from mnist_hpc.study.specification import Study
 
 
-def sweep_of(grid, tmp_path):
+def sweep_of(grid, tmp_path, images="jobs: 1"):
     """Return a sweep over a grid, and its points with a loss that is lowest at the last values."""
-    study = TUNED.replace("{learning_rate: [0.001, 0.01, 0.1], steps: [10, 20], batch_size: [20, 100]}", str(grid))
+    study = TUNED.replace(
+        "{learning_rate: [0.001, 0.01, 0.1], steps: [10, 20], batch_size: [20, 100]}", str(grid)
+    ).replace("jobs: 1", images)
     (tmp_path / "config.yaml").write_text(study)
     sweep = Study.read(tmp_path / "config.yaml").sweeps["rates"]
     count = int(np.prod([len(values) for values in grid.values()]))
@@ -48,3 +50,14 @@ def test_a_sweep_of_any_grid_names_all_values_and_the_edge(grid, tmp_path):
         if len(values) > 1:
             assert key in found
             assert all(label(value) in found for value in values)
+
+
+def test_steps_that_follow_from_images_are_no_axis(tmp_path):
+    grid = {"learning_rate": [0.1, 0.2, 0.4], "batch_size": [20, 50]}
+    sweep, points = sweep_of(grid, tmp_path, images="images: 1000")
+    best = {"values": {"learning_rate": 0.4, "batch_size": 50, "steps": 20}, "at_the_edge": []}
+    grids.heat_maps(grids.losses(points, sweep), best, sweep, tmp_path / "figure.svg")
+    found = texts(tmp_path / "figure.svg")
+    assert "learning_rate" in found
+    assert "batch_size" in found
+    assert "steps" not in found

@@ -369,7 +369,6 @@ def test_a_space_that_cannot_be_is_refused(tmp_path, dimension, said):
         (f"variant: regression, space: {{learning_rate: {RATE}}}", "sweeps.rates: the key 'points' is missing: how"),
         (SPACE.replace("9", "0"), "sweeps.rates.points: found 0 (a whole number), expected 1 or more"),
         (SPACE.replace("9", "1000000"), "points: found 1000000 (a whole number), expected 100000 or less"),
-        (SPACE.replace("9", "60000"), "sweeps.rates.points: found 60000, expected at most the 27001 points of the sp"),
         (SPACE.replace(RATE, "[1, 2]"), "sweeps.rates.points: found 9, expected at most the 2 points of the space"),
         (f"{GRID} points: 2", "sweeps.rates.points: expected a space"),
         (f"{SPACE} max_images: 1000", "sweeps.rates.max_images: expected a grid"),

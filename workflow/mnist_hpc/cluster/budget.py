@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,32 +10,28 @@ from mnist_hpc.errors import UserError
 from mnist_hpc.files import csv_table
 from mnist_hpc.study import grids, halving, spaces
 from mnist_hpc.study.grids import Point
-from mnist_hpc.study.schedules import scheduled
+from mnist_hpc.study.schedules import STEPS, read_off
 from mnist_hpc.study.specification import Study, Sweep
 from mnist_hpc.tables import ranking
-from mnist_hpc.tables.text import duration
+from mnist_hpc.tables.text import counted, duration
 
 
-def lines(study: Study, results: Path, sweep_hash: str) -> list[str]:
-    """Return for each sweep that will run how many images it trains and how long that takes, as text.
-
-    ``sweep_hash`` is the hash of today's code of sweeps.
-    """
+def lines(study: Study, results: Path, sweeps: Iterable[Sweep]) -> list[str]:
+    """Return for each of some sweeps how many images it trains and, if known, how long that takes, as text."""
     found = []
-    for name, sweep in study.sweeps.items():
-        if not ranking.made_by(results / sweep.folder / "best.json", sweep.json, sweep_hash):
-            images, pace = planned_images(study, sweep), seconds_per_image(study, sweep, results)
-            time = f", about {duration(pace * images)} of training" if pace else ""
-            found.append(f"sweep {name}: {described(sweep)}, {images / 1e6:,.1f} million images{time}")
+    for sweep in sweeps:
+        images, pace = planned_images(study, sweep), seconds_per_image(study, sweep, results)
+        time = f", about {duration(pace * images)} of training" if pace else ""
+        found.append(f"sweep {sweep.name}: {described(sweep)}, {images / 1e6:,.1f} million images{time}")
     return found
 
 
 def described(sweep: Sweep) -> str:
     """Return what a sweep does, as text: its points and seeds, and how it is halved."""
-    text = f"{sweep.count} points with {sweep.seeds} seeds"
-    if sweep.halving:
-        text += f" in {len(halving.shares(sweep.halving))} rungs, then {sweep.halving['finalists']} finalists"
-        text += f" with {sweep.halving['fresh_seeds']}"
+    text = f"{counted(sweep.count, 'point')} with {counted(sweep.seeds, 'seed')}"
+    if rules := sweep.halving:
+        text += f" in {counted(len(halving.shares(rules)), 'rung')}, then {counted(rules['finalists'], 'finalist')}"
+        text += f" with {counted(rules['fresh_seeds'], 'seed')}"
     return text
 
 
@@ -64,7 +60,7 @@ def _mean_images(sweep: Sweep, examples: int) -> float:
     """Return the images that the training of a point sees, the mean over points if these differ."""
     if sweep.images:
         return sweep.images
-    if not sweep.dimensions.keys() & {"steps", "epochs", "batch_size"}:
+    if not sweep.dimensions.keys() & {*STEPS, "batch_size"}:
         return grids.images_seen(sweep.variant.specification, examples)
     points = spaces.tried(json.loads(sweep.json))
     return statistics.mean(grids.images_seen(point.specification, examples) for point in points)
@@ -74,9 +70,8 @@ def _images(points: Sequence[Point], examples: int) -> int:
     """Return the images of points of which those that differ in their steps alone are read off one training."""
     longest: dict[str, int] = {}
     for point in points:
-        known = point.specification
-        same = grids.shared(known, () if scheduled(known) else ("steps", "epochs"))
-        longest[same] = max(longest.get(same, 0), grids.images_seen(known, examples))
+        same = grids.shared(point.specification, read_off(point.specification))
+        longest[same] = max(longest.get(same, 0), grids.images_seen(point.specification, examples))
     return sum(longest.values())
 
 

@@ -36,11 +36,12 @@ def run(config: Path, overrides: dict[str, Any], results: Path) -> None:
     print(table.drop(columns=["seconds_left", *([] if refused else ["damaged"])]).to_string(index=False), "", sep="\n")
     swept = sweep_status.by_sweep(study, results, identities, code_hash("stages.sweep"))
     lines = [f"sweep {name}: {text}" for name, text in swept.items()]
-    lines += budget.lines(study, results, code_hash("stages.sweep"))
+    waiting = [study.sweeps[name] for name, text in swept.items() if not text.startswith("ok")]
+    lines += budget.lines(study, results, waiting)
     lines += [""] if swept else []
     lines += refused.values()
     todo = table[["trained", "under way", "missing", "stale", "damaged"]].sum(axis=1)
-    if not todo.any() and all(text.startswith("ok") for text in swept.values()):
+    if not todo.any() and not waiting:
         lines += _beside(study, results, identities) or ["Everything is there."]
     lines += _left(study, results, table, todo)
     if errors := attempts.errors(study.works, results):

@@ -28,7 +28,7 @@ def heat_maps(table: pd.DataFrame, best: dict[str, Any], sweep: Sweep, path: Pat
     varied = sorted(
         (key for key in sweep.values if len(sweep.values[key]) > 1), key=lambda key: -len(sweep.values[key])
     )
-    chosen = {key: sweep.values[key].index(value) for key, value in best["values"].items()}
+    chosen = {key: tried.index(best["values"][key]) for key, tried in sweep.values.items()}
     edge = "".join(f"\nlowest loss at the edge of the grid: {text}" for text in best["at_the_edge"])
     title = f"{sweep.name}: {sweep.variant.name} on {sweep.variant.dataset}, {len(table)} points, n = {sweep.seeds}\n"
     title += f"circle: lowest validation loss; grey: not trained, or failed{edge}"

@@ -7,6 +7,7 @@ from mnist_hpc.errors import UserError
 from mnist_hpc.files import csv_table
 from mnist_hpc.files.code_hash import code_hash
 from mnist_hpc.study.specification import Study
+from mnist_hpc.tables import sweep_status
 from mnist_hpc.tables.text import summary
 
 
@@ -25,7 +26,8 @@ def outdated(study: Study, results: Path) -> str:
 
 def planned(study: Study, results: Path) -> str:
     """Return what the sweeps that will run cost, as text; empty if there are none."""
-    return "\n".join(budget.lines(study, results, code_hash("stages.sweep")))
+    sweeps = sweep_status.to_run(study, results, code_hash("stages.sweep"))
+    return "\n".join(budget.lines(study, results, sweeps))
 
 
 def best(study: Study, results: Path, since: float) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 
 from mnist_hpc.errors import UserError
 
+# The keys that say how long a training is.
+STEPS = ("steps", "epochs")
 # A one-cycle schedule begins at this fraction of its maximum.
 ONE_CYCLE_START = 1 / 25
 # Steps at which a schedule is looked at, and the fraction of its highest rate below which a rate is as good as 0.
@@ -18,6 +20,11 @@ Schedule = Mapping[str, Mapping[str, Any]]
 def scheduled(specification: Mapping[str, Any]) -> bool:
     """Return whether the learning rate of a specification follows a schedule."""
     return any(isinstance(optimizer.get("learning_rate"), Mapping) for optimizer in specification["optimizer"].values())
+
+
+def read_off(specification: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys in which points of one training may differ: none if a schedule spans the training."""
+    return () if scheduled(specification) else STEPS
 
 
 def of_keras(schedule: Schedule, steps: int) -> tuple[str, dict[str, Any]]:

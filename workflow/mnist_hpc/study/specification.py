@@ -97,7 +97,7 @@ class Sweep:
     @property
     def values(self) -> dict[str, list[Any]]:
         """The values that it tries, by key; of a range, both ends."""
-        return values_of(self.dimensions, self.images)
+        return values_of(self.dimensions)
 
     @property
     def folder(self) -> str:
@@ -118,7 +118,7 @@ class Sweep:
     def json(self) -> str:
         """What decides its numbers, as one JSON string with sorted keys; the order of dimensions is that of points."""
         content = {
-            "specification": grids.without_values(self.variant.specification, self.values),
+            "specification": grids.without_values(self.variant.specification, values_of(self.dimensions, self.images)),
             self.kind: list(self.dimensions.items()),
             "seeds": self.seeds,
             "points": self.points,
@@ -298,7 +298,7 @@ class Study:
         return keys | {"first": str(halving.share(given.get("first", first))), "fresh_seeds": fresh}
 
 
-def values_of(dimensions: Mapping[str, spaces.Dimension], images: int | None) -> dict[str, list[Any]]:
+def values_of(dimensions: Mapping[str, spaces.Dimension], images: int | None = None) -> dict[str, list[Any]]:
     """Return the values that a sweep tries, by key: of a range both ends, and steps if images decide them."""
     values = {key: spaces.bounds(dimension) for key, dimension in dimensions.items()}
     return values | {"steps": [images]} if images else values

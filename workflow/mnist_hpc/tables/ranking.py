@@ -7,7 +7,6 @@ from typing import Any
 
 from mnist_hpc.errors import UserError, reason
 from mnist_hpc.files import csv_table
-from mnist_hpc.files.provenance import specification_hash
 from mnist_hpc.study.grids import with_values
 
 Row = dict[str, Any]
@@ -56,15 +55,6 @@ def costs(rows: Sequence[Row]) -> dict[int, dict[str, float]]:
 def resolve(specification: Mapping[str, Any], best: Path) -> dict[str, Any]:
     """Return the specification of a variant with the values in best.json; raise UserError as ``read_best``."""
     return with_values(specification, read_best(best)["values"])
-
-
-def made_by(best: Path, sweep: str, sweep_hash: str) -> bool:
-    """Return whether best.json is there, and from a sweep with this JSON and hash of the code."""
-    try:
-        found = read_best(best)
-    except UserError:
-        return False
-    return [found["spec_hash"], found["code_hash"]] == [specification_hash(json.loads(sweep)), sweep_hash]
 
 
 def read_best(path: Path) -> Row:

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mnist_hpc.errors import UserError
 from mnist_hpc.files.provenance import specification_hash
 from mnist_hpc.study.grids import label
-from mnist_hpc.study.layout import HASHES
 from mnist_hpc.study.specification import Study, Sweep
 from mnist_hpc.tables import ranking
 
@@ -25,6 +25,23 @@ def by_sweep(
     }
 
 
+def to_run(study: Study, results: Path, sweep_hash: str) -> list[Sweep]:
+    """Return the sweeps that the next run makes even if the data are the same; ``sweep_hash`` is as in ``by_sweep``."""
+    found = []
+    for sweep in study.sweeps.values():
+        try:
+            done = _made_by(ranking.read_best(results / sweep.folder / "best.json"), sweep, sweep_hash)
+        except UserError:
+            done = False
+        found += [] if done else [sweep]
+    return found
+
+
+def _made_by(best: Mapping[str, Any], sweep: Sweep, sweep_hash: str) -> bool:
+    """Return whether the content of best.json is from this specification and code."""
+    return [best["spec_hash"], best["code_hash"]] == [specification_hash(json.loads(sweep.json)), sweep_hash]
+
+
 def _status(sweep: Sweep, results: Path, data_hash: str | None, sweep_hash: str) -> str:
     path = results / sweep.folder / "best.json"
     if not path.exists():
@@ -34,6 +51,5 @@ def _status(sweep: Sweep, results: Path, data_hash: str | None, sweep_hash: str)
     except UserError as error:
         return f"damaged: {error}"
     values = ", ".join(f"{key} {label(value)}" for key, value in best["values"].items())
-    current = [specification_hash(json.loads(sweep.json)), data_hash, sweep_hash]
-    status = "ok" if [best[key] for key in HASHES] == current else "stale"
+    status = "ok" if _made_by(best, sweep, sweep_hash) and best["data_hash"] == data_hash else "stale"
     return f"{status}{', halved' if 'finalists' in best else ''}, best at {values}"

@@ -65,7 +65,9 @@ class Loop:
         self._inputs, self._labels = (tf.Variable(values, trainable=False) for values in (train.inputs, train.labels))
         self._update = self._compile_update()
         self._validate = self._validation_of(self.model)
-        self._exact: tuple[keras.Model, Callable[..., Any]] | None = None  # see ``validate``
+        # Models in float32 with what is computed of them; made when first asked for, see ``validate`` and ``losses``.
+        self._exact: tuple[keras.Model, Callable[..., Any]] | None = None
+        self._each: tuple[keras.Model, Callable[..., Any]] | None = None
         self.program = Program(self._step, self.batch, [(), ()], xla=engine.whole)
 
     @property
@@ -109,14 +111,17 @@ class Loop:
 
     def losses(self, split: Split) -> np.ndarray:
         """Return the loss of each example of a split, float32 (1, N), as ``validate`` computes them in float32."""
-        model = models.build(self._layers, self._shape, 0)
+        if self._each is None:
+            exact = models.build(self._layers, self._shape, 0)
+
+            def losses(values: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+                logits = exact(models.inputs(values), training=False)
+                return self._loss(one_hot(labels, self._classes), logits)[tf.newaxis]
+
+            self._each = (exact, tf.function(losses, autograph=False, reduce_retracing=True))
+        model, function = self._each
         models.set_weights(model, self.weights())
-
-        def losses(values: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-            logits = model(models.inputs(values), training=False)
-            return self._loss(one_hot(labels, self._classes), logits)[tf.newaxis]
-
-        return each(tf.function(losses, autograph=False, reduce_retracing=True), split)
+        return each(function, split)
 
     def finite(self) -> np.ndarray:
         """Return whether all weights are finite, averaged if there is an average, bool (1,)."""

@@ -65,6 +65,7 @@ class PackedLoop:
         self._fresh = [variable.numpy() for variable in self._optimizer.variables]
         self.program = Program(self._step, self.batch, [(self.settings,)], xla=xla)
         self._validate = tf.function(self._validate_batch, autograph=False, reduce_retracing=True)
+        self._each = tf.function(self._losses_batch, autograph=False, reduce_retracing=True)
 
     def _stacked(self, value: np.ndarray, *, first: bool) -> np.ndarray:
         """Return a weight for all settings: [inputs, K × units] of the first layer, else [K, ...]."""
@@ -129,6 +130,10 @@ class PackedLoop:
         losses = self._loss(self._targets(labels, logits), logits)
         return tf.reduce_sum(losses, axis=1), tf.reduce_sum(hits(labels, logits), axis=1)
 
+    def _losses_batch(self, values: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        logits = self._logits(models.inputs(values), learning=False)
+        return self._loss(self._targets(labels, logits), logits)
+
     def _apply(self, gradients: list[tf.Tensor]) -> None:
         """Change the weights as the optimiser would change those of each setting alone."""
         for index, (weight, gradient) in enumerate(zip(self._weights, gradients, strict=True)):
@@ -175,12 +180,7 @@ class PackedLoop:
 
     def losses(self, split: Split) -> np.ndarray:
         """Return the loss of each example of a split, float32 (K, N)."""
-
-        def losses(values: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-            logits = self._logits(models.inputs(values), learning=False)
-            return self._loss(self._targets(labels, logits), logits)
-
-        return each(tf.function(losses, autograph=False, reduce_retracing=True), split)
+        return each(self._each, split)
 
     def finite(self) -> np.ndarray:
         """Return whether all weights of each setting are finite, bool (K,)."""

@@ -7,12 +7,11 @@ from typing import Any
 
 from mnist_hpc.study.grids import Point, shared
 from mnist_hpc.study.layers import LAYERS, names
-from mnist_hpc.study.schedules import scheduled
+from mnist_hpc.study.schedules import STEPS, read_off, scheduled
 from mnist_hpc.training.models import PREDICTION_BATCH
 
 # Keys in which settings of a pack may differ. Those that differ in their steps are points of one training.
-READ_OFF = ("steps", "epochs")
-PACKABLE = (*READ_OFF, "learning_rate", "l2", "initial_scale")
+PACKABLE = (*STEPS, "learning_rate", "l2", "initial_scale")
 # Arguments of each optimiser that a pack heeds. It calls the optimiser's step itself and would silently ignore others:
 # clipping, decay and average of the weights. AdamW decays the weights by the one learning rate it knows.
 OPTIMIZERS = {
@@ -43,11 +42,6 @@ def packable(specification: Mapping[str, Any]) -> bool:
         and not specification.get("augmentation")
         and specification.get("dtype_policy", "float32") == "float32"
     )
-
-
-def read_off(specification: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the keys in which points of one training may differ: none if a schedule spans the training."""
-    return () if scheduled(specification) else READ_OFF
 
 
 def free_keys(specification: Mapping[str, Any]) -> tuple[str, ...]:
