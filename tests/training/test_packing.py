@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from nets import CNN, HIDDEN
 
 from conftest import specification
 from mnist_hpc.study import grids
@@ -9,8 +10,6 @@ from mnist_hpc.study import grids
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
 SHAPE = (28, 28, 1)
-HIDDEN = [{"Flatten": {}}, {"Dense": {"units": 16, "activation": "relu"}}, {"Dense": {"units": 10}}]
-CNN = [{"Conv2D": {"filters": 2, "kernel_size": 5}}, {"Flatten": {}}, {"Dense": {"units": 10}}]
 CYCLE = {"OneCycle": {"maximal_learning_rate": 1.0}}
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from nets import CNN, HIDDEN, NOISY
 
 from conftest import of_keras, specification
 from mnist_hpc.errors import Interrupted
@@ -11,18 +12,6 @@ from mnist_hpc.training import device
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
-HIDDEN = [{"Flatten": {}}, {"Dense": {"units": 8, "activation": "relu"}}, {"Dense": {"units": 10}}]
-NOISY = [
-    {"Dropout": {"rate": 0.1}},
-    {"Flatten": {}},
-    {"Dense": {"units": 8}},
-    {"GaussianNoise": {"stddev": 0.5}},
-    {"ReLU": {}},
-    {"Dropout": {"rate": 0.5}},
-    {"Dense": {"units": 6, "activation": "tanh", "use_bias": False}},
-    {"Dense": {"units": 10}},
-]
-CNN = [{"Conv2D": {"filters": 2, "kernel_size": 5}}, {"Flatten": {}}, {"Dense": {"units": 10}}]
 CYCLE = {"OneCycle": {"maximal_learning_rate": 0.01}}
 BATCH, STEPS = 50, 12
 # The best third of the points goes on from step 6 to step 12, and is trained once more from fresh seeds.

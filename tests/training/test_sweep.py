@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import yaml
+from nets import CNN, HIDDEN, NOISY
 
 from conftest import of_keras, specification, trainer_of
 from mnist_hpc.errors import Interrupted
@@ -12,18 +13,6 @@ from mnist_hpc.training import device
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
-HIDDEN = [{"Flatten": {}}, {"Dense": {"units": 16, "activation": "relu"}}, {"Dense": {"units": 10}}]
-NOISY = [
-    {"Dropout": {"rate": 0.1}},
-    {"Flatten": {}},
-    {"Dense": {"units": 12}},
-    {"GaussianNoise": {"stddev": 0.5}},
-    {"ReLU": {}},
-    {"Dropout": {"rate": 0.5}},
-    {"Dense": {"units": 8, "activation": "tanh", "use_bias": False}},
-    {"Dense": {"units": 10}},
-]
-CNN = [{"Conv2D": {"filters": 2, "kernel_size": 5}}, {"Flatten": {}}, {"Dense": {"units": 10}}]
 RATES = [0.1, 0.3]
 
 

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,12 @@ def _found(value: Any) -> str:
     if value is None or isinstance(value, dict):
         return "nothing" if not value else f"the keys {', '.join(map(str, value))}"
     return f"{value!r} ({FOUND_TYPES[type(value)]})" if type(value) in FOUND_TYPES else repr(value)
+
+
+def check_name(place: str, name: str, known: Iterable[str]) -> None:
+    """Raise UserError if a name is none of those that are known."""
+    if name not in known:
+        raise UserError(f"{place}: found {name!r}, expected {one_of(name, known)}")
 
 
 def one_of(word: Any, known: Any) -> str:

@@ -1,0 +1,164 @@
+"""Check the sweeps of a config: their keys, the values that they try, and how they are halved."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from mnist_hpc.errors import UserError
+from mnist_hpc.study import grids, halving, schedules, schema, spaces
+from mnist_hpc.study.check_training import check_recipe, check_training
+from mnist_hpc.study.schema import check_name
+from mnist_hpc.study.specification import Study, Sweep, Variant, inherited, values_of
+
+# More than any study has; all points are listed before the first job.
+MOST_POINTS = 100_000
+
+
+def check_sweep(place: str, keys: Mapping[str, Any], content: Mapping[str, Any]) -> None:
+    """Raise UserError for the first error of the keys of a sweep; its values are checked later."""
+    variant = keys["variant"]
+    check_name(f"{place}.variant", variant, content["variants"])
+    if "from_sweep" in inherited(variant, content):
+        raise UserError(f"{place}.variant: {variant} waits for a sweep itself; choose one that does not")
+    if ("grid" in keys) == ("space" in keys):
+        found = "both grid and space" if "grid" in keys else "neither grid nor space"
+        raise UserError(f"{place}: found {found}, expected one of the two")
+    if "grid" in keys:
+        count = math.prod(map(len, keys["grid"].values()))
+        if count > MOST_POINTS:
+            raise UserError(f"{place}.grid: found {count} points, expected at most {MOST_POINTS}")
+        if "points" in keys:
+            raise UserError(f"{place}.points: expected a space, of which so many points are tried; all of a grid are")
+    else:
+        _check_space(place, keys)
+    batch = inherited(variant, content).get("batch_size")
+    lengths = _check_length(place, keys, batch)
+    if "halving" in keys:
+        _check_halving(place, keys["halving"], lengths)
+
+
+def _check_length(place: str, keys: Mapping[str, Any], batch: Any) -> list[str]:
+    """Check what decides the steps of each point; return the keys that are tried for that."""
+    tried = keys.get("grid") or keys["space"]
+    lengths = [key for key in ("steps", "epochs") if key in tried]
+    if len(lengths) > 1:
+        raise UserError(
+            f"{place}.{'grid' if 'grid' in keys else 'space'}: found both steps and epochs, expected one of the two"
+        )
+    if lengths and "images" in keys:
+        raise UserError(f"{place}: found both images and {lengths[0]}, expected one of the two")
+    if "images" in keys and "max_images" in keys:
+        raise UserError(f"{place}: found both images and max_images, expected one of the two")
+    if "images" in keys and "full" in tried.get("batch_size", [batch]):
+        raise UserError(f"{place}.images: found batch_size full, expected numbers, from which the steps follow")
+    return lengths
+
+
+def _check_space(place: str, keys: Mapping[str, Any]) -> None:
+    for key, dimension in keys["space"].items():
+        if isinstance(dimension, Mapping):
+            ((kind, (low, high)),) = dimension.items()
+            if low >= high:
+                raise UserError(f"{place}.space.{key}.{kind}: found {low} and {high}, expected the lowest value first")
+    if "points" not in keys:
+        raise UserError(f"{place}: the key 'points' is missing: how many points of the space to try")
+    if "max_images" in keys:
+        raise UserError(
+            f"{place}.max_images: expected a grid; in a space, images says what the training of a point sees"
+        )
+    if keys["points"] > (size := math.prod(map(spaces.size, keys["space"].values()))):
+        raise UserError(f"{place}.points: found {keys['points']}, expected at most the {size} points of the space")
+
+
+def _check_halving(place: str, keys: Mapping[str, Any], lengths: Sequence[str]) -> None:
+    if lengths:
+        raise UserError(
+            f"{place}: found {lengths[0]} in a sweep that is halved, in which points are compared after a share of "
+            "their steps; expected images, or the length of the variant"
+        )
+    try:
+        share = halving.share(keys.get("first", 1))
+    except (ValueError, ZeroDivisionError):
+        share = Fraction(0)
+    if not 0 < share <= 1:
+        raise UserError(f"{place}.halving.first: found {keys['first']!r}, expected a share such as 1/9, at most 1")
+
+
+def check_values(place: str, study: Study, variant: Variant, grid: Mapping[str, Sequence[Any]]) -> None:
+    """Raise UserError for a value, by key, that cannot be one of a variant."""
+    if "width" in grid and not any("Dense" in layer for layer in variant.keys["layers"][:-1]):
+        raise UserError(f"{place}.width: {variant.name} has no Dense layer but the last, whose units are fixed")
+    facts = study.facts(variant.dataset)
+    # Arguments of the optimiser are checked with each of them.
+    for optimizer in grid.get("optimizer", [variant.keys["optimizer"]]):
+        specification = grids.with_value(variant.specification, "optimizer", optimizer)
+        schema.validate_variant(place, specification)
+        known = [*grids.VARIED, "width", *schema.optimizer_arguments(next(iter(specification["optimizer"])))]
+        for key in grid:
+            check_name(place, key, known)
+            for value in grid[key] if key != "optimizer" else ():
+                changed = grids.with_value(specification, key, value)
+                schema.validate_variant(f"{place}.{key}", changed)
+                check_training(f"{place}.{key}", changed, facts, variant.dataset)
+
+
+def examples_of(sweep: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return values of a sweep, by key: of a range both ends and, as whole numbers may not do, one in between."""
+    dimensions = sweep.get("grid") or sweep["space"]
+    found = values_of(dimensions, sweep.get("images"))
+    for key, tried in dimensions.items():
+        found[key] += [spaces.value_at(tried, 0.4142)] if isinstance(tried, Mapping) else []
+    return found
+
+
+def check_brackets(sweep: Sweep) -> None:
+    """Raise UserError if a sweep has more brackets than points."""
+    if sweep.halving and sweep.jobs > sweep.count:
+        raise UserError(
+            f"sweeps.{sweep.name}.jobs: found {sweep.jobs}, expected at most {sweep.count}: each halves points "
+            "of its own"
+        )
+
+
+def check_points(place: str, sweep: Sweep, variant: Variant, examples: int) -> None:
+    """Raise UserError if a variant, the one that a sweep is about or takes its choice, cannot train a point of it."""
+    for point in _corners(sweep, variant):
+        try:
+            check_recipe(point.specification, examples)
+            batch = grids.batch_of(point.specification, examples)
+            if sweep.images and sweep.images < batch:
+                raise UserError(f"images: found {sweep.images}, expected at least a batch of {batch}")
+            if sweep.halving and variant is sweep.variant:
+                _check_first_rung(point.specification, sweep.halving, examples)
+        except UserError as error:
+            values = ", ".join(f"{key} {grids.text(value)}" for key, value in point.values.items())
+            raise UserError(f"{place} at {values}: {error}") from None
+
+
+def _corners(sweep: Sweep, variant: Variant) -> list[grids.Point]:
+    """Return the points of a grid for a variant, and of a space those with the lowest and highest values of ranges."""
+    content = json.loads(sweep.json) | {"specification": variant.specification}
+    if sweep.kind == "space":
+        places = list(range(math.prod(len(spaces.bounds(dimension)) for dimension in sweep.dimensions.values())))
+        content |= {"grid": [(key, spaces.bounds(dimension)) for key, dimension in sweep.dimensions.items()]}
+        content |= {"points": places[:MOST_POINTS]}
+        del content["space"]
+    return spaces.tried(content)
+
+
+def _check_first_rung(specification: Mapping[str, Any], rules: Mapping[str, Any], examples: int) -> None:
+    """Check that the order of points after the first rung says something about that at the end."""
+    steps, share = grids.steps_of(specification, examples), halving.share(rules["first"])
+    if share * steps < 1:
+        raise UserError(f"halving.first: found {share} of {steps} steps, expected a whole step")
+    (arguments,) = specification["optimizer"].values()
+    rising = 0
+    if isinstance(rate := arguments.get("learning_rate"), Mapping):
+        rising = schedules.warmup(rate, steps)
+    if halving.ends(rules, steps)[0] < rising:
+        raise UserError(
+            f"halving.first: found {share} of {steps} steps, within the warm-up of {rising} steps, after which points "
+            "are in another order; expected a larger share"
+        )
