@@ -1,3 +1,3 @@
 """Train, evaluate and compare model variants on MNIST; ``python -m mnist_hpc --help`` lists the commands."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
