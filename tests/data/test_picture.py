@@ -24,7 +24,7 @@ def test_a_digit_of_any_colour_and_place_becomes_bright_on_black_in_the_middle(t
     rows, columns = np.nonzero(found)
     assert (rows.min(), rows.max()) == (4, 23)
     assert columns.max() - columns.min() + 1 == pytest.approx(20 * 26 / 151, abs=1)
-    assert np.average(np.arange(28), weights=found.sum(axis=0)) == pytest.approx(13.5, abs=0.5)
+    assert np.average(np.arange(28), weights=found.sum(axis=0)) == pytest.approx(14, abs=0.5)
     assert found.max() == 255
 
 

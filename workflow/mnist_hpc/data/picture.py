@@ -7,13 +7,15 @@ from PIL import Image
 
 from mnist_hpc.errors import UserError, reason
 
+MIDDLE = 14  # the pixel, counted from 0, on which MNIST has the centre of mass
+
 
 def read_digit(path: Path) -> np.ndarray:
     """Return a picture as uint8 (28, 28): a bright digit on black, with MNIST's size and position.
 
     The picture is converted to grey, inverted if its border is bright, cropped to what stands out from the background
-    (more than a quarter of the brightest value), scaled to fit a 20×20 box and shifted so that its centre of mass is in
-    the middle, as http://yann.lecun.com/exdb/mnist/ describes. Raise UserError if it is not a picture, or is empty.
+    (more than a quarter of the brightest value), scaled to fit a 20×20 box and shifted so that its centre of mass is on
+    pixel 14, as http://yann.lecun.com/exdb/mnist/ describes. Raise UserError if it is not a picture, or is empty.
     """
     try:
         with Image.open(path) as picture:
@@ -39,7 +41,7 @@ def read_digit(path: Path) -> np.ndarray:
     small = np.asarray(Image.fromarray(cut).resize(size, Image.Resampling.BILINEAR))
     mass = [np.average(np.arange(length), weights=small.sum(axis=1 - axis)) for axis, length in enumerate(small.shape)]
     top, left = (
-        int(np.clip(round(13.5 - centre), 0, 28 - length)) for centre, length in zip(mass, small.shape, strict=True)
+        int(np.clip(round(MIDDLE - centre), 0, 28 - length)) for centre, length in zip(mass, small.shape, strict=True)
     )
     image = np.zeros((28, 28), np.uint8)
     image[top : top + small.shape[0], left : left + small.shape[1]] = np.rint(255 * small)
