@@ -1,5 +1,6 @@
 """What training and jobs cost."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from drawn import STUDIES, texts
@@ -32,11 +33,16 @@ def test_slurm_jobs_show_hours_and_what_was_cut_off(tmp_path):
             "queue_seconds": [10, 0, 3600],
             "wall_seconds": [3600, 60, 30],
             "gpu_hours": [1.0, 1 / 60, 0.5],
+            "node_hours": [4.0, 1.0, 0.25],
         }
     )
     cost.slurm_jobs(jobs, tmp_path / "figure.svg")
     found = texts(tmp_path / "figure.svg")
     assert "2 Slurm jobs, 1.52 GPU-hours" in found
     assert "1.02 GPU-h" in found
+    cost.slurm_jobs(jobs.assign(gpu_hours=np.nan), tmp_path / "nodes.svg")  # of a site that allocates whole nodes
+    found = texts(tmp_path / "nodes.svg")
+    assert "2 Slurm jobs, 5.25 node-hours" in found
+    assert "0.25 node-h" in found
     cost.slurm_jobs(jobs.iloc[:0], tmp_path / "empty.svg")
     assert "has no job" in texts(tmp_path / "empty.svg")

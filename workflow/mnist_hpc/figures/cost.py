@@ -48,11 +48,15 @@ def job_times(table: pd.DataFrame, dataset: str, path: Path) -> None:
 
 
 def slurm_jobs(jobs: pd.DataFrame, path: Path) -> None:
-    """Draw the time that each start of each job in jobs.csv waited in the queue and ran; GPU-hours at the right."""
-    cost = jobs.groupby("variant", sort=False)["gpu_hours"].sum()
+    """Draw the time that each start of each job in jobs.csv waited in the queue and ran.
+
+    At the right are GPU-hours or, where Slurm does not count GPUs, node-hours.
+    """
+    hours, unit = ("gpu_hours", "GPU") if jobs["gpu_hours"].notna().any() else ("node_hours", "node")
+    cost = jobs.groupby("variant", sort=False)[hours].sum()
     cost = cost.sort_values(ascending=False, kind="stable").head(figures.MOST)
     shown = jobs[jobs["variant"].isin(cost.index)]
-    title = f"{jobs['job'].nunique()} Slurm jobs, {jobs['gpu_hours'].sum():.3g} GPU-hours"
+    title = f"{jobs['job'].nunique()} Slurm jobs, {jobs[hours].sum():.3g} {unit}-hours"
     with style.figure(path, 1.3 + 0.2 * max(len(cost), 5), f"{title}: seconds in the queue and running") as made:
         if shown.empty:
             style.note(made, "Slurm's accounting has no job of this study")
@@ -70,5 +74,5 @@ def slurm_jobs(jobs: pd.DataFrame, path: Path) -> None:
         axes.set(xscale="log", xlabel="seconds (hollow: interrupted, failed or still running)")
         axes.grid(axis="x", **style.GRID)
         axes.set(yticks=range(len(cost)), yticklabels=cost.index, ylim=(len(cost) - 0.4, -0.6))
-        style.right_labels(axes, [f"{hours:.3g} GPU-h" for hours in cost])
+        style.right_labels(axes, [f"{value:.3g} {unit}-h" for value in cost])
         made.legend(loc="outside lower center", ncols=2)
