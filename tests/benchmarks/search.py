@@ -42,64 +42,67 @@ class Problem:
     """What is searched, in the words of config.yaml.
 
     Attributes:
+        variant: whose hyper-parameters are searched.
         grid: keys of a sweep over all points of a grid.
-        space: keys of a sweep that halves points of a space.
+        space: keys of a sweep that halves points of a space, or the name of such a sweep of config.yaml.
         repetitions: how often each method searches, each time with other points and seeds.
         peers: whether Optuna searches too.
     """
 
+    variant: str
     grid: Mapping[str, Any]
-    space: Mapping[str, Any]
+    space: Mapping[str, Any] | str
     repetitions: int
     peers: bool = True
 
 
-BATCHES = [5, 10, 25, 50, 100, 200, 400]
-OPTIMIZERS = ["SGD", {"SGD": {"momentum": 0.9}}, "RMSprop", "Adagrad", "Adam"]
 PARTS = {
     "search-regression": Problem(
+        variant="regression",
         grid={
-            "variant": "regression",
             "grid": {
                 "learning_rate": [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0],
-                "batch_size": BATCHES,
+                "batch_size": [5, 10, 25, 50, 100, 200, 400],
                 "steps": [250, 500, 1000, 2000, 4000, 10000, 20000],
             },
             "max_images": 100_000,
         },
-        space={
-            "variant": "regression",
-            "space": {"learning_rate": {"log_uniform": [0.005, 2]}, "batch_size": BATCHES},
-            "images": 100_000,
-            "points": 81,
-            "seeds": 1,
-            "halving": {},
-        },
+        space="regression-same-budget",
         repetitions=10,
     ),
-    "search-hidden": Problem(
+    "search-regression-long": Problem(
+        variant="regression",
         grid={
-            "variant": "hidden-relu",
-            "grid": {"optimizer": OPTIMIZERS, "learning_rate": [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]},
+            "grid": {
+                "learning_rate": [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0],
+                "batch_size": [50, 100, 200, 500],
+                "steps": [1000, 2000, 4000, 8000, 16000],
+            },
+            "max_images": 2_200_000,
+        },
+        space="regression-free-budget",
+        repetitions=3,
+        peers=False,
+    ),
+    "search-hidden": Problem(
+        variant="hidden-relu",
+        grid={
+            "grid": {
+                "optimizer": ["SGD", {"SGD": {"momentum": 0.9}}, "RMSprop", "Adagrad", "Adam"],
+                "learning_rate": [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0],
+            },
             "seeds": 3,
         },
-        space={
-            "variant": "hidden-relu",
-            "space": {"optimizer": OPTIMIZERS, "learning_rate": {"log_uniform": [0.0003, 1.0]}},
-            "points": 81,
-            "seeds": 1,
-            "halving": {},
-        },
+        space="hidden-optimizers",
         repetitions=10,
     ),
     "search-cnn": Problem(
+        variant="cnn-fast",
         grid={
-            "variant": "cnn-fast",
             "grid": {"learning_rate": [0.001, 0.003, 0.01, 0.03, 0.1], "batch_size": [64, 128, 256]},
             "seeds": 3,
         },
         space={
-            "variant": "cnn-fast",
             "space": {"learning_rate": {"log_uniform": [0.001, 0.1]}, "batch_size": [64, 128, 256]},
             "points": 27,
             "seeds": 1,
@@ -119,8 +122,9 @@ OWN = ("grid", "random", "halving")
 
 def sweep_of(part: str, kind: str, *, rehearsal: bool = False) -> dict[str, Any]:
     """Return a sweep of a part, ``grid`` or ``space``, as ``Sweep.json`` says it."""
-    keys = {**getattr(PARTS[part], kind)}
     content = config.read(ROOT / "config.yaml", {"dataset": "digits", "max_epochs": 1} if rehearsal else None)
+    given = getattr(PARTS[part], kind)
+    keys = {**(content["sweeps"][given] if isinstance(given, str) else given), "variant": PARTS[part].variant}
     if rehearsal:
         keys |= {key: value for key, value in FEW.items() if key in keys}
         keys |= {"halving": FEW_RULES} if kind == "space" else {}
@@ -300,7 +304,7 @@ def measure(
     for repetition in range(1 if rehearsal else most):
         for method in (*OWN, *(PEERS if problem.peers else ())):
             if (method, repetition) not in known:
-                keys = {"problem": problem.space["variant"], "method": method, "repetition": repetition}
+                keys = {"problem": part, "method": method, "repetition": repetition}
                 arguments = (part, method, repetition, data, peers, threads, int(rehearsal))
                 yield attempt(keys, process, *arguments)
 

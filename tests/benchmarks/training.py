@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from contenders.protocol import WORKLOADS
 
 from mnist_hpc.data.splits import read_split
 from mnist_hpc.files import hdf5
@@ -128,7 +129,8 @@ def measure(data: Path, peers: Path, threads: int) -> list[dict[str, Any]]:
                         for contender in contenders[call % len(contenders) :] + contenders[: call % len(contenders)]:
                             result = contender.train()
                             kind = "later" if call else "first"
-                            row = {"workload": workload, "contender": contender.name, "call": kind}
+                            row = {"workload": workload, "images": WORKLOADS[workload].images}
+                            row |= {"contender": contender.name, "call": kind}
                             rows.append(row | {"round": start * (calls if call else 1) + max(call - 1, 0)} | result)
                             print(
                                 f"{workload:14} {contender.name:17} {kind:5} {result['seconds']:8.3f} s, "
