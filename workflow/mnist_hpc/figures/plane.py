@@ -38,7 +38,7 @@ def boundaries(path_of_models: Path, points: Split, path: Path) -> None:
     columns = min(len(shown), 2) or 1
     title = f"{specification['variant']} on {specification['dataset']}: decision boundaries of the net,\n"
     title += "and training points"
-    with style.figure(path, 0.5 + 2.6 * max(1, -(-len(shown) // columns)), title) as made:
+    with style.figure(path, 0.9 + 2.6 * max(1, -(-len(shown) // columns)), title) as made:
         if not shown:
             style.note(made, FAILED)
             return
