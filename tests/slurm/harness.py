@@ -100,6 +100,14 @@ def whole(undisturbed):
     return check
 
 
+def content(path: Path) -> str:
+    """Return what a file holds, or nothing: Snakemake removes the log of a job before the job's next try."""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
+
+
 def edit(project: Path, old: str, new: str) -> None:
     """Change the profile of a project."""
     path = project / "profiles/slurm/config.yaml"
@@ -153,13 +161,11 @@ class Workflow:
     @property
     def log(self) -> str:
         """What the slow training has printed."""
-        path = self.project / "logs/circle/slow/seeds-0-1/train.log"
-        return path.read_text() if path.exists() else ""
+        return content(self.project / "logs/circle/slow/seeds-0-1/train.log")
 
     def attempts(self, seeds: str = "0-1") -> list[dict[str, object]]:
         """Return the record of a block."""
-        path = self.project / f"results/state/circle/slow/seeds-{seeds}.json"
-        return json.loads(path.read_text()) if path.exists() else []
+        return json.loads(content(self.project / f"results/state/circle/slow/seeds-{seeds}.json") or "[]")
 
     def training(self) -> str:
         """Wait until seed 0 is done and seed 1 under way, stop the processes of the job there, and return the job."""

@@ -17,6 +17,7 @@ from harness import (
     SLOW,
     STEPS,
     cluster,
+    content,
     edit,
     make,
     make_project,
@@ -121,7 +122,7 @@ def test_the_jobs_of_a_sweep_give_the_table_of_one_machine_and_go_on_where_they_
     assert snakemake(undisturbed, best).returncode == 0
     with workflow(cluster, project, best) as run:
         log = project / "logs/circle/sweeps/rates/part-1-of-2.log"
-        cluster.wait_for(lambda: log.exists() and ": step " in log.read_text())
+        cluster.wait_for(lambda: ": step " in content(log))
         cluster.run("scancel", *cluster.run("squeue", "-h", "-o", "%i").split())
         printed = run.ended()
     assert "2 jobs: " in printed
@@ -159,10 +160,10 @@ def test_a_training_goes_on_over_time_limits(cluster, make_project):
     project = make_project(SLOW.replace("seeds: 2", "seeds: 1").replace(str(STEPS), str(100 * STEPS)))
     with workflow(cluster, project, "results/circle/runs/slow/seeds-0-0/models.h5") as run:
         log = project / "logs/circle/slow/seeds-0-0/train.log"
-        cluster.wait_for(lambda: log.exists() and "seed 0: step" in log.read_text())
+        cluster.wait_for(lambda: "seed 0: step" in content(log))
         first = str(run.attempts("0-0")[-1]["job"])
         cluster.near_its_end(first, seconds=120)
-        cluster.wait_for(lambda: "seed 0: continues at step" in log.read_text())
+        cluster.wait_for(lambda: "seed 0: continues at step" in content(log))
         interrupted, going_on = run.attempts("0-0")
     assert (interrupted["job"], interrupted["end"]) == (first, "interrupted")
     assert going_on["job"] != first

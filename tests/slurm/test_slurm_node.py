@@ -3,13 +3,12 @@
 import json
 import os
 import re
-import shutil
 import signal
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from harness import NEEDS_SLURM, ROOT, SLOW, STEPS, cluster, edit, make, table, without_figures
+from harness import NEEDS_SLURM, SLOW, STEPS, cluster, content, edit, make, table, without_figures
 
 from conftest import DIFFER, UNTIL_TABLES, copy_project, error_line, made_once, snakemake
 from mnist_hpc.cluster.node import WARNING_SECONDS
@@ -65,17 +64,14 @@ class Study:
         return re.search(r"^Job (\d+): ", done.stdout, re.MULTILINE)[1]
 
     def log(self, job: str) -> str:
-        path = self.project / f"logs/slurm/node/{job}.log"
-        return path.read_text() if path.exists() else ""
+        return content(self.project / f"logs/slurm/node/{job}.log")
 
     def program(self, seed: int) -> str:
         """Return what the training of a seed has printed since it was started last."""
-        path = self.project / f"logs/circle/slow/seeds-{seed}-{seed}/train.log"
-        return path.read_text() if path.exists() else ""
+        return content(self.project / f"logs/circle/slow/seeds-{seed}-{seed}/train.log")
 
     def attempts(self, seed: int) -> list[dict[str, str]]:
-        path = self.project / f"results/state/circle/slow/seeds-{seed}-{seed}.json"
-        return json.loads(path.read_text()) if path.exists() else []
+        return json.loads(content(self.project / f"results/state/circle/slow/seeds-{seed}-{seed}.json") or "[]")
 
     def hold(self) -> dict[int, int]:
         """Stop all four trainings when each has begun; return their processes by seed."""
@@ -198,10 +194,13 @@ def test_where_jobs_are_not_requeued_another_follows(study):
 
 
 def test_without_progress_it_does_not_return(study):
-    # With all its pictures, Snakemake takes seconds to find the first job: the signal comes before it.
-    shutil.copy(ROOT / "Snakefile", study.project)
+    # The signal comes while Snakemake still reads the Snakefile.
+    with (study.project / "Snakefile").open("a") as snakefile:
+        snakefile.write(
+            "import os, time\nif 'SLURM_JOB_ID' in os.environ:\n    Path('reached').touch()\n    time.sleep(600)\n"
+        )
     job = study.submitted()
-    study.cluster.wait_for(lambda: "Building DAG" in study.log(job))
+    study.cluster.wait_for((study.project / "reached").exists)
     study.cluster.run("scancel", "--batch", "--signal=USR1", job)
     study.ended(job, "FAILED")
     assert "nothing was achieved since the one before" in study.log(job).splitlines()[-1]
