@@ -232,3 +232,9 @@ def test_what_slurm_would_refuse_is_said_in_one_line(study, old, new, said):
     assert said in error_line(study.make())
     assert study.cluster.run("squeue", "-h") == ""
     assert not (study.project / "results").exists()
+
+
+def test_a_profile_without_checks_leaves_them_to_slurm(study):
+    edit(study.project, "abc123p", "nobody")
+    edit(study.project, "executor: mnist-slurm\n", "executor: mnist-slurm\nmnist-slurm-no-check: true\n")
+    assert "Batch job submission failed: Invalid account" in error_line(study.make())
