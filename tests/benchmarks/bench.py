@@ -151,7 +151,8 @@ def write(path: Path, rows: Iterable[Mapping[str, object]], before: Sequence[Map
 def machine() -> dict[str, object]:
     """Return what the numbers depend on."""
     packages = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "h5py", "snakemake")
-    installed = {distribution.metadata["Name"]: distribution.version for distribution in metadata.distributions()}
+    found = ((distribution.metadata["Name"], distribution.version) for distribution in metadata.distributions())
+    installed = {name.lower().replace("_", "-"): version for name, version in found}
     return {
         "processor": device.processor(),
         "cores": THREADS,

@@ -3,6 +3,7 @@
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,20 @@ from processes import run
 from mnist_hpc.files import csv_table, hdf5
 from mnist_hpc.stages import convert
 from mnist_hpc.study.datasets import BUILT_IN
-from mnist_hpc.study.layout import RUN_COLUMNS
+from mnist_hpc.study.layout import PERTURBED_COLUMNS, RUN_COLUMNS
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables import collect
 
 JOBS = (100, 1_000, 10_000)
 VARIANTS = 50
 # Hashes of the code that the generated results are said to come from.
-TRAIN, EVALUATE = "0123456789ab", "ba9876543210"
+TRAIN, EVALUATE, PERTURB = "0123456789ab", "ba9876543210", "456789abcdef"
+TRANSFORMED = 17  # transforms and levels of test images, for each seed
 ROOT = Path(__file__).parents[2]
 
 
-def measure(_data: Path, _peers: Path, _threads: int) -> list[dict[str, Any]]:
-    """Return one row a process; the results that the tables are made of are generated."""
-    rows: list[dict[str, Any]] = []
+def measure(_data: Path, _peers: Path, _threads: int) -> Iterator[dict[str, Any]]:
+    """Yield one row a process; the results that the tables are made of are generated."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for name in ("workflow", "profiles"):
@@ -43,18 +44,16 @@ def measure(_data: Path, _peers: Path, _threads: int) -> list[dict[str, Any]]:
                 "dry run": [*snakemake, "-n", "--quiet", "all"],
                 "tables": [
                     *(sys.executable, "-m", "mnist_hpc", "tabulate"),
-                    *("--train-hash", TRAIN, "--evaluate-hash", EVALUATE),
+                    *("--train-hash", TRAIN, "--evaluate-hash", EVALUATE, "--perturb-hash", PERTURB),
                 ],
             }
             for name, command in commands.items():
                 if name == "tables":
                     generate(Study.read(root / "config.yaml"), root / "results")
                 usage = run(command, cwd=root)
-                row = {"work": name, "jobs": jobs, "seconds": usage.seconds, "megabytes": usage.megabytes}
-                rows.append(row)
                 print(f"{name:8} {jobs:6} jobs: {usage.seconds:6.2f} s, {usage.megabytes:5.0f} MB", flush=True)
+                yield {"work": name, "jobs": jobs, "seconds": usage.seconds, "megabytes": usage.megabytes}
             shutil.rmtree(root / "results/digits/runs")
-    return rows
 
 
 def generate(study: Study, results: Path) -> None:
@@ -67,6 +66,9 @@ def generate(study: Study, results: Path) -> None:
         facts |= {"validation_accuracy": 0.9, "validation_loss": 0.3}
         seeds = [keys | facts | {"seed": seed} for seed in block.seeds]
         csv_table.write(results / block.folder / "metrics.csv", RUN_COLUMNS, seeds)
+        transformed = {"transform": "shift", "perturbation_code_hash": PERTURB}
+        images = [seed | transformed | {"level": level} for seed in seeds for level in range(TRANSFORMED)]
+        csv_table.write(results / block.perturbed, PERTURBED_COLUMNS, images)
         with hdf5.writing(results / block.folder / "predictions.h5", keys) as file:
             for seed in block.seeds:
                 file.create_dataset(f"seed-{seed}/confusion", data=np.full((10, 10), 3))

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import bench
 import gpu
 import gpu_profile
+import scale
 import search
 import summary
 from contenders.protocol import WORKLOADS, order
@@ -71,6 +72,12 @@ def test_ratios_leave_out_calls_of_which_one_failed():
     )
     (line,) = summary.ratios(table)
     assert (line["what"], line["median"], line["n"]) == ("cnn, later call: JAX / mnist-hpc", 3.0, 1)
+
+
+@pytest.mark.slow
+def test_a_generated_study_is_planned_and_tabulated(monkeypatch):
+    monkeypatch.setattr(scale, "JOBS", (100,))
+    assert [row["work"] for row in scale.measure(Path("none"), Path("none"), 1)] == ["dry run", "tables"]
 
 
 def test_rows_that_were_measured_outlast_an_error(tmp_path):
