@@ -39,15 +39,17 @@ def measure(data: Path, _peers: Path, threads: int) -> list[dict[str, Any]]:
         made = [*package, "preload", str(snakemake), "--profile", "profiles/local", "--directory", folder]
         made += ["--config", "max_seeds=1", "--", "results/mnist/runs/cnn-fast/seeds-0-0/models.h5"]
         run(made, cwd=ROOT)
+        # With its checkpoint, the training would only be written again.
+        again = ["sh", "-c", 'rm -r "$0"/*/runs "$0"/state && exec "$@"', f"{folder}/results"]
         commands = {
             **stages("regression", "one step", steps=1),
             **stages("cnn", "one step", steps=1),
             **stages("cnn-fast", "one seed", epochs=variants["cnn-fast"].specification["epochs"]),
-            "snakemake to models.h5 of cnn-fast, one seed": [*made[:-2], "--forcerun", "train", *made[-2:]],
+            "snakemake to models.h5 of cnn-fast, one seed": [*again, *made],
             "--help": [*package, "--help"],
             "import snakemake.cli": [sys.executable, "-c", "import snakemake.cli"],
             "status": [*package, "status"],
-            "make env": ["make", "env"],
+            "make env, nothing to do": ["make", "env"],
             "clean": [*package, "clean"],
             "snakemake -n": [str(snakemake), "-n", "--profile", "profiles/local"],
         }
