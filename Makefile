@@ -11,7 +11,7 @@ ON_CLUSTER = snakemake --profile $(PROFILE) $(if $(CONFIG),--config $(CONFIG))
 LEFT = python -m mnist_hpc orphans --profile $(PROFILE)
 SET = $(if $(strip $(CONFIG)),--set $(CONFIG))
 
-.PHONY: FORCE env env-gpu demo run node report status clean doctor resume resources bench test test-all trust coverage audit slurm-playground lint lock
+.PHONY: FORCE env env-gpu demo run node report docs publish status clean doctor resume resources bench test test-all trust coverage audit slurm-playground lint lock
 .DEFAULT_GOAL := demo
 
 demo:
@@ -88,6 +88,15 @@ lint: $(ENV)
 	ruff format --check
 	snakefmt --check Snakefile workflow/rules
 	mypy
+
+# The lecture and the numbers of all pages, from the tables in docs/results.
+docs: $(ENV)
+	python docs/published.py $(FROM)
+	cog -r -I docs README.md docs/benchmarks.md
+
+# The same, after the tables and figures in results/ have replaced those in docs/.
+publish:
+	@$(MAKE) --no-print-directory docs FROM=results
 
 lock: $(ENV)
 	$(LOCK) pyproject.toml --extra cpu --extra dev -o requirements/cpu.lock

@@ -25,7 +25,7 @@ from mnist_hpc.training.models_file import Model, write_models
 
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
-    for pattern in ("*.md", "docs/*.md", "docs/*.rst", "results/README.md")
+    for pattern in ("*.md", "docs/*.md", "docs/*.rst", "docs/results/README.md", "results/README.md")
     for path in ROOT.glob(pattern)
 )
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -223,7 +223,6 @@ def rest(study):
     for kind in figures.kinds(study, Path("results")):
         run(f"stages.draw figures.{figures.KINDS[kind].module}", "draw", "--figure", kind)
     run("stages.report", "report")
-    run("stages.report", "report", "--lecture", "lecture")
 
 
 RAN: dict[str, dict[str, set[int]]] = {}

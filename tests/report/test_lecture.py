@@ -5,9 +5,8 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from in_browser import trained
 
-from conftest import ROOT, call
+from conftest import ROOT
 from mnist_hpc.report import lecture
 from mnist_hpc.study.specification import Study
 
@@ -78,22 +77,3 @@ def test_the_report_has_all_slides_and_those_pictures_that_it_shows(study, table
     ids = re.findall(r'id="(.*?)"', html)
     assert ids
     assert all(name.startswith("lecture-") for name in ids)  # none is that of a section of the report
-
-
-@pytest.mark.usefixtures("tensorflow")
-def test_for_a_code_host_it_is_written_with_its_pictures_beside_it(digits, tmp_path):
-    results, folder = tmp_path / "results", tmp_path / "docs"
-    study = trained(results, digits, "digits", ["regression"])
-    (results / "digits/data").symlink_to(digits)
-    options = ("--config", ROOT / "config.yaml", "--results", results, "--set", "dataset=digits", "max_seeds=1")
-    assert call("draw", *options, "--figure", "activations").returncode == 0
-    folder.mkdir()
-    done = call("report", *options, "--lecture", folder)
-    assert done.returncode == 0, done.stderr
-    assert {path.name for path in folder.iterdir()} == {"lecture.rst", "activations.svg"}
-    text = (folder / "lecture.rst").read_text()
-    metrics = results / study.blocks_of("regression")[0].folder / "metrics.csv"
-    accuracy = pd.read_csv(metrics)["test_accuracy"].item()
-    assert f"The linear model with biases: {100 * accuracy:.2f} % (n = 1); without:" in text
-    assert re.findall(r"image:: (.*)", text) == ["activations.svg"]
-    assert not (results / "digits/report.html").exists()

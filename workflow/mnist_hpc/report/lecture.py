@@ -9,7 +9,6 @@ import pandas as pd
 from docutils.core import publish_parts
 
 from mnist_hpc import figures
-from mnist_hpc.files.atomic import write_text
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables import text
 
@@ -22,20 +21,6 @@ TEMPLATES = jinja2.Environment(
 
 # Kinds of figures that the page has as charts instead, and the sections that hold them.
 CHARTS = {"sweeps": "sweeps", "accuracy-time": "variants"}
-
-
-def write(study: Study, results: Path, variants: pd.DataFrame, comparisons: pd.DataFrame, folder: Path) -> None:
-    """Write the lecture as reStructuredText, with its pictures beside it, as code hosts show it."""
-
-    def copied(kind: str, subject: str) -> str | None:
-        path = _picture(study, results, kind, subject)
-        if path is None:
-            return None
-        name = f"{kind}-{subject}.svg" if subject else f"{kind}.svg"
-        write_text(folder / name, path.read_text())
-        return name
-
-    write_text(folder / "lecture.rst", source(study, variants, comparisons, copied))
 
 
 def published(study: Study, results: Path, variants: pd.DataFrame, comparisons: pd.DataFrame) -> str:

@@ -12,25 +12,19 @@ from mnist_hpc.console import say
 from mnist_hpc.errors import UserError
 from mnist_hpc.files.atomic import write_text
 from mnist_hpc.files.code_hash import code_hash
-from mnist_hpc.report import lecture as retold
 from mnist_hpc.report import page
-from mnist_hpc.study.layout import HASHES
+from mnist_hpc.study.layout import TEXTS
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables import study_tables
 from mnist_hpc.tables.collect import WHOLE
-
-# Columns of texts that may look like numbers, such as the commit 123456789e12 or the version 12.10.
-TEXTS = [*HASHES, "evaluation_code_hash", "commit", "version", "python", "host", "driver", "cuda", "cudnn"]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this stage."""
     options.add_results(parser)
-    text = "write only the lecture, as text for a code host"
-    parser.add_argument("--lecture", type=Path, metavar="FOLDER", help=text)
 
 
-def run(config: Path, overrides: dict[str, Any], results: Path, lecture: Path | None) -> None:
+def run(config: Path, overrides: dict[str, Any], results: Path) -> None:
     """Write the report, unless the one that is there was made from the same; raise UserError if there are no results.
 
     What a study lacks, because it is unfinished or failed, the report says. Therefore the stage looks up by itself what
@@ -45,7 +39,7 @@ def run(config: Path, overrides: dict[str, Any], results: Path, lecture: Path | 
         )
     hashes = {stage: code_hash(f"stages.{stage}") for stage in ("train", "evaluate", "perturb", "sweep")}
     source = page.made_from(study, results, [*hashes.values(), code_hash("stages.report", files=report.FILES)])
-    if not lecture and page.is_current(path, source):
+    if page.is_current(path, source):
         say(f"{path}: nothing has changed since it was made")
         return
     computed = study_tables.computed(study, results, hashes["train"], hashes["evaluate"], hashes["perturb"])
@@ -53,8 +47,5 @@ def run(config: Path, overrides: dict[str, Any], results: Path, lecture: Path | 
     files = {name: io.StringIO(table.to_csv(index=False)) for name, table in computed.items()}
     tables = {name: pd.read_csv(file, dtype=dict.fromkeys(TEXTS, str)) for name, file in files.items()}
     tables["runs"] = tables["runs"].astype(dict.fromkeys(WHOLE, "Int64"))
-    if lecture:
-        retold.write(study, results, tables["variants"], tables["comparisons"], lecture)
-        return
     write_text(path, page.page(study, results, tables, hashes, source))
     say(f"Report: {path}")

@@ -26,6 +26,8 @@ RUN_COLUMNS = [
     *("process_seconds", "evaluation_code_hash", "windows", "jobs", "started", "finished", "commit"),
     *("version", "python", "tensorflow", "keras", "numpy", "host", "driver", "cuda", "cudnn", "settings"),
 ]
+# Columns of texts that may look like numbers, such as the commit 123456789e12 or the version 12.10.
+TEXTS = (*HASHES, "evaluation_code_hash", "commit", "version", "python", "host", "driver", "cuda", "cudnn")
 HISTORY_COLUMNS = [
     *("dataset", "variant", "seed", "step", "epoch", "train_loss", "train_accuracy"),
     *("validation_loss", "validation_accuracy", "train_seconds"),
