@@ -51,7 +51,8 @@ def figure(path: Path, height: float, title: str, layout: str | None = "constrai
     with mpl.rc_context(STYLE):
         made = plt.figure(figsize=(WIDTH, height), layout=layout)
         try:
-            made.suptitle(title, x=0.01, ha="left", wrap=True)
+            # A line of the title does not break inside "n = 5".
+            made.suptitle(title.replace(" = ", "\u00a0=\u00a0"), x=0.01, ha="left", wrap=True)
             yield made
             with atomic(path) as temporary:
                 made.savefig(temporary, format="svg", metadata={"Date": None, "Title": title.replace("\n", " ")})
