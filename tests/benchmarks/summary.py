@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import search
 from contenders.protocol import WORKLOADS
+from matplotlib import ticker
 
 mpl.use("svg")
 import matplotlib.pyplot as plt
@@ -132,6 +133,11 @@ def draw_searches(table: pd.DataFrame, path: Path) -> None:
             panel.plot(images, losses, ".", color=colour, markersize=4, alpha=0.6)
             panel.plot(images.median(), losses.median(), "o", color=colour, markersize=8, label=method)
         panel.set(title=problem, xscale="log", xlabel="images trained by the search")
+        panel.xaxis.set(
+            major_locator=ticker.LogLocator(subs=(1, 2, 5)),
+            major_formatter=ticker.EngFormatter(sep=""),
+            minor_locator=ticker.NullLocator(),
+        )
     np.atleast_1d(panels)[0].set_ylabel("validation loss of the choice, nats")
     handles, names = np.atleast_1d(panels)[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(METHODS), frameon=False, fontsize=9)
