@@ -3,6 +3,7 @@
 import contextlib
 import re
 
+import pandas as pd
 import pytest
 
 from conftest import ROOT, snakemake
@@ -95,13 +96,8 @@ def test_snakemake_plans_with_these_limits(project):
 
 def test_the_limits_of_the_shipped_study_fit_its_measured_times(tmp_path):
     study = Study.read(ROOT / "config.yaml")
-    text = (ROOT / "docs/benchmarks.md").read_text()
-    # Variant, seeds, mean accuracy, its standard deviation and interval, seconds of training per seed; for toy problems
-    # the seeds that succeeded, their interval and the mean accuracy.
-    numbers = r"(?:\d+ \| [01]\.\d+ \|[^|]+\||\d+ of \d+ \|[^|]+\|)[^|]+\| ([\d.]+) \|"
-    rows = re.findall(rf"^\| `([\w-]+)` \| {numbers}", text, re.MULTILINE)
-    measured = {name: float(seconds) for name, seconds in rows}
-    assert measured.keys() == study.variants.keys()
+    measured = pd.read_csv(ROOT / "docs/results/variants.csv", index_col="variant")["train_seconds_mean"]
+    assert set(measured.index) == study.variants.keys()
     for block in study.blocks:
         seconds = len(block.seeds) * measured[block.variant]
         minutes = times.training_limit(study, block, tmp_path)
