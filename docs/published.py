@@ -70,8 +70,8 @@ def markdown(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def seconds(value: float) -> str:
-    """Return a time: 0.09 s, 1.3 s, 77 s, 37 min 57 s."""
+def lasting(value: float) -> str:
+    """Return a time given in seconds: 0.09 s, 1.3 s, 77 s, 37 min 57 s."""
     return text.duration(value) if value >= 100 else f"{digits(value)} s"
 
 
@@ -112,7 +112,7 @@ COLUMNS: Mapping[str, Callable[[pd.Series], str]] = {
     "95 % interval": lambda row: f"{row['test_accuracy_ci95_low']:.4f} to {row['test_accuracy_ci95_high']:.4f}",
     "solved": lambda row: f"{row['successes']:.0f} of {row['trials']:.0f}",
     "95 % interval of the share": lambda row: f"{row['success_ci95_low']:.2f} to {row['success_ci95_high']:.2f}",
-    "training per seed": lambda row: seconds(row["train_seconds_mean"]),
+    "training per seed": lambda row: lasting(row["train_seconds_mean"]),
 }
 ACCURACY = ("n", "test accuracy: mean", "sd", "95 % interval", "training per seed")
 BRIEF = ("n", "test accuracy: mean", "95 % interval", "training per seed")
