@@ -7,9 +7,11 @@ SNAKEMAKE := snakemake --profile profiles/local
 PRELOAD := python -m mnist_hpc preload
 
 PROFILE := profiles/slurm
-ON_CLUSTER = snakemake --profile $(PROFILE) $(if $(CONFIG),--config $(CONFIG))
+# Keys that replace those of config.yaml.
+KEYS = $(strip $(CONFIG) $(if $(SEEDS),max_seeds=$(SEEDS)))
+ON_CLUSTER = snakemake --profile $(PROFILE) $(if $(KEYS),--config $(KEYS))
 LEFT = python -m mnist_hpc orphans --profile $(PROFILE)
-SET = $(if $(strip $(CONFIG)),--set $(CONFIG))
+SET = $(if $(KEYS),--set $(KEYS))
 
 .PHONY: FORCE env env-gpu demo run node report docs publish status clean doctor resume resources bench test test-all trust coverage audit slurm-playground lint lock
 .DEFAULT_GOAL := demo
@@ -17,11 +19,9 @@ SET = $(if $(strip $(CONFIG)),--set $(CONFIG))
 demo:
 	@$(MAKE) --no-print-directory run CONFIG="dataset=digits max_seeds=1 max_epochs=10"
 
-run: CONFIG += $(if $(SEEDS),max_seeds=$(SEEDS))
 run: $(ENV)
-	$(PRELOAD) $(SNAKEMAKE) $(if $(strip $(CONFIG)),--config $(CONFIG))
+	$(PRELOAD) $(SNAKEMAKE) $(if $(KEYS),--config $(KEYS))
 
-node: CONFIG += $(if $(SEEDS),max_seeds=$(SEEDS))
 node: $(ENV)
 	python -m mnist_hpc node $(SET) --profile $(PROFILE) $(if $(GPUS),--gpus $(GPUS)) $(if $(SLOTS),--slots $(SLOTS)) \
 		$(if $(MINUTES),--minutes $(MINUTES))

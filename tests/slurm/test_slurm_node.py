@@ -203,7 +203,7 @@ def test_without_progress_it_does_not_return(study):
     study.cluster.wait_for((study.project / "reached").exists)
     study.cluster.run("scancel", "--batch", "--signal=USR1", job)
     study.ended(job, "FAILED")
-    assert "nothing was achieved since the one before" in study.log(job).splitlines()[-1]
+    assert "without progress since the last" in study.log(job).splitlines()[-1]
 
 
 def test_a_training_that_fails_is_in_the_status_and_the_others_are_done(study):

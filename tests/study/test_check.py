@@ -103,7 +103,7 @@ REFUSED = {
     ),
     "normalisation behind another layer": (
         {"variants.regression.layers": ["Flatten", "Normalization", {"Dense": {"units": 10}}]},
-        "variants.regression.layers: found Normalization behind other layers, expected it as the first",
+        "variants.regression.layers: found Normalization after other layers, expected it first",
     ),
     "snapshots of a net that reads images": (
         {"variants.regression.snapshots": 40},
@@ -224,7 +224,7 @@ REFUSED = {
         "datasets.state: the name is taken",
     ),
     "unknown base": ({"variants.cnn.base": "ccn"}, "variants.cnn.base: found 'ccn', expected one of"),
-    "a circle of bases": ({"variants.regression.base": "regression-batch50"}, "found a circle: "),
+    "a cycle of bases": ({"variants.regression.base": "regression-batch50"}, "found a cycle: "),
     "batch larger than the data": (
         {"variants.regression.batch_size": 60000},
         "variants.regression.batch_size: found 60000, expected at most the 55000 training examples of mnist",
@@ -431,7 +431,7 @@ def test_the_first_rung_is_longer_if_a_learning_rate_follows_a_schedule(tmp_path
     ("old", "new", "said"),
     [
         ("from_sweep: rates", "from_sweep: rate", "variants.tuned.from_sweep: found 'rate', expected rates (did you"),
-        ("variant: regression", "variant: tuned", "sweeps.rates.variant: tuned waits for a sweep itself"),
+        ("variant: regression", "variant: tuned", "sweeps.rates.variant: tuned itself depends on a sweep"),
         ("jobs: 1", "max_images: 100", "sweeps.rates.max_images: found 100, expected 200 or more"),
         ("from_sweep: rates", "from_sweep: rates\n    dataset: circle", "variants.tuned"),
     ],

@@ -1,4 +1,4 @@
-"""Train, evaluate and compare model variants on MNIST; the commands that the workflow runs, and some for people."""
+"""Train, evaluate and compare model variants on MNIST; commands for the workflow and for users."""
 
 import argparse
 import contextlib

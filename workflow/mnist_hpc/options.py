@@ -54,7 +54,7 @@ def add_gpu(parser: argparse.ArgumentParser) -> None:
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add the option that keeps a stage off the GPU."""
     parser.add_argument(
-        "--gpu", type=int, choices=(0, 1), default=1, help="0: compute on the CPU although there is a GPU"
+        "--gpu", type=int, choices=(0, 1), default=1, help="0: compute on the CPU even if there is a GPU"
     )
 
 

@@ -39,7 +39,7 @@ MODULES = (
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 # Options of Linux' prctl: the signal that a process gets when its parent ends, and the name of a process.
 PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
-# Seconds between two looks whether the command is still there.
+# Seconds between two checks that the command still runs.
 PAUSE = 0.5
 
 
@@ -50,7 +50,7 @@ def become(command: Sequence[str]) -> NoReturn:
             f"preload: found no command {' '.join(command)!r}, expected one such as snakemake --profile ..."
         )
     parent, name = os.getpid(), f"mnist-hpc-{os.urandom(16).hex()}"
-    # Without a server, as for want of another process, the stages do their work themselves.
+    # Without a server, as when no process can be started, the stages do their work themselves.
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as listening:
         listening.bind(f"\0{name}")
         listening.listen(1024)

@@ -107,7 +107,7 @@ def _environment(*, gpu: bool) -> Iterator[Finding]:
     if problem := old_glibc(platform.libc_ver()):
         yield Finding("environment", problem, Level.FIX)
     if job := os.environ.get("SLURM_JOB_ID"):
-        text = f"this shell is inside of Slurm job {job}, where Snakemake submits no jobs; use a login node"
+        text = f"this shell is inside Slurm job {job}, where Snakemake submits no jobs; use a login node"
         yield Finding("environment", text, Level.FIX)
     for name, effect in INHERITED.items():
         if value := os.environ.get(name):

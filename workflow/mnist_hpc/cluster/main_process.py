@@ -19,7 +19,7 @@ from mnist_hpc.study import layout
 from mnist_hpc.tables.text import duration
 
 FILE = slurm.LOGS / "main.json"
-# A main process on another host that has not updated its file for so long is lost.
+# A main process on another host that has not updated its file for this long is lost.
 SILENT_SECONDS = 600.0
 
 

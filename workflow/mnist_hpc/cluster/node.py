@@ -25,11 +25,11 @@ from mnist_hpc.tables import collect
 NAME = "mnist_node"
 LOGS = slurm.LOGS / "node"
 SCRIPT = LOGS / "job.sh"
-# Slurm signals the job so long before its time limit, s, or a quarter of the limit if that is less.
+# Slurm signals the job this long before its time limit, s, or a quarter of the limit if that is less.
 WARNING_SECONDS = 180
 # Sites ask for jobs of half an hour at least.
 LEAST_MINUTES = 30
-# A training is expected to take so many times its recorded seconds, and these seconds to start and evaluate.
+# A training is expected to take this many times its recorded seconds, and these seconds to start and evaluate.
 MARGIN, START_SECONDS = 1.5, 60
 # A training without recorded times is expected to take this share of its time limit.
 SHARE = 0.25

@@ -10,7 +10,7 @@ from mnist_hpc.cluster.findings import Finding, Level
 
 FREE_GB = 5.0
 FREE_FILES = 10_000
-# A command that reports quotas is given so long, s; some hang when a server is away.
+# Time limit of a command that reports quotas, s; some hang when a server is away.
 PATIENCE = 5.0
 
 

@@ -22,9 +22,9 @@ from mnist_hpc.study.specification import Study
 from mnist_hpc.training import gpu_slots
 
 LOCKS = Path(".snakemake/locks")
-# The main process shows so often that it is alive, s.
+# Time between signs of life of the main process, s.
 LIFE_SECONDS = 10.0
-# The trainings and Snakemake may take so long to end after a signal, s.
+# Time for the trainings and Snakemake to end after a signal, s.
 SAVE_SECONDS = 120.0
 
 
@@ -55,7 +55,7 @@ def run(command: Sequence[str], study: Study, results: Path) -> int:
         results: Folder of all results.
 
     Raises:
-        UserError: The time limit came again and nothing was achieved since the last time.
+        UserError: The time limit came again without progress since the last time.
     """
     received = _signals()
     number = attempts.job()
@@ -72,7 +72,7 @@ def run(command: Sequence[str], study: Study, results: Path) -> int:
         ):
             _end()
             raise UserError(
-                "the time limit came, and nothing was achieved since the one before; raise it with "
+                "the time limit came again, without progress since the last; raise it with "
                 "`make node MINUTES=...`, or see the logs of the trainings"
             )
         _continue(number)

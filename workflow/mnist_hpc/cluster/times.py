@@ -17,7 +17,7 @@ from mnist_hpc.study.specification import Study
 # processor, the largest 2 to 5 minutes on transformed images. The rest is for the start on a slow file system, and for
 # the signal that comes two or three minutes before the end.
 EVALUATION_MINUTES = 10
-# A training may take so many times as long as earlier ones of its variant: another GPU, a busy node.
+# A training may take this many times as long as earlier ones of its variant: another GPU, a busy node.
 MARGIN = 3
 # Limits are multiples of this, minutes, so that many blocks have the same one.
 STEP_MINUTES = 5

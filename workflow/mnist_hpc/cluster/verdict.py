@@ -11,7 +11,7 @@ from mnist_hpc.cluster.request import Request
 from mnist_hpc.errors import UserError
 from mnist_hpc.tables.text import counted
 
-SKIP = "if you know better, skip this check with mnist-slurm-no-check: true in the profile"
+SKIP = "if this check is wrong, skip it with mnist-slurm-no-check: true in the profile"
 NO_NODE = re.compile(r"node configuration is not available|nodes? (required )?.*(DOWN|DRAINED|busy)", re.IGNORECASE)
 # What to check if Slurm's answer has these words: an entry of the profile, and how to see what is valid.
 HINTS = {

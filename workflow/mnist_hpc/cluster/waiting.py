@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from mnist_hpc.cluster import reasons, slurm
 from mnist_hpc.study import layout
 
-# The same is reported at most so often, s.
+# Least time between two equal reports, s.
 AGAIN_SECONDS = 300.0
 
 

@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", type=Path, required=True, help="folder of the profile")
     parser.add_argument("--gpus", type=options.count, default=1, help="number of GPUs, all of one node")
     parser.add_argument("--slots", type=options.count, default=1, help="how many trainings share a GPU")
-    text = "time limit; by default, what is left of the study is expected to take"
+    text = "time limit, minutes; by default, the expected time of what is left"
     parser.add_argument("--minutes", type=options.count, help=text)
 
 

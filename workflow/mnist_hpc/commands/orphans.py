@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--files", action="store_true", help=text)
     text = "folder of the profile, which says how often to look at the queue"
     parser.add_argument("--profile", type=Path, required=True, help=text)
-    text = "do so although the main process seems to run on another host"
+    text = "do so even if the main process seems to run on another host"
     parser.add_argument("--although-alive", action="store_true", help=text)
 
 

@@ -66,7 +66,7 @@ def decompress(path: Path, shape: tuple[int, ...]) -> bytes:
 
 
 def read(path: Path, file: Mapping[str, Any]) -> tuple[np.ndarray, str]:
-    """Return the values of a gzipped IDX file, uint8, and their SHA-256; raise UserError if the config has others."""
+    """Return the values of a gzipped IDX file, uint8, and their SHA-256; raise UserError if the config differs."""
     shape = tuple(file["shape"])
     payload = decompress(path, shape)
     found, expected = hashlib.sha256(payload).hexdigest(), file.get("sha256")

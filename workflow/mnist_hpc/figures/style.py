@@ -66,7 +66,7 @@ def note(made: mpl.figure.Figure, text: str = "no results yet") -> None:
 
 
 def panels(made: mpl.figure.FigureBase, count: int, columns: int, **options: Any) -> list[mpl.axes.Axes]:
-    """Return a number of panels, arranged in rows of so many columns; the rest of the last row stays empty."""
+    """Return a number of panels, arranged in rows of ``columns``; the rest of the last row stays empty."""
     found = list(made.subplots(-(-count // columns), columns, squeeze=False, **options).flat)
     for axes in found[count:]:
         axes.set_axis_off()

@@ -139,7 +139,7 @@ def _walk(node: ast.AST, parent: ast.AST | None = None) -> Iterator[tuple[ast.AS
 
 
 def _source(module: str, package: Path) -> Path | None:
-    """Return the file of a module of the package, None if it is none."""
+    """Return the file of a module of the package; None if there is none."""
     place = package.joinpath(*filter(None, module.split(".")))
     for path in (place / "__init__.py", place.with_suffix(".py")):
         if path.is_file():

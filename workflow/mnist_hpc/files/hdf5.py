@@ -38,7 +38,7 @@ def writing(path: Path, attributes: Mapping[str, Any]) -> Iterator[h5py.File]:
 def reading(path: Path, **expected: str) -> Iterator[h5py.File]:
     """Yield an HDF5 file for reading, whether or not it is locked. The block must do nothing but read.
 
-    Raise UserError if the file is missing or damaged, has not the expected root attributes, or the block fails.
+    Raise UserError if the file is missing or damaged, lacks the expected root attributes, or the block fails.
     """
     try:
         content = path.read_bytes()

@@ -37,7 +37,7 @@ from mnist_hpc.tables.text import duration
 RESULTS = Path("results")
 # Lines of a failed program's log that are shown.
 LAST_LINES = 20
-# A job that neither squeue nor sacct knows for so long has ended, s. Accounting may be behind by minutes.
+# A job that neither squeue nor sacct knows for this long has ended, s. Accounting may be behind by minutes.
 FORGOTTEN_SECONDS = 600.0
 
 common_settings = base.common_settings

@@ -13,7 +13,7 @@ from mnist_hpc.study.specification import Study
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this stage."""
     options.add_results(parser)
-    parser.add_argument("--figure", required=True, help="kind of figure, as accuracy-time")
+    parser.add_argument("--figure", required=True, help="kind of figure, such as accuracy-time")
 
 
 def run(config: Path, overrides: dict[str, Any], results: Path, figure: str) -> None:

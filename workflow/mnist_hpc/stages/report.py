@@ -27,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(config: Path, overrides: dict[str, Any], results: Path) -> None:
     """Write the report, unless the one that is there was made from the same; raise UserError if there are no results.
 
-    What a study lacks, because it is unfinished or failed, the report says. Therefore the stage looks up by itself what
+    The report says what a study lacks because it is unfinished or failed. So the stage itself finds out what
     today's code is, whether or not Snakemake calls it.
     """
     study = Study.read(config, overrides)

@@ -1,4 +1,4 @@
-"""Train the points of a sweep, or the part of them that one of several jobs has."""
+"""Train the points of a sweep, or one job's part of them."""
 
 import argparse
 from pathlib import Path

@@ -57,7 +57,7 @@ def _check_datasets(entries: Mapping[str, Any]) -> None:
     for name, entry in entries.items():
         place, files = f"datasets.{name}", entry["files"]
         if name in RESERVED | set(BUILT_IN):
-            raise UserError(f"{place}: the name is taken; choose another than {', '.join(RESERVED | set(BUILT_IN))}")
+            raise UserError(f"{place}: the name is taken; choose one other than {', '.join(RESERVED | set(BUILT_IN))}")
         for part in ("train", "test"):
             images, labels = files[f"{part}_images"]["shape"][0], files[f"{part}_labels"]["shape"][0]
             if images != labels:
@@ -86,7 +86,7 @@ def _check_keys(name: str, content: Mapping[str, Any], datasets: Sequence[str]) 
     schema.check_name(f"{place}.dataset", keys.get("dataset", content["dataset"]), datasets)
     for key in ("layers", "optimizer", "batch_size"):
         if not keys.get(key):
-            raise UserError(f"{place}: the key {key!r} is missing, and there is no base that has it")
+            raise UserError(f"{place}: the key {key!r} is missing, and no base has it")
     if ("steps" in keys) == ("epochs" in keys):
         found = "both steps and epochs" if "steps" in keys else "neither steps nor epochs"
         raise UserError(f"{place}: found {found}, expected one of the two")
@@ -100,7 +100,7 @@ def _check_bases(name: str, variants: Mapping[str, Any]) -> None:
         place = f"variants.{chain[-1]}.base"
         schema.check_name(place, base, variants)
         if base in chain:
-            raise UserError(f"{place}: found a circle: {' → '.join((*chain, base))}")
+            raise UserError(f"{place}: found a cycle: {' → '.join((*chain, base))}")
         chain.append(base)
 
 

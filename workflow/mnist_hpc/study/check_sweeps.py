@@ -21,7 +21,7 @@ def check_sweep(place: str, keys: Mapping[str, Any], content: Mapping[str, Any])
     variant = keys["variant"]
     check_name(f"{place}.variant", variant, content["variants"])
     if "from_sweep" in inherited(variant, content):
-        raise UserError(f"{place}.variant: {variant} waits for a sweep itself; choose one that does not")
+        raise UserError(f"{place}.variant: {variant} itself depends on a sweep; choose one that does not")
     if ("grid" in keys) == ("space" in keys):
         found = "both grid and space" if "grid" in keys else "neither grid nor space"
         raise UserError(f"{place}: found {found}, expected one of the two")
@@ -30,7 +30,7 @@ def check_sweep(place: str, keys: Mapping[str, Any], content: Mapping[str, Any])
         if count > MOST_POINTS:
             raise UserError(f"{place}.grid: found {count} points, expected at most {MOST_POINTS}")
         if "points" in keys:
-            raise UserError(f"{place}.points: expected a space, of which so many points are tried; all of a grid are")
+            raise UserError(f"{place}.points: expected a space; in a grid, all points are tried")
     else:
         _check_space(place, keys)
     batch = inherited(variant, content).get("batch_size")
@@ -123,7 +123,7 @@ def check_brackets(sweep: Sweep) -> None:
 
 
 def check_points(place: str, sweep: Sweep, variant: Variant, examples: int) -> None:
-    """Raise UserError if a variant, the one that a sweep is about or takes its choice, cannot train a point of it."""
+    """Raise UserError if a variant, the sweep's own or one that takes its choice, cannot train a point of it."""
     for point in _corners(sweep, variant):
         try:
             check_recipe(point.specification, examples)
@@ -149,7 +149,7 @@ def _corners(sweep: Sweep, variant: Variant) -> list[grids.Point]:
 
 
 def _check_first_rung(specification: Mapping[str, Any], rules: Mapping[str, Any], examples: int) -> None:
-    """Check that the order of points after the first rung says something about that at the end."""
+    """Check that the order of points after the first rung predicts something about the final order."""
     steps, share = grids.steps_of(specification, examples), halving.share(rules["first"])
     if share * steps < 1:
         raise UserError(f"halving.first: found {share} of {steps} steps, expected a whole step")

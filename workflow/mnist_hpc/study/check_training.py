@@ -28,7 +28,7 @@ def check_training(place: str, keys: Mapping[str, Any], facts: tuple[int, tuple[
             f"per class of {dataset}: a Dense layer of {classes} units without activation on flat inputs"
         )
     if any("Normalization" in layer for layer in keys["layers"][1:]):
-        raise UserError(f"{place}.layers: found Normalization behind other layers, expected it as the first")
+        raise UserError(f"{place}.layers: found Normalization after other layers, expected it first")
     if "snapshots" in keys and len(inputs) != 1:
         raise UserError(f"{place}.snapshots: found images of {dataset}, expected a data set of points of the plane")
     batch = keys["batch_size"]

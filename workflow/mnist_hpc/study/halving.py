@@ -35,12 +35,12 @@ def shares(halving: Mapping[str, Any]) -> list[Fraction]:
 
 
 def ends(halving: Mapping[str, Any], steps: int) -> list[int]:
-    """Return the step at which each rung of a point with so many steps ends, each one later than the one before."""
+    """Return the step at which each rung of a point with ``steps`` steps ends, each one later than the one before."""
     return [math.floor(share * steps) for share in shares(halving)]
 
 
 def sizes(halving: Mapping[str, Any], points: int) -> list[int]:
-    """Return how many of so many points train in each rung; the last one has the finalists at least."""
+    """Return how many of ``points`` points train in each rung; the last one has the finalists at least."""
     found = [points]
     for _ in shares(halving)[1:]:
         found.append(min(found[-1], max(found[-1] // halving["factor"], halving["finalists"])))
@@ -85,5 +85,5 @@ def rank(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def best(rows: Iterable[Mapping[str, Any]], count: int) -> list[int]:
-    """Return the best points, at most so many and only such as failed with no seed."""
+    """Return the best points, at most ``count``, and only those that failed with no seed."""
     return [row["point"] for row in rank(rows) if not row["failed"]][:count]

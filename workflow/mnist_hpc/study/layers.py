@@ -1,4 +1,4 @@
-"""The table of layers: what the project must know of each Keras layer that a config may name.
+"""The table of layers: what the project must know about each Keras layer in a config.
 
 To add a layer, add its row here and its arguments to ``workflow/schemas/config.schema.yaml``. Shapes are worked out
 without TensorFlow, so that a wrong net is refused before a job is queued.
@@ -62,7 +62,7 @@ class Layer:
     packed: str = ""
     random: bool = False  # whether it draws random numbers while training, which XLA would draw differently
     convolution: bool = False  # whether its cost is that of a convolution
-    augmentation: bool = False  # whether it belongs into ``augmentation`` instead of ``layers``
+    augmentation: bool = False  # whether it belongs in ``augmentation`` instead of ``layers``
 
 
 LAYERS: dict[str, Layer] = {

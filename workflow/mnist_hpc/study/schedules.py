@@ -1,4 +1,4 @@
-"""Learning-rate schedules: what they mean for a training of so many steps, and which of them make no sense there."""
+"""Learning-rate schedules: what they mean for a training of some length, and which of them make no sense there."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from mnist_hpc.errors import UserError
 STEPS = ("steps", "epochs")
 # A one-cycle schedule begins at this fraction of its maximum.
 ONE_CYCLE_START = 1 / 25
-# Steps at which a schedule is looked at, and the fraction of its highest rate below which a rate is as good as 0.
+# Steps at which a schedule is checked, and the fraction of its highest rate below which a rate is as good as 0.
 SAMPLES = 200
 NOTHING = 1e-6
 
@@ -28,7 +28,7 @@ def read_off(specification: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def of_keras(schedule: Schedule, steps: int) -> tuple[str, dict[str, Any]]:
-    """Return the schedule of Keras, by name and arguments, that a config's schedule is in a training of so many steps.
+    """Return the Keras schedule, by name and arguments, that a config's schedule is in a training of ``steps`` steps.
 
     One of Keras' own without ``decay_steps`` ends with the training. ``OneCycle`` rises linearly for the fraction
     ``warmup`` of all steps, then falls to 0 along a cosine (L. Smith, N. Topin, arXiv 1708.07120, with a cosine instead
@@ -43,7 +43,7 @@ def of_keras(schedule: Schedule, steps: int) -> tuple[str, dict[str, Any]]:
 
 
 def warmup(schedule: Schedule, steps: int) -> int:
-    """Return the number of steps, of so many, in which a config's schedule rises."""
+    """Return the number of steps in which a config's schedule rises, of a training of ``steps`` steps."""
     _, arguments = of_keras(schedule, steps)
     return arguments.get("warmup_steps", 0) if "warmup_target" in arguments else 0
 

@@ -12,7 +12,7 @@ from mnist_hpc.study.grids import Point
 SEED = 0
 # Digits of a sampled number: more say nothing about a hyper-parameter, and are hard to read.
 DIGITS = 4
-# How often the sequence is made twice as long before its points are taken to be all that there are.
+# How often the sequence is doubled before its points are assumed to be all there are.
 DOUBLINGS = 6
 # A number within this share of the end of its range is at the edge.
 EDGE = 0.05

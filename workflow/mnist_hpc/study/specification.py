@@ -27,7 +27,7 @@ DEFAULTS: dict[str, Any] = {
 TRAINING_KEYS: tuple[str, ...] = ("layers", "loss", "optimizer", "batch_size", "steps", "epochs", "l2", "initial_scale")
 TRAINING_KEYS += ("augmentation", "dtype_policy", "threads", "snapshots")
 NO_LIMIT = 2**31
-# Test accuracy from which on a training on points of the plane has succeeded, if the config does not say.
+# Test accuracy that a training on points of the plane must reach to succeed, if the config does not say.
 SUCCESS = 0.99
 
 
@@ -51,7 +51,7 @@ class Variant:
 
     @property
     def success(self) -> float | None:
-        """The test accuracy from which on a seed has succeeded; None where that is not counted, as for digits."""
+        """The test accuracy a seed must reach to succeed; None where that is not counted, as for digits."""
         return self.keys.get("success", SUCCESS if self.dataset in POINTS else None)
 
     @property

@@ -44,7 +44,7 @@ def variants(runs: pd.DataFrame, success: Mapping[str, float | None], correct: C
 
     Args:
         runs: Rows of runs.csv.
-        success: By variant the test accuracy from which on a seed has succeeded, or None.
+        success: By variant the test accuracy that a seed must reach to succeed, or None.
         correct: Returns which test images some seeds of a variant classify correctly, bool (seeds, N).
     """
     rows = []

@@ -87,7 +87,7 @@ def import_keras() -> None:
 
 @contextlib.contextmanager
 def _without_log_lines() -> Iterator[None]:
-    """Keep what TensorFlow logs while it is imported, whatever its log level, from standard error.
+    """Keep TensorFlow's log lines during its import, whatever its log level, off standard error.
 
     Another process filters, so that what a crash says is not lost.
     """

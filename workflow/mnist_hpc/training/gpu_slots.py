@@ -1,4 +1,4 @@
-"""Spread processes over the GPUs of a machine: each takes one, and the next process takes the GPU that has the fewest.
+"""Spread processes over the GPUs of a machine: each takes one, and the next process takes the one with the fewest.
 
 A *slot* is a place on a GPU. Whoever has it holds a lock on a file, which ends with the process, however that ends.
 Snakemake's resource ``gpu_slot`` limits how many processes there are; this module decides where they compute.

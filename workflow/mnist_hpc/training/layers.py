@@ -1,4 +1,4 @@
-"""Layers for training, in place of Keras' own of the same name: faster, or right on a GPU.
+"""Layers for training, in place of Keras' own of the same name: faster, or correct on a GPU.
 
 What they compute is the same; a .keras file could not hold them.
 """
@@ -29,7 +29,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 
 class MaxPooling2D(keras.layers.MaxPooling2D):
-    """Keras' layer by comparisons of shifted images, whose gradient XLA can compute; it refuses that of Keras' layer.
+    """Keras' layer by comparisons of shifted images, whose gradient XLA can compute, unlike that of Keras' layer.
 
     Of equal values the first one gets the gradient, as in Keras' layer.
     """

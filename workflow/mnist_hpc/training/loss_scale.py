@@ -1,7 +1,7 @@
 """Loss scaling for float16, whose smallest numbers are larger than many gradients.
 
 P. Micikevicius et al., "Mixed Precision Training", arXiv 1710.03740. It does what Keras' LossScaleOptimizer does, but
-without a branch, as a branch on a GPU asks the host.
+without a branch, which on a GPU would wait for the host.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 INITIAL_SCALE = 2.0**15
-# After so many steps without overflow the scale is doubled.
+# After this many steps without overflow the scale is doubled.
 GROWTH_STEPS = 2000
 
 

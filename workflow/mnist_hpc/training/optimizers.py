@@ -10,7 +10,7 @@ from mnist_hpc.study import schedules
 
 
 def optimizer(specification: Mapping[str, Any], steps: int, *, xla: bool = False) -> keras.optimizers.Optimizer:
-    """Return the optimiser that a variant's specification describes, for a training of so many steps.
+    """Return the optimiser that a variant's specification describes, for a training of ``steps`` steps.
 
     ``xla`` says whether it will be compiled by XLA, which rounds a schedule's cosine differently.
     """
@@ -27,7 +27,7 @@ class Table(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(
         self, schedule: keras.optimizers.schedules.LearningRateSchedule, steps: int, *, xla: bool = False
     ) -> None:
-        """Compute the learning rates of a schedule in so many steps, float32 (steps,), by XLA or without."""
+        """Compute the learning rates of a schedule at each step, float32 (steps,), by XLA or without."""
 
         def rates() -> tf.Tensor:
             return tf.map_fn(schedule, tf.range(steps), fn_output_signature=tf.float32)
@@ -45,7 +45,7 @@ class Table(keras.optimizers.schedules.LearningRateSchedule):
 def schedule(
     learning_rate: Mapping[str, Mapping[str, Any]], steps: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Return Keras' learning-rate schedule for a training of so many steps, see ``schedules.of_keras``."""
+    """Return Keras' learning-rate schedule for a training of ``steps`` steps, see ``schedules.of_keras``."""
     name, arguments = schedules.of_keras(learning_rate, steps)
     return getattr(keras.optimizers.schedules, name)(**_floats(arguments))
 

@@ -25,7 +25,7 @@ Outcome = Callable[[Loop | PackedLoop], Arrays]  # what is kept of a finished tr
 
 @dataclass
 class Trainings:
-    """The trainings of a sweep: on what data, where their checkpoints lie, and whom they tell.
+    """The trainings of a sweep: on what data, where their checkpoints lie, and whom they report to.
 
     ``folder`` holds checkpoints of this sweep, data and code alone; ``report`` and ``stop`` are those of ``Trainer``,
     which raises Interrupted.

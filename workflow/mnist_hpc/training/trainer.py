@@ -1,6 +1,6 @@
 """Train with one seed: advance, detect divergence, validate, save, and stop when asked, the same for one model or many.
 
-A run that was interrupted and resumed ends in the same bits as one that was not.
+An interrupted and resumed run is bit-identical to one that was not interrupted.
 """
 
 import bisect
@@ -297,7 +297,7 @@ def finished(
 
 
 def _only(value: np.ndarray, shape: tuple[int, ...], count: int, settings: Sequence[int]) -> np.ndarray:
-    """Return what an array of ``count`` settings has of some of them, as an array of a shape.
+    """Return the part of an array of ``count`` settings that belongs to some, in the given shape.
 
     The settings lie along the axis in which the shapes differ, each with as many places there as the others.
     """
