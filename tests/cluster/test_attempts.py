@@ -1,6 +1,7 @@
 """The record of attempts: when a further attempt can succeed, and when it cannot."""
 
 import contextlib
+import os
 import platform
 
 import pytest
@@ -102,6 +103,26 @@ def test_memory_grows_only_after_it_was_too_little(record):
 def test_jobs_that_end_before_the_program_begins_are_not_repeated_without_end(record):
     assert hopeless(record) is None
     assert "before the program began" in hopeless(record, attempted=2)
+
+
+@pytest.mark.parametrize(("state", "reason"), [("FAILED", "was killed twice"), ("TIMEOUT", "raise the variant's")])
+def test_programs_that_are_killed_again_without_progress_end_them(record, state, reason):
+    killed(record)
+    assert hopeless(record, state=state) is None
+    killed(record)
+    saved = record.parent / "identity/cpu/seed-0.h5"
+    saved.parent.mkdir(parents=True)
+    saved.touch()
+    assert hopeless(record, attempted=2, state=state) is None
+    os.utime(saved, (0, 0))
+    assert reason in hopeless(record, attempted=2, state=state)
+
+
+@pytest.mark.parametrize("state", ["NODE_FAIL", "CANCELLED"])
+def test_what_is_no_fault_of_the_program_does_not_end_them(record, state):
+    for attempted in (1, 2, 3):
+        killed(record)
+        assert hopeless(record, attempted=attempted, state=state) is None
 
 
 def test_errors_of_an_earlier_run_do_not_count(record):

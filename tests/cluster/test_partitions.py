@@ -32,6 +32,11 @@ def test_the_default_partition_is_the_one_that_is_marked(known):
     assert partitions.of_request(of("", slurm_partition="hidden"), known) == []
 
 
+def test_the_name_of_a_cluster_is_not_a_partition(known, monkeypatch):
+    monkeypatch.setattr(slurm, "ask", lambda *_: f"CLUSTER: bridges\n{SINFO}")
+    assert partitions.known() == known
+
+
 @pytest.mark.parametrize(
     ("request_", "lacking", "open_"),
     [

@@ -63,6 +63,23 @@ def test_a_command_that_fails_or_is_missing_is_an_error_on_one_line():
         slurm.ask("sh", "-c", "echo first; echo 'sbatch: error: the last line'; exit 1")
     with pytest.raises(UserError, match=r"sleep gave no answer in 0\.1 s"):
         slurm.ask("sleep", "5", timeout=0.1)
+    with pytest.raises(UserError, match=r"\A/: .*Permission denied"):  # as any failure to start a process
+        slurm.ask("/")
+    with pytest.raises(UserError, match=r"\Aprintf: .*can't decode"):
+        slurm.ask("printf", r"\377")
+
+
+def test_an_open_quote_in_a_request_is_an_error_that_shows_it():
+    with pytest.raises(UserError, match=r"slurm_extra: found '--gpus=1, in which a quote is not closed"):
+        Request.of({"slurm_extra": "'--gpus=1"}, 1)
+
+
+def test_the_name_of_a_cluster_is_not_a_job(tmp_path, monkeypatch):
+    squeue = tmp_path / "squeue"
+    squeue.write_text("#!/bin/sh\necho 'CLUSTER: bridges'\necho '7|RUNNING|n1|None|/a|b|c'\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert slurm.queue() == {"7": slurm.Job("7", "RUNNING", "None", "n1", "b|c", "/a")}
 
 
 @pytest.mark.parametrize(

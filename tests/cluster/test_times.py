@@ -69,10 +69,10 @@ def test_a_block_whose_limit_was_too_short_gets_the_default_again(study, tmp_pat
     assert times.training_limit(study, BLOCK, tmp_path) == 60
     assert times.evaluation_limit(study, BLOCK, tmp_path) == 10
     interrupted(tmp_path, BLOCK, "evaluate")
-    assert times.evaluation_limit(study, BLOCK, tmp_path) == 60
+    assert times.evaluation_limit(study, BLOCK, tmp_path) == 30
     assert times.evaluation_limit(study, BLOCK, tmp_path, "perturb") == 10
     interrupted(tmp_path, BLOCK, "perturb")
-    assert times.evaluation_limit(study, BLOCK, tmp_path, "perturb") == 60
+    assert times.evaluation_limit(study, BLOCK, tmp_path, "perturb") == 30
     assert times.training_limit(study, other, tmp_path) == 5
 
 

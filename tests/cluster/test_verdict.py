@@ -45,7 +45,7 @@ def answered(monkeypatch):
         (POLICY, "Job violates accounting/QOS policy"),
         (
             "allocation failure: Requested node configuration is not available",
-            "skip this check with mnist-slurm-no-check",
+            "skip it with mnist-slurm-no-check",
         ),
     ],
 )

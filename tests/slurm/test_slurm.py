@@ -29,7 +29,7 @@ from harness import (
     workflow,
 )
 
-from conftest import DIFFER, UNTIL_TABLES, copy_project, snakemake
+from conftest import DIFFER, UNTIL_TABLES, copy_project, error_line, snakemake
 
 pytestmark = NEEDS_SLURM
 
@@ -219,6 +219,8 @@ def test_a_lost_main_process_is_resumed_as_asked(cluster, project, whole):
         assert refused.returncode == 2
         assert f"job {first} (stopped, n" in refused.stdout
         assert "add ORPHANS=wait" in refused.stderr
+        node = make(cluster, project, "node", PROFILE="profiles/slurm")
+        assert "this work is still done by 1 job of an earlier main process" in error_line(node)
 
         assert snakemake(project, "--unlock", profile="slurm", **cluster.environment).returncode == 0
         again = snakemake(project, profile="slurm", **cluster.environment)

@@ -6,6 +6,8 @@ import pytest
 
 from conftest import ROOT
 from mnist_hpc.cluster.profile import Profile
+from mnist_hpc.cluster.request import Request
+from mnist_hpc.errors import UserError
 from mnist_hpc.study.config import read_yaml
 from mnist_hpc.study.specification import Study
 
@@ -70,3 +72,21 @@ def test_bridges2_leaves_memory_to_the_gpu(study):
     for request in Profile(ROOT / "profiles/bridges2").requests(study):
         assert "--gpus-per-node=v100-32:1" in request.arguments
         assert not any(text.startswith("--mem") for text in request.arguments)
+
+
+@pytest.mark.parametrize(
+    ("written", "minutes", "mem_mb"),
+    [("runtime=90\n  - mem_mb=4000", 90, 4000), ("runtime=2h\n  - mem=4GB", 120, 4000), ("runtime=1d", 1440, 0)],
+)
+def test_resources_are_written_as_snakemake_accepts_them(tmp_path, written, minutes, mem_mb):
+    (tmp_path / "config.yaml").write_text(f"executor: mnist-slurm\ndefault-resources:\n  - {written}\n")
+    request = Request.of(Profile(tmp_path).defaults, 1)
+    assert (request.runtime, request.mem_mb) == (minutes, mem_mb)
+
+
+@pytest.mark.parametrize("written", ["runtime=soon", "mem_mb=much"])
+def test_a_resource_that_is_no_number_is_an_error_that_names_it(tmp_path, written):
+    (tmp_path / "config.yaml").write_text(f"executor: mnist-slurm\nset-resources:\n  - train:{written}\n")
+    name, _, value = written.partition("=")
+    with pytest.raises(UserError, match=f"{name}: found '{value}', expected a number of"):
+        Profile(tmp_path)

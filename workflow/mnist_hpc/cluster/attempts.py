@@ -9,6 +9,7 @@ import json
 import os
 import platform
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,11 @@ Entry = dict[str, Any]
 KEYS = {"stage", "job", "host", "started", "mem_mb", "end", "reason"}
 OUT_OF_MEMORY = "OUT_OF_MEMORY"
 NO_GPU = "no GPU"
+# States of a job whose program was killed before it could say why, and what it means if that comes again.
+KILLED = {
+    "FAILED": "its process crashed or was killed twice without progress",
+    "TIMEOUT": "the time limit came twice without progress: raise the variant's runtime",
+}
 
 
 def read(record: Path) -> list[Entry]:
@@ -109,13 +115,20 @@ def hopeless(record: Path, attempts: int, since: str, number: str, state: str) -
         return None
     if last["end"] == NO_GPU:
         return f"no GPU on two nodes: {last['reason']}"
-    if recent[-2]["reason"] != last["reason"]:
+    if recent[-2]["reason"] != last["reason"] or (last["end"] in KILLED and _saved(record, last["started"])):
         return None
     return {
         "failed": f"the same error twice: {last['reason']}",
         "interrupted": f"no progress in two attempts ({last['reason']}): raise the variant's runtime",
         OUT_OF_MEMORY: f"out of memory twice with {last['mem_mb']} MB: raise the variant's mem_mb",
+        **KILLED,
     }.get(last["end"])
+
+
+def _saved(record: Path, since: str) -> bool:
+    """Return whether a checkpoint of the variant or sweep, perhaps of another job, was written after a time (UTC)."""
+    begin = datetime.fromisoformat(since).timestamp()
+    return any(path.stat().st_mtime > begin for path in record.parent.glob("*/*/*.h5"))
 
 
 def last(record: Path, number: str) -> Entry | None:

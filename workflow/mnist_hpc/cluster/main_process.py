@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from mnist_hpc.cluster import slurm
 from mnist_hpc.errors import UserError
 from mnist_hpc.files.atomic import write_text
 from mnist_hpc.study import layout
-from mnist_hpc.tables.text import duration
+from mnist_hpc.tables.text import counted, duration
 
 FILE = slurm.LOGS / "main.json"
 # A main process on another host that has not updated its file for this long is lost.
@@ -134,6 +135,16 @@ def jobs_of(folder: Path) -> dict[slurm.Job, layout.Work]:
         if work:
             found[job] = work
     return found
+
+
+def refuse_left(jobs: Mapping[slurm.Job, layout.Work]) -> None:
+    """Raise UserError if an earlier main process left jobs that do work which is about to be submitted again."""
+    if jobs:
+        first = next(f"{job}, {work}" for job, work in jobs.items())
+        raise UserError(
+            f"this work is still done by {counted(len(jobs), 'job')} of an earlier main process, such as {first}; "
+            "`make resume PROFILE=…` waits for them, cancels or adopts them"
+        )
 
 
 def _runs(process: int, folder: Path) -> bool:

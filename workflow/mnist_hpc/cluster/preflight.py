@@ -27,11 +27,7 @@ def check(planned: Iterable[Planned], results: Path, folder: Path) -> str:
     """
     planned = list(planned)
     works = {work for _, work in planned}
-    if busy := [f"{job}, {work}" for job, work in main_process.jobs_of(folder).items() if work in works]:
-        raise UserError(
-            f"this work is still done by {counted(len(busy), 'job')} of an earlier main process, such as {busy[0]}; "
-            "`make resume PROFILE=…` waits for them, cancels or adopts them"
-        )
+    main_process.refuse_left({job: work for job, work in main_process.jobs_of(folder).items() if work in works})
     requests = Counter(request for request, _ in planned)
     site, warnings = Site(), []
     for request in requests:

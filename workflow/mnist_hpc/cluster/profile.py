@@ -1,10 +1,14 @@
 """What a Snakemake profile for a cluster says about jobs."""
 
 import ast
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from snakemake.exceptions import WorkflowError
+from snakemake.resources import Resource
 
 from mnist_hpc.cluster import times
 from mnist_hpc.cluster.request import Request
@@ -25,17 +29,18 @@ class Profile:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Read ``config.yaml`` of a profile's folder; raise UserError if it is not a Slurm profile."""
+        """Read ``config.yaml`` of a profile's folder; raise UserError if it cannot be used."""
         self.path = folder / "config.yaml"
         self.settings: dict[str, Any] = config.read_yaml(self.path) or {}
         if self.settings.get("executor") != EXECUTOR:
             raise UserError(f"{self.path}: found executor {self.settings.get('executor')!r}, expected {EXECUTOR}")
         refuse_old_keys(self.path, self.settings)
-        self.defaults = _pairs(self.settings.get("default-resources"))
+        self.defaults = dict(_as_read(*pair) for pair in _pairs(self.settings.get("default-resources")).items())
         self._rules: dict[str, dict[str, Any]] = {}
         for name, value in _pairs(self.settings.get("set-resources")).items():
             rule, _, key = name.partition(":")
-            self._rules.setdefault(rule, {}).update(value if not key else {key: value})
+            found = {key: value} if key else value
+            self._rules.setdefault(rule, {}).update(_as_read(*pair) for pair in found.items())
 
     @property
     def executor(self) -> dict[str, Any]:
@@ -103,3 +108,13 @@ def _pairs(entries: Any) -> dict[str, Any]:
         except (SyntaxError, ValueError):
             found[name] = value
     return found
+
+
+def _as_read(name: str, value: Any) -> tuple[str, Any]:
+    """Return a resource as Snakemake reads it: ``runtime`` in minutes, ``mem`` in MB; raise UserError if it cannot."""
+    name, expected = {"mem": "mem_mb"}.get(name, name), {"mem": "MB", "mem_mb": "MB", "runtime": "minutes"}.get(name)
+    with contextlib.suppress(WorkflowError):
+        value = Resource.parse_human_friendly(name.removesuffix("_mb"), value)
+    if expected and not isinstance(value, (int, float)):
+        raise UserError(f"{name}: found {value!r}, expected a number of {expected}")
+    return name, value

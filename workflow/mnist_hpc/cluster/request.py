@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from mnist_hpc.errors import UserError
+
 # Snakemake resources that are options of sbatch, by the names of both.
 OPTIONS = {
     "slurm_account": "account",
@@ -42,7 +44,11 @@ class Request:
 
     @classmethod
     def of(cls, resources: Mapping[str, Any], threads: int, settings: Mapping[str, Any] | None = None) -> "Request":
-        """Return the request of a job with these Snakemake resources, and qos and reservation of the executor."""
+        """Return the request of a job with these Snakemake resources, and qos and reservation of the executor.
+
+        Raises:
+            UserError: A quote in ``slurm_extra`` is not closed.
+        """
         options = [
             f"--{option}={resources[name]}" for name, option in OPTIONS.items() if resources.get(name) not in (None, "")
         ]
@@ -54,7 +60,13 @@ class Request:
         extra = str(resources.get("slurm_extra") or "")
         cpus = resources.get("cpus_per_task") or threads
         runtime, mem_mb = (int(resources.get(name) or 0) for name in ("runtime", "mem_mb"))
-        return cls(runtime, mem_mb, max(cpus, 0), (*options, *shlex.split(extra)), extra)
+        try:
+            options += shlex.split(extra)
+        except ValueError:
+            raise UserError(
+                f"slurm_extra: found {extra}, in which a quote is not closed; expected quotes around each option"
+            ) from None
+        return cls(runtime, mem_mb, max(cpus, 0), tuple(options), extra)
 
     @property
     def arguments(self) -> list[str]:

@@ -51,9 +51,10 @@ def quotas(place: Path) -> Iterator[tuple[str, float | None, int | None]]:
         commands = {"you": ["quota", "-w", "-p"]}
     for owner, command in commands.items():
         for line in _output(command).splitlines():
-            name, *words = line.split() or [""]
-            # Blocks of 1 kB that are used, their soft and hard limit, grace time; the same of files.
-            if len(words) == 8 and (kind == "lustre" or name == device):
+            # Blocks of 1 kB that are used, their soft and hard limit, grace time; the same of files. Before them stands
+            # the name of the file system, which `lfs` writes on a line of its own if it is long.
+            *name, words = [*line.split()[:-8], line.split()[-8:]]
+            if len(words) == 8 and (kind == "lustre" or name == [device]):
                 blocks, files = _left(words[:3]), _left(words[4:7])
                 if blocks is not None or files is not None:
                     yield owner, None if blocks is None else blocks * 1024 / 1e9, files

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnist_hpc.errors import UserError
+from mnist_hpc.errors import UserError, reason
 
 # Where the executor plugin writes one log per job, named by its number.
 LOGS = Path("logs/slurm")
@@ -27,8 +27,8 @@ def ask(*command: str, timeout: float = 60.0, stdin: str | None = None) -> str:
     """Return what a command prints.
 
     Raises:
-        UserError: The command is missing, hangs or fails. The text is then all that it printed, on one line, or our own
-            error line if the command ran one of our programs in a job.
+        UserError: The command is missing, cannot be started, hangs or fails. The text is then all that it printed, on
+            one line, or our own error line if the command ran one of our programs in a job.
     """
     try:
         done = subprocess.run(  # noqa: S603
@@ -38,9 +38,17 @@ def ask(*command: str, timeout: float = 60.0, stdin: str | None = None) -> str:
         raise UserError(f"{command[0]} not found; run this on a login node of the cluster") from None
     except subprocess.TimeoutExpired:
         raise UserError(f"{command[0]} gave no answer in {timeout:g} s; is Slurm under maintenance?") from None
+    except (OSError, UnicodeError) as error:  # such as no process left for this user
+        raise UserError(f"{command[0]}: {reason(error)}") from None
     if done.returncode:
         raise UserError(sentence(done.stderr + done.stdout) or f"{command[0]} failed with exit code {done.returncode}")
     return done.stdout.strip()
+
+
+def rows(output: str, columns: int) -> list[list[str]]:
+    """Return the rows of a table with | between its columns, without other lines, such as the name of a cluster."""
+    found = (line.split("|", columns - 1) for line in output.splitlines())
+    return [row for row in found if len(row) == columns]
 
 
 def sentence(output: str) -> str:
@@ -91,9 +99,9 @@ def queue(*options: str) -> dict[str, Job]:
     """Return the user's jobs that squeue lists with these options, by number; one query of slurmctld."""
     command = ("squeue", "--me", "--noheader", "--format=%A|%T|%N|%r|%Z|%j", *options)
     found = {}
-    for line in ask(*command).splitlines():
-        number, state, nodes, reason, folder, name = (line.split("|", 5) + [""] * 5)[:6]
-        found[number] = Job(number, state, reason, nodes, name, folder)
+    for line in rows(ask(*command), 6):
+        number, state, nodes, why, folder, name = line
+        found[number] = Job(number, state, why, nodes, name, folder)
     return found
 
 

@@ -57,11 +57,12 @@ def training_limit(study: Study, work: Work, results: Path) -> int:
 def evaluation_limit(study: Study, block: Block, results: Path, stage: str = "evaluate") -> int:
     """Return the time limit of the stage evaluate or perturb of a block, minutes.
 
-    It is longer if an earlier attempt did not end well.
+    It is longer if an earlier attempt did not end well, but not by much: it adds to the time limit of the training,
+    and a partition has a limit for both.
     """
     if not _cut_short(results / block.record, stage):
         return EVALUATION_MINUTES
-    return max(EVALUATION_MINUTES, int(study.variants[block.variant].keys["runtime"]))
+    return max(EVALUATION_MINUTES, min(MARGIN * EVALUATION_MINUTES, int(study.variants[block.variant].keys["runtime"])))
 
 
 def _cut_short(record: Path, stage: str) -> bool:

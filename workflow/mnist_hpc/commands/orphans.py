@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mnist_hpc.cluster import main_process, slurm
 from mnist_hpc.cluster.profile import Profile
+from mnist_hpc.cluster.waiting import News, Waiting
+from mnist_hpc.console import say
 from mnist_hpc.errors import UserError
 
 
@@ -47,5 +49,20 @@ def run(then: str | None, profile: Path, *, files: bool, although_alive: bool) -
     elif then != "adopt":
         if then == "cancel":
             slurm.cancel(*(job.number for job in left))
-        while main_process.jobs_of(folder):
-            time.sleep(settings.get("seconds-between-status-checks", 10))
+        _await(folder, settings.get("seconds-between-status-checks", 10))
+
+
+def _await(folder: Path, seconds: float) -> None:
+    """Wait until no job of a workflow is in the queue, and say why jobs wait."""
+    waiting, news, left = Waiting(), News(), True
+    while left:
+        try:
+            jobs = main_process.jobs_of(folder)
+            left = bool(jobs)
+            for line in waiting.lines(jobs):
+                say(line)
+        except UserError as error:
+            if news.is_new(str(error)):
+                say(f"Slurm does not answer, asked again until it does: {error}")
+        if left:
+            time.sleep(seconds)

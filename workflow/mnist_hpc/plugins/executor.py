@@ -37,7 +37,7 @@ from mnist_hpc.tables.text import duration
 RESULTS = Path("results")
 # Lines of a failed program's log that are shown.
 LAST_LINES = 20
-# A job that neither squeue nor sacct knows for this long has ended, s. Accounting may be behind by minutes.
+# A job that squeue does not list for this long, s, has ended, even if sacct does not know it yet.
 FORGOTTEN_SECONDS = 600.0
 
 common_settings = base.common_settings
@@ -108,8 +108,15 @@ class Executor(base.Executor):
         yield f" -A {shlex.quote(str(account))}" if account else ""
 
     def run_job(self, job: JobExecutorInterface) -> None:
-        """Submit a job; while Slurm has no room for it or does not answer, wait and try again."""
+        """Submit a job; while Slurm has no room for it or does not answer, wait and try again.
+
+        It is not submitted again before Slurm has said that it is not in the queue.
+        """
+        refused = False
         while self._pause.wait():
+            if refused and not self._withdraw(job):
+                self._pause.begin()
+                continue
             try:
                 super().run_job(job)
             except Exception as error:  # noqa: BLE001  in this thread, an exception would be lost
@@ -118,22 +125,30 @@ class Executor(base.Executor):
             refusal = self._refusals.pop(job, None)
             if refusal is None:
                 return
-            self._cancel_unknown(job)
+            refused = True
+            self._withdraw(job)
             seconds = self._pause.begin()
             if seconds and self._news.is_new(refusal):
                 self.logger.warning(
                     f"Slurm accepts no job now: {refusal}. Next try when a job has ended, or in {duration(seconds)}."
                 )
 
-    def _cancel_unknown(self, job: JobExecutorInterface) -> None:
-        """Cancel what Slurm accepted although sbatch reported an error, as it does when the answer is lost."""
+    def _withdraw(self, job: JobExecutorInterface) -> bool:
+        """Cancel a refused job that Slurm accepted; return whether it certainly did not.
+
+        Slurm may have accepted it although sbatch reported an error, as it does when the answer is lost.
+        """
+        absent = True
         try:
             for number in slurm.queue(f"--name={self.run_uuid}").keys() - self._main.works.keys():
                 script = slurm.ask("scontrol", "write", "batch_script", number, "-")
                 if layout.find(script) == _work(job):
+                    absent = False
                     slurm.cancel(number)
         except UserError as error:
             self._report_away(str(error))
+            return False
+        return absent
 
     def report_job_submission(self, job_info: SubmittedJobInfo, register_job: bool = True) -> None:  # noqa: FBT001, FBT002
         """Write down what the job works on, for a main process that may have to continue."""
@@ -196,17 +211,24 @@ class Executor(base.Executor):
             main_process.show_life()
         if not active_jobs:
             return
-        known: dict[str, slurm.Job] = {}
+        _cancel_timers(keep=1)
+        queue: dict[str, slurm.Job] = {}
         complete = False
         try:
-            known = slurm.queue("--states=all", f"--name={self.run_uuid}")
+            queue = slurm.queue("--states=all", f"--name={self.run_uuid}")
             complete = True
         except UserError as error:
             self._report_away(str(error))
+        known = dict(queue)
         try:
-            clear = {number for number, job in known.items() if job.state not in slurm.FLAGS}
-            if unclear := {_number(info) for info in active_jobs} - clear:
-                known |= slurm.ended(unclear)
+            clear = {number for number, job in queue.items() if job.state not in slurm.FLAGS}
+            unclear = {_number(info) for info in active_jobs} - clear
+            known |= {
+                number: ended
+                for number, ended in (slurm.ended(unclear) if unclear else {}).items()
+                # What is not in the queue does not run, whatever accounting still says.
+                if number in queue or not complete or ended.state not in slurm.UNDER_WAY
+            }
         except UserError as error:
             self._report_away(str(error))
         listed = {known[number]: _work(info.job) for info in active_jobs if (number := _number(info)) in known}
@@ -222,11 +244,14 @@ class Executor(base.Executor):
     def _under_way(self, info: SubmittedJobInfo, job: slurm.Job | None) -> bool:
         """Return whether a job has not ended; report it if it has."""
         number = _number(info)
+        if job and job.state:
+            self._forgotten.pop(number, None)
         if job is None or not job.state:
             if time.monotonic() - self._forgotten.setdefault(number, time.monotonic()) < FORGOTTEN_SECONDS:
                 return True
             self.logger.warning(
-                f"Slurm knows nothing of job {number} any more; its results decide whether it succeeded"
+                f"Slurm's queue lacks job {number}, and accounting has no end of it; its results decide whether it "
+                "succeeded"
             )
             self.report_job_success(info)
         elif job.state == "COMPLETED":
@@ -271,7 +296,18 @@ class Executor(base.Executor):
         """End the run."""
         self._pause.stop()
         super().shutdown()
+        _cancel_timers(keep=0)
         main_process.remove()
+
+
+def _cancel_timers(keep: int) -> None:
+    """Cancel timers of Snakemake's scheduler, but for some that are kept.
+
+    While jobs are ready, each of its rounds starts a timer for the next one, and so does the end of each job: after a
+    thousand jobs there would be a thousand rounds in each ``max-jobs-per-timespan``. The process waits for all timers.
+    """
+    for timer in [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)][keep:]:
+        timer.cancel()
 
 
 def _number(info: SubmittedJobInfo) -> str:

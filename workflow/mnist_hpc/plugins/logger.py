@@ -21,8 +21,8 @@ from mnist_hpc.tables.text import duration, percent
 # Events for which this handler has its own text, or none.
 REPLACED = {LogEvent.JOB_INFO, LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED, LogEvent.GROUP_INFO, LogEvent.PROGRESS}
 
-# The second one is the Slurm plugin's "Job <id> has been submitted with SLURM jobid <number>".
-REPLACED_TEXT = re.compile(r"Select jobs to execute|Job \S+ has been submitted with SLURM jobid")
+# The last one is the Slurm plugin's "Job <id> has been submitted with SLURM jobid <number>".
+REPLACED_TEXT = re.compile(r"Select jobs to execute|Job rate limit reached|Job \S+ has been submitted with SLURM jobid")
 
 
 class LogHandler(LogHandlerBase):
