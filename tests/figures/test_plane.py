@@ -1,4 +1,4 @@
-"""Nets that part points of the plane."""
+"""Nets that separate points of the plane."""
 
 import numpy as np
 import pytest
@@ -31,3 +31,16 @@ def test_the_plane_is_drawn_for_the_seeds_that_did_not_fail(tmp_path):
     for drawing in (plane.boundaries, plane.hidden_space):
         drawing(tmp_path / "failed.h5", points, tmp_path / "failed.svg")
         assert "no training of this variant succeeded" in texts(tmp_path / "failed.svg")
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_the_hidden_space_is_drawn_for_an_output_without_bias(tmp_path):
+    from mnist_hpc.training import models
+
+    layers = [{"Dense": {"units": 3}}, {"BatchNormalization": {}}, {"Dense": {"units": 2, "use_bias": False}}]
+    trained = Model({"validation_accuracy": 0.75}, models.weights(models.build(layers, (2,), 0)))
+    header = {"layers": layers, "input_shape": [2], "classes": 2, "variant": "net", "dataset": "circle"}
+    write_models(tmp_path / "models.h5", header, {0: trained})
+    points = Split(np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32), np.arange(50) % 2)
+    plane.hidden_space(tmp_path / "models.h5", points, tmp_path / "space.svg")
+    assert "unit 3" in texts(tmp_path / "space.svg")

@@ -111,9 +111,17 @@ def of_the_plane(study: Study) -> list[str]:
 
 
 def of_three_units(study: Study) -> list[str]:
-    """Return the variants that classify points of the plane with three units in the first hidden layer."""
-    layers = {name: study.variants[name].keys["layers"] for name in of_the_plane(study)}
-    return [name for name, (first, *rest) in layers.items() if rest and first.get("Dense", {}).get("units") == 3]
+    """Return the variants that classify points of the plane with one hidden Dense layer, the first, of three units."""
+    found = []
+    for name in of_the_plane(study):
+        variant = study.variants[name]
+        layers, own = variant.keys["layers"], layer_names(variant.keys["layers"])
+        # The last layer, which is Dense, gets three numbers: a layer of images between could change how many.
+        shallow = own.count("Dense") == 2 and not any(LAYERS[layer].image for layer in own)
+        chosen = "width" in (variant.grid or {})  # by a sweep, which may choose another number of units
+        if shallow and not chosen and layers[0].get("Dense", {}).get("units") == 3:
+            found.append(name)
+    return found
 
 
 def _of_the_plane_with_data(study: Study) -> list[str]:

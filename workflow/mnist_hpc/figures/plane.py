@@ -97,7 +97,7 @@ def _networks(path: Path, count: int) -> tuple[dict[str, Any], list[tuple[int, f
 
 def _separating_plane(axes: Any, output: Any, hidden: np.ndarray) -> None:
     """Draw where an output layer's logits of the first two classes are equal, within the bounding box of the points."""
-    kernel, bias = output.get_weights()
+    kernel, bias = np.asarray(output.kernel), np.asarray(output.bias) if output.use_bias else np.zeros(output.units)
     normal, offset = kernel[:, 1] - kernel[:, 0], bias[1] - bias[0]
     axis = int(np.abs(normal).argmax())
     others = [other for other in range(3) if other != axis]
