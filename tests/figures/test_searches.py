@@ -194,8 +194,16 @@ OPTIMIZERS = ["SGD", {"SGD": {"momentum": 0.9}}, "RMSprop", "Adagrad", "Adam"]
             {**GRID, "images": 1000, "halving": {"finalists": 7, "first": "1/2", "factor": 2, "fresh_seeds": 3}},
             ["wins", "learning_rate"],
         ),
+        (
+            {"space": {"learning_rate": RATES, "nesterov": [True, False]}, "points": 8},
+            ["nesterov", "True", "False"],
+        ),
+        (
+            {"grid": {**GRID["grid"], "nesterov": [True, False]}, "halving": {"fresh_seeds": 3}},
+            ["wins", "nesterov True", "False"],
+        ),
     ],
-    ids=["one point", "five optimisers", "one rung", "a grid that is halved"],
+    ids=["one point", "five optimisers", "one rung", "a grid that is halved", "flags", "flags that are halved"],
 )
 def test_any_sweep_is_drawn_and_named(tmp_path, keys, words):
     swept(tmp_path, bowl, search=keys)

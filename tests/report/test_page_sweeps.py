@@ -9,6 +9,8 @@ import pytest
 from playwright.sync_api import expect
 from report_page import cells, centres, chart, drawn, marks, on_a_line, opened, page, project, results, tables, tooltip
 
+from mnist_hpc.report.scripts import joined
+
 pytestmark = pytest.mark.slow
 
 
@@ -128,3 +130,13 @@ def test_the_finalists_of_a_sweep_are_listed_with_their_wins(halved, choice):
     assert found == pytest.approx([row["validation_loss_mean"] for row in rows], rel=1e-3)
     chart(page, "sweep").locator("select[name=sweep]").select_option("regression-same-budget")
     assert not page.get_by_role("heading", name="Finalists of this sweep").is_visible()
+
+
+def test_values_that_are_no_numbers_stand_in_the_order_of_the_config(browser):
+    page = browser.new_page()
+    names = json.dumps({True: "True", False: "False"})
+    page.set_content('<script id="contents" type="application/json">{}</script>')
+    scripts = joined(["contents.js", "sweeps.js"])
+    page.add_script_tag(type="module", content=f"{scripts}\nwindow.found = different([false, true, 2, 1], {names})")
+    assert page.evaluate("found") == [1, 2, True, False]
+    page.close()

@@ -25,6 +25,13 @@ def test_points_rank_by_mean_validation_loss_and_those_with_a_failed_seed_last()
     assert rank(rows)[0]["validation_loss_mean"] == pytest.approx(0.3)
 
 
+def test_values_in_a_table_have_the_types_of_the_config():
+    tried = {"nesterov": True, "momentum": 0.9, "batch_size": 100, "optimizer": "Adam", "l2": 1e-05}
+    written = {key: str(value) for key, value in tried.items()}
+    assert ranking.values([{"point": "3", **written}], tried) == {3: tried}
+    assert ranking.values([{"point": "3", "nesterov": "False"}], ["nesterov"])[3]["nesterov"] is False
+
+
 GRID = {"learning_rate": [0.1, 0.2, 0.3], "steps": [10, 20]}
 
 

@@ -102,7 +102,7 @@ def searched(study: Study, results: Path) -> dict[str, dict[str, Any]]:
         path = results / sweep.folder / "points.csv"
         rows = ranking.read(path) if path.exists() else []
         rungs = searches.rungs(rows, sweep, study.facts(sweep.variant.dataset)[2])
-        tried = [value for values in sweep.values.values() for value in values if not isinstance(value, (int, float))]
+        tried = [value for values in sweep.values.values() for value in values if type(value) not in (int, float)]
         made[name] = {
             "variant": sweep.variant.name,
             "kind": sweep.kind,

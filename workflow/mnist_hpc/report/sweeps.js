@@ -8,7 +8,7 @@ export const points = sweep =>
 // The different ones of some values: numbers by size, then others in the order of names.
 export function different(values, names = {}) {
   const found = [...new Set(values)], numbers = found.filter(value => typeof value === "number"), order = Object.keys(names);
-  const others = found.filter(value => typeof value !== "number").sort((a, b) => order.indexOf(a) - order.indexOf(b));
+  const others = found.filter(value => typeof value !== "number").sort((a, b) => order.indexOf(String(a)) - order.indexOf(String(b)));
   return [...numbers.sort((a, b) => a - b), ...others];
 }
 

@@ -30,10 +30,12 @@ def losses(rows: Sequence[Row]) -> dict[tuple[int, int], dict[str, float]]:
 
 def values(rows: Sequence[Row], keys: Iterable[str]) -> dict[int, dict[str, Any]]:
     """Return by point its values of some keys, as ``grids.text`` has them."""
-    return {int(row["point"]): {key: _number(row[key]) for key in keys} for row in rows}
+    return {int(row["point"]): {key: _value(row[key]) for key in keys} for row in rows}
 
 
-def _number(text: str) -> int | float | str:
+def _value(text: str) -> bool | int | float | str:
+    if text in ("True", "False"):
+        return text == "True"
     for kind in (int, float):
         try:
             return kind(text)
