@@ -117,6 +117,23 @@ def test_a_failed_seed_stays_out_of_the_mean():
     assert (row["status"], row["n"], row["test_accuracy_mean"]) == ("failed", 1, 0.9)
 
 
+@pytest.mark.parametrize(
+    ("seeds", "expected"),
+    [
+        ([("ok", 10, 300), ("stale", 7000, 9000)], [10, 300]),
+        ([("ok", 10, 300), ("failed", 10, 20)], [10, 300]),
+        ([("failed", 10, 20), ("stale", 7000, 9000)], [10, 20]),
+        ([("stale", 7000, 9000), ("missing", None, None)], []),
+    ],
+)
+def test_parameters_and_steps_are_those_of_current_runs(seeds, expected):
+    table = runs(*(("a", status, 0.9) for status, _, _ in seeds))
+    table[["parameters", "steps"]] = [[parameters, steps] for _, parameters, steps in seeds]
+    row = variants(table.astype({"parameters": "Int64", "steps": "Int64"}))
+    found = [row[name] for name in ("parameters", "steps") if not pd.isna(row[name])]
+    assert found == expected
+
+
 BLOCK = Block("digits", "a", 0, 0)
 
 

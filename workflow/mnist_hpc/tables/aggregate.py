@@ -50,6 +50,8 @@ def variants(runs: pd.DataFrame, success: Mapping[str, float | None], correct: C
     rows = []
     for (dataset, variant), group in runs.groupby(["dataset", "variant"], sort=False):
         good = group[group["status"] == "ok"]
+        # A seed that failed has fewer steps.
+        current = good if len(good) else group[group["status"] == "failed"]
         needed = success.get(variant)
         # The mean of seeds that succeed and seeds that do not is near neither, so it has no interval.
         own, other = _intervals(good, correct) if needed is None else (NO_INTERVAL, NO_INTERVAL)
@@ -65,7 +67,7 @@ def variants(runs: pd.DataFrame, success: Mapping[str, float | None], correct: C
             **_successes(group, needed),
         }
         row |= {f"{name}_mean": good[name].mean() for name in ("test_loss", "validation_accuracy", "validation_loss")}
-        row |= {name: group[name].max() for name in ("parameters", "steps")}
+        row |= {name: current[name].max() for name in ("parameters", "steps")}
         rows.append(row | {f"{name}_mean": good[name].mean() for name in ("train_seconds", "images_per_second")})
     return pd.DataFrame(rows).astype({"success": float, "successes": "Int64", "trials": "Int64"})
 
