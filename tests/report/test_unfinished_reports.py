@@ -10,6 +10,7 @@ from in_browser import CHANGED, reading, wide_study
 
 from conftest import call, error_line, make
 from mnist_hpc.files import csv_table, hdf5
+from mnist_hpc.training.models_file import read_models, write_models
 
 pytestmark = pytest.mark.slow
 
@@ -150,6 +151,22 @@ def test_results_of_another_configuration_are_stale_and_show_nothing_as_current(
         assert page.locator("#gallery option", has_text="cnn").count() == 1
         page.locator("#gallery [name=variant]").select_option("cnn")
         assert page.locator("#gallery output").inner_text() == "cnn has no results."
+
+
+def test_a_training_that_is_not_evaluated_yet_is_not_shown_as_the_one_before(browser, project):
+    # Trained again under another config, which was then set back: metrics and predictions are those of today's config.
+    for name in ("regression", "circle-3"):
+        (path,) = project.glob(f"results/*/runs/{name}/*/models.h5")
+        header, models = read_models(path)
+        write_models(path, header | {"spec_hash": "another"}, models)
+    with reading_report(browser, project) as (page, _):
+        assert state(page) == [DIVERGED]
+        assert set(best(page)) == {"cnn", "regression", "regression-same-budget"}
+        found = page.evaluate("JSON.parse(document.getElementById('contents').textContent)")
+        assert found["curves"].keys() == {"regression-same-budget", "wild", "cnn"}
+        assert found["planes"] == {}
+        assert found["mistakes"]["seeds"]["regression"] == 2
+        assert page.locator("#draw").count() == 0
 
 
 def test_a_study_whose_only_variant_diverged_has_a_report(browser, project):

@@ -15,6 +15,8 @@ from mnist_hpc.study.layout import RUN_COLUMNS, Block
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables import aggregate, collect
 
+HASHES = {"spec_hash": "today's", "data_hash": "of the digits"}
+
 
 def runs(*rows):
     """Return a table of runs: variant, status and test accuracy of each; seeds count up within a variant."""
@@ -22,7 +24,7 @@ def runs(*rows):
     for variant, status, accuracy in rows:
         seed = sum(row["variant"] == variant for row in found)
         keys = {"dataset": "digits", "variant": variant, "seed": seed, "status": status, "test_accuracy": accuracy}
-        found.append(keys)
+        found.append(keys | HASHES)
     return collect.frame(found, RUN_COLUMNS, collect.NUMBERS)
 
 
@@ -137,8 +139,8 @@ def test_parameters_and_steps_are_those_of_current_runs(seeds, expected):
 BLOCK = Block("digits", "a", 0, 0)
 
 
-def predictions(results, block, confusion):
-    owner = {"dataset": block.dataset, "variant": block.variant}
+def predictions(results, block, confusion, **hashes):
+    owner = {"dataset": block.dataset, "variant": block.variant, **HASHES, **hashes}
     with hdf5.writing(results / block.folder / "predictions.h5", owner) as file:
         for seed in block.seeds:
             file[f"seed-{seed}/confusion"] = np.array(confusion)
@@ -167,6 +169,13 @@ def test_predictions_of_another_variant_are_refused(tmp_path):
     predictions(tmp_path, other, ((1, 0), (0, 1)))
     (tmp_path / other.folder).parent.rename(tmp_path / "digits/runs/a")
     with pytest.raises(UserError, match=r"predictions\.h5: .* variant b, expected a"):
+        aggregate.confusions(ok(0.9), [BLOCK], tmp_path)
+
+
+@pytest.mark.parametrize("key", HASHES)
+def test_predictions_of_another_training_are_refused(tmp_path, key):
+    predictions(tmp_path, BLOCK, ((1, 0), (0, 1)), **{key: "another"})
+    with pytest.raises(UserError, match=rf"predictions\.h5: found {key} another, expected {HASHES[key]}"):
         aggregate.confusions(ok(0.9), [BLOCK], tmp_path)
 
 

@@ -15,9 +15,10 @@ from PIL import Image
 
 from mnist_hpc import figures
 from mnist_hpc.errors import UserError
-from mnist_hpc.files import csv_table
+from mnist_hpc.files import csv_table, hdf5
 from mnist_hpc.report.planes import planes
 from mnist_hpc.study import grids
+from mnist_hpc.study.layout import HASHES
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables import mistakes, ranking, searches, text, time_spent
 
@@ -34,9 +35,16 @@ FINALIST_COLUMNS = [
 MISTAKES, ACROSS = 100, 40
 
 
-def contents(study: Study, results: Path, tables: Tables) -> dict[str, Any]:
-    """Return all that the scripts of the page need; ``tables`` are those of ``study_tables.computed``."""
-    jobs, known = results / study.dataset / "tables" / "jobs.csv", current(tables["runs"])
+def contents(study: Study, results: Path, tables: Tables, known: Runs) -> dict[str, Any]:
+    """Return all that the scripts of the page need.
+
+    Args:
+        study: The study.
+        results: Folder of all results.
+        tables: The tables of ``study_tables.computed``.
+        known: What ``with_models`` returns.
+    """
+    jobs = results / study.dataset / "tables" / "jobs.csv"
     shown = {name: tables[name] for name in tables if name != "confusions"}
     shown["times"] = time_spent.parts(tables["runs"]).rename_axis("variant").reset_index()
     shown["finalists"] = finalists(study, results)
@@ -48,7 +56,7 @@ def contents(study: Study, results: Path, tables: Tables) -> dict[str, Any]:
         "curves": curves(study, results, known),
         "sweeps": searched(study, results),
         "confusions": confusions(tables["confusions"]),
-        "mistakes": gallery(study, results, known),
+        "mistakes": gallery(study, results, current(tables["runs"])),
         "pictures": pictures(study, results, known),
         "planes": planes(study, results, known),
     }
@@ -58,6 +66,23 @@ def current(runs: pd.DataFrame) -> Runs:
     """Return the runs whose results are current."""
     done = runs[runs["status"].isin(["ok", "failed"])]
     return set(zip(done["variant"], done["seed"], strict=True))
+
+
+def with_models(study: Study, results: Path, runs: pd.DataFrame) -> Runs:
+    """Return the current runs whose models.h5, and the learning curves written with it, are from the same training.
+
+    Between a training and its evaluation, the rows of a block in ``runs`` are those of the training before.
+    """
+    of_run = {(row["variant"], row["seed"]): row for row in runs.to_dict("records")}
+    known, found = current(runs), set()
+    for block in study.blocks:
+        path = results / block.folder / "models.h5"
+        own = {(block.variant, seed) for seed in block.seeds} & known
+        if own and path.exists():
+            with hdf5.reading(path) as file:
+                header = json.loads(file.attrs["specification"])
+            found |= {run for run in own if all(header[key] == of_run[run][key] for key in HASHES)}
+    return found
 
 
 def ranked(study: Study, variants: pd.DataFrame) -> list[str]:
@@ -77,7 +102,7 @@ def by_column(table: pd.DataFrame) -> dict[str, list[Any]]:
 
 
 def curves(study: Study, results: Path, known: Runs) -> dict[str, dict[int, dict[str, list[float | None]]]]:
-    """Return by variant and seed the learning curves of current runs, by column (``CURVE``)."""
+    """Return by variant and seed the learning curves of known runs, by column (``CURVE``)."""
     found: dict[str, dict[int, dict[str, list[float | None]]]] = {}
     for block in study.blocks:
         path = results / block.folder / "history.csv"

@@ -15,7 +15,7 @@ from mnist_hpc import __version__, figures
 from mnist_hpc.files.provenance import now
 from mnist_hpc.report import drawing, lecture
 from mnist_hpc.report.columns import COLUMNS
-from mnist_hpc.report.contents import contents, current, ranked
+from mnist_hpc.report.contents import contents, ranked, with_models
 from mnist_hpc.report.overview import minute, overview
 from mnist_hpc.report.scripts import joined
 from mnist_hpc.study.specification import Study
@@ -112,8 +112,9 @@ def page(
     """
     from mnist_hpc.report import charts
 
-    explored = contents(study, results, tables)
-    drawn = drawing.fragment(study, results, current(tables["runs"]))
+    known = with_models(study, results, tables["runs"])
+    explored = contents(study, results, tables, known)
+    drawn = drawing.fragment(study, results, known)
     images = bool(figures.of_images(study))
     absent = {"draw": not drawn, "sweeps": not study.sweeps, "mistakes": not images, "trust": not images}
     classes, _, _ = study.facts(study.dataset)

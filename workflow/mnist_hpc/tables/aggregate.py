@@ -138,15 +138,15 @@ def _loss_difference(losses: Mapping[str, float], lowest: Mapping[str, float]) -
 
 def confusions(runs: pd.DataFrame, blocks: Iterable[Block], results: Path) -> pd.DataFrame:
     """Return how many test images of each class (``label``) each run classified as each class (``predicted``)."""
-    good = runs[runs["status"] == "ok"]
-    shown = set(zip(good["variant"], good["seed"], strict=True))
+    good = runs[runs["status"] == "ok"].set_index(["variant", "seed"])
     parts = []
     for block in blocks:
-        seeds = [seed for seed in block.seeds if (block.variant, seed) in shown]
+        seeds = [seed for seed in block.seeds if (block.variant, seed) in good.index]
         if not seeds:
             continue
         place = results / block.folder / "predictions.h5"
-        with hdf5.reading(place, dataset=block.dataset, variant=block.variant) as file:
+        hashes = good.loc[(block.variant, seeds[0]), ["spec_hash", "data_hash"]].to_dict()
+        with hdf5.reading(place, dataset=block.dataset, variant=block.variant, **hashes) as file:
             for seed in seeds:
                 counts = file[f"seed-{seed}/confusion"][()]
                 label, predicted = np.indices(counts.shape).reshape(2, -1)
