@@ -78,6 +78,26 @@ def test_the_crossed_variance_is_that_of_new_seeds_and_new_images(draw, kind):
     assert np.mean((alone[:, 0] <= means.mean()) & (means.mean() <= alone[:, 1])) < 0.925
 
 
+@pytest.mark.parametrize(("seeds", "expected"), [(5, (0.925, 0.965)), (2, (0.85, 0.91))])
+def test_intervals_for_new_seeds_and_images_hold_the_mean_as_often_as_the_pages_say(seeds, expected):
+    random, trials, images = np.random.default_rng(seeds), 2000, 50
+    held = 0
+    for _ in range(trials):  # four fifths of the variance of the mean, 0, come from the seeds
+        noise = random.standard_normal((1, images)) + random.standard_normal((seeds, images))
+        skill = np.sqrt(4 * seeds * (1 / images + 1 / (seeds * images))) * random.standard_normal((seeds, 1))
+        low, high = statistics.crossed_interval(skill + noise)
+        held += low <= 0 <= high
+    assert expected[0] <= held / trials <= expected[1]  # three standard deviations
+
+
+def test_seeds_that_are_equally_good_on_other_images_have_an_interval_for_new_images():
+    correct = np.ones((2, 100), bool)
+    correct[0, :3] = correct[1, 2:5] = False
+    assert np.isnan(statistics.accuracy_interval(correct.mean(axis=1))).all()
+    low, high = statistics.crossed_accuracy_interval(correct)
+    assert 0 < low < 0.97 < high < 1
+
+
 def test_the_crossed_variance_is_the_one_computed_by_hand():
     # Two seeds, three images. Mean ½; seeds ⅔ and ⅓: SS 2·3/36 = 1/6; images 1, ½, 0: SS 2·(¼ + ¼) = 1; total 6/4, so
     # the residual is 1/3. MS: 1/6, ½, 1/6; so ½ / 6, and the degrees of freedom ¼ / (1/36 + ¼/2 + 1/72).
