@@ -277,6 +277,16 @@ def test_a_change_of_the_results_makes_the_report_again(project):
     assert report(project).stderr.endswith("nothing has changed since it was made\n")
 
 
+def test_other_data_make_the_report_again(project):
+    assert report(project).stderr.startswith("Report: ")
+    path = project / "results/digits/data/train.h5"
+    with hdf5.reading(path) as old, hdf5.writing(path, {**old.attrs, "data_hash": "another"}) as new:
+        for key in old:
+            old.copy(key, new)
+    assert report(project).stderr.startswith("Report: ")
+    assert "7 stale" in (project / "results/digits/report.html").read_text()
+
+
 def test_without_results_one_line_says_what_to_do(project):
     shutil.rmtree(project / "results")
     line = error_line(report(project))

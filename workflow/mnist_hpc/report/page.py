@@ -79,8 +79,8 @@ MADE_FROM = 'name="mnist-hpc-made-from" content="'
 
 def made_from(study: Study, results: Path, code: Iterable[str]) -> str:
     """Return a hash of what a report is made from: config, code, and the files that are there, by size and time."""
-    jobs = f"{study.dataset}/tables/jobs.csv"
-    files = [*study.files, *figures.of_the_report(study), jobs, *(work.record for work in study.works)]
+    beside = [f"{study.dataset}/tables/jobs.csv", *(f"{name}/data/train.h5" for name in study.datasets)]
+    files = [*study.files, *figures.of_the_report(study), *beside, *(work.record for work in study.works)]
     paths = [(file, results / file) for file in files]
     found = [(file, path.stat().st_size, path.stat().st_mtime_ns) for file, path in paths if path.is_file()]
     listed = [study.hash, study.overrides, study.drawn, *code, *found]
