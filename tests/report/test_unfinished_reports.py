@@ -1,9 +1,11 @@
 """Reports of studies that are unfinished, stale, failed, large or damaged, made from copies of a finished one."""
 
 import json
+import math
 import re
 import shutil
 
+import pandas as pd
 import pytest
 import yaml
 from in_browser import CHANGED, reading, wide_study
@@ -285,6 +287,52 @@ def test_other_data_make_the_report_again(project):
             old.copy(key, new)
     assert report(project).stderr.startswith("Report: ")
     assert "7 stale" in (project / "results/digits/report.html").read_text()
+
+
+def test_transformed_images_that_some_seeds_lack_are_missing(project):
+    def one_seed_a_job(config):
+        config["variants"]["cnn"]["seeds_per_job"] = 1
+
+    edit(project, one_seed_a_job)
+    runs = project / "results/digits/runs/cnn"
+    for seed in (0, 1):
+        block = shutil.copytree(runs / "seeds-0-1", runs / f"seeds-{seed}-{seed}")
+        for name in ("metrics.csv", "history.csv", "perturbed.csv"):
+            rows = [row for row in csv_table.read(block / name) if row["seed"] == str(seed)]
+            csv_table.write(block / name, [key for key in rows[0] if key != csv_table.CHECKSUM], rows)
+    (runs / "seeds-1-1/perturbed.csv").unlink()
+    assert report(project).stderr.startswith("Report: ")
+    page = (project / "results/digits/report.html").read_text()
+    assert re.search(r"robustness.*not measured, or stale.*: cnn \(1\)<", page)
+
+
+def jobs(project, **columns):
+    """Write jobs.csv with two jobs."""
+    table = {"dataset": "digits", "variant": "cnn", "job": ["1", "2"], "state": "COMPLETED", "queue_seconds": [60, 120]}
+    table |= {"wall_seconds": 1800, "nodes": 1, "cpus": 2, "gpus": 1, "node_hours": 0.5, "cpu_hours": 1.0}
+    table |= {"gpu_hours": 0.25, "memory_peak_mb": 100}
+    pd.DataFrame(table | columns).to_csv(project / "results/digits/tables/jobs.csv", index=False)
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({}, "Slurm: 0.5 GPU-hours in 2 jobs, each 1 min 30 s in the queue (median)."),
+        (
+            {"gpus": math.nan, "gpu_hours": math.nan},
+            "Slurm: 1 node-hours in 2 jobs, each 1 min 30 s in the queue (median).",
+        ),
+        (
+            {"state": "PENDING", "queue_seconds": math.nan, **dict.fromkeys(("node_hours", "gpu_hours"), 0)},
+            "Slurm: 0 GPU-hours in 2 jobs.",
+        ),
+    ],
+    ids=["GPUs", "whole nodes", "pending"],
+)
+def test_what_slurm_counted_is_in_the_overview(project, columns, words):
+    jobs(project, **columns)
+    assert report(project).stderr.startswith("Report: ")
+    assert words in (project / "results/digits/report.html").read_text()
 
 
 def test_without_results_one_line_says_what_to_do(project):

@@ -52,11 +52,11 @@ def slurm_jobs(jobs: pd.DataFrame, path: Path) -> None:
 
     At the right are GPU-hours or, where Slurm does not count GPUs, node-hours.
     """
-    hours, unit = ("gpu_hours", "GPU") if jobs["gpu_hours"].notna().any() else ("node_hours", "node")
+    hours, unit = time_spent.hours(jobs)
     cost = jobs.groupby("variant", sort=False)[hours].sum()
     cost = cost.sort_values(ascending=False, kind="stable").head(figures.MOST)
     shown = jobs[jobs["variant"].isin(cost.index)]
-    title = f"{jobs['job'].nunique()} Slurm jobs, {jobs[hours].sum():.3g} {unit}-hours"
+    title = f"{jobs['job'].nunique()} Slurm jobs, {jobs[hours].sum():.3g} {unit}"
     with style.figure(path, 1.3 + 0.2 * max(len(cost), 5), f"{title}: seconds in the queue and running") as made:
         if shown.empty:
             style.note(made, "Slurm's accounting has no job of this study")
@@ -74,5 +74,5 @@ def slurm_jobs(jobs: pd.DataFrame, path: Path) -> None:
         axes.set(xscale="log", xlabel="seconds (hollow: interrupted, failed or still running)")
         axes.grid(axis="x", **style.GRID)
         axes.set(yticks=range(len(cost)), yticklabels=cost.index, ylim=(len(cost) - 0.4, -0.6))
-        style.right_labels(axes, [f"{value:.3g} {unit}-h" for value in cost])
+        style.right_labels(axes, [f"{value:.3g} {unit.removesuffix('ours')}" for value in cost])
         made.legend(loc="outside lower center", ncols=2)

@@ -88,12 +88,14 @@ def _cost(runs: pd.DataFrame, spent: pd.Series, jobs: Path) -> dict[str, Any]:
         "trainings": int(runs["status"].isin(["ok", "failed"]).sum()),
         "most": [(name, _duration(value), round(100 * value / spent.sum())) for name, value in spent[:3].items()],
         "devices": sorted(runs["device"].dropna().unique()),
-        "gpu_hours": None,
+        "hours": None,
     }
     if jobs.exists():
         listed = pd.read_csv(jobs)
-        cost |= {"gpu_hours": f"{listed['gpu_hours'].sum():.3g}", "jobs": listed["job"].nunique()}
-        cost |= {"waited": text.duration(listed["queue_seconds"].median())} if len(listed) else {}
+        column, unit = time_spent.hours(listed)
+        waited = listed["queue_seconds"].median()  # NaN if all jobs are pending
+        cost |= {"hours": f"{listed[column].sum():.3g} {unit}", "jobs": listed["job"].nunique()}
+        cost |= {"waited": "" if pd.isna(waited) else text.duration(waited)}
     return cost
 
 
@@ -114,11 +116,13 @@ def _problems(study: Study, results: Path, tables: Tables, hashes: Mapping[str, 
     for name, state in sweep_status.by_sweep(study, results, identities, hashes["sweep"]).items():
         if not state.startswith("ok"):
             found.append({"what": f"sweep {state.partition(',')[0]}", "meaning": "run again", "where": name})
-    measured = set(tables["robustness"]["variant"])
+    measured = tables["robustness"].groupby("variant")["n"].min()
     images = {block.variant for block in study.blocks_of_images}
-    behind = [name for name in runs.loc[runs["status"] == "ok", "variant"].unique() if name in images - measured]
-    if behind:
-        found.append({"what": "robustness", "meaning": "not measured, or stale", "where": ", ".join(behind)})
+    trained = runs[runs["status"] == "ok"].groupby("variant", sort=False).size()
+    behind = {name: n - measured.get(name, 0) for name, n in trained.items() if name in images}
+    if any(behind.values()):
+        names = ", ".join(f"{name} ({count})" for name, count in behind.items() if count)
+        found.append({"what": "robustness", "meaning": "not measured, or stale", "where": names})
     errors = attempts.errors(study.works, results)
     return found + [{"what": "error", "meaning": "last attempt of a job", "where": error} for error in errors]
 

@@ -5,6 +5,11 @@ import pandas as pd
 PARTS = ["start-up", "compiling", "training", "validation, saving"]
 
 
+def hours(jobs: pd.DataFrame) -> tuple[str, str]:
+    """Return the column of jobs.csv with what the jobs cost, and its unit: node-hours where Slurm counts no GPUs."""
+    return ("gpu_hours", "GPU-hours") if jobs["gpu_hours"].notna().any() else ("node_hours", "node-hours")
+
+
 def parts(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the seconds that training all seeds of each variant took, by what they were spent on (``PARTS``).
 
