@@ -289,6 +289,14 @@ def test_other_data_make_the_report_again(project):
     assert "7 stale" in (project / "results/digits/report.html").read_text()
 
 
+@pytest.mark.parametrize("path", ["sweeps/regression-same-budget/best.json", "data/train.h5"])
+def test_a_damaged_choice_or_data_file_leaves_a_report(project, path):
+    (project / "results/digits" / path).write_text("{")
+    assert report(project).stderr.startswith("Report: ")
+    page = (project / "results/digits/report.html").read_text()
+    assert re.search("sweep damaged.*regression-same-budget" if "best" in path else "7 stale", page, re.DOTALL)
+
+
 def test_transformed_images_that_some_seeds_lack_are_missing(project):
     def one_seed_a_job(config):
         config["variants"]["cnn"]["seeds_per_job"] = 1

@@ -123,8 +123,7 @@ def test_the_choice_of_a_sweep_is_part_of_the_identity_of_a_variant(tuned):
     assert identities(study, results)["tuned"]["spec_hash"] == specification_hash(chosen)
     best = results / study.sweeps["rates"].folder / "best.json"
     best.write_text(best.read_text().replace("0.001", "0.1"))
-    with pytest.raises(UserError, match=r"best\.json: it was changed after it had been written; delete the file"):
-        collect.resolved(study, "tuned", results)
+    assert collect.resolved(study, "tuned", results) is None
     assert identities(study, results)["tuned"]["spec_hash"] == "unknown"
     best.unlink()
     assert collect.resolved(study, "tuned", results) is None

@@ -1,5 +1,6 @@
 """Tables over the runs of a study: variants, sweeps, confusions, classes, and their provenance."""
 
+import contextlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mnist_hpc.errors import UserError
 from mnist_hpc.files import hdf5
 from mnist_hpc.files.atomic import atomic
 from mnist_hpc.files.provenance import file_hash
@@ -172,7 +174,8 @@ def provenance(study: Study, results: Path, runs: pd.DataFrame) -> dict[str, Any
     for dataset in study.datasets:
         path = results / dataset / "data" / "train.h5"
         if path.exists():
-            with hdf5.reading(path) as file:
+            # The next run replaces a damaged file.
+            with contextlib.suppress(UserError), hdf5.reading(path) as file:
                 data[dataset] = {key: str(value) for key, value in file.attrs.items()}
     present = runs[runs["status"] != "missing"]
     seen = ["device", "threads", "host", "commit", "version", "python", "tensorflow", "keras", "numpy"]

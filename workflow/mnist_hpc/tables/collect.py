@@ -41,22 +41,23 @@ def identities(study: Study, results: Path, train_hash: str, evaluate_hash: str)
     code = {"code_hash": train_hash, "evaluation_code_hash": evaluate_hash}
     found = {}
     for name, variant in study.variants.items():
-        try:
-            specification = resolved(study, name, results)
-        except UserError:  # the choice of the sweep is damaged; the next run replaces it
-            specification = None
+        specification = resolved(study, name, results)
         known = {"spec_hash": specification_hash(specification) if specification else "unknown"}
         found[name] = known | data.get(variant.dataset, {}) | code
     return found
 
 
 def resolved(study: Study, variant: str, results: Path) -> dict[str, Any] | None:
-    """Return the specification of a variant with the values of its sweep, or None if that sweep has not run."""
+    """Return the specification of a variant with the values of its sweep.
+
+    It is None if that sweep has not run, or its choice is damaged: the next run replaces it.
+    """
     specification = json.loads(study.variants[variant].json)
-    for file in study.choice(variant):
-        if not (results / file).exists():
-            return None
-        specification = ranking.resolve(specification, results / file)
+    try:
+        for file in study.choice(variant):
+            specification = ranking.resolve(specification, results / file)
+    except UserError:
+        return None
     return specification
 
 
