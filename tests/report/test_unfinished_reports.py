@@ -343,6 +343,20 @@ def test_what_slurm_counted_is_in_the_overview(project, columns, words):
     assert words in (project / "results/digits/report.html").read_text()
 
 
+def test_names_that_are_numbers_stand_in_the_order_of_the_page(browser, project):
+    def numbered(config):
+        config["variants"]["16"] = {"base": "regression"}
+        config["sweeps"]["16"] = {**config["sweeps"]["halved"]}
+
+    edit(project, numbered)
+    with reading_report(browser, project) as (page, _):
+        offered = [text.strip() for text in page.locator("#chooser li").all_text_contents()]
+        assert offered[-2:] == ["16", "circle-3 (circle)"]
+        assert offered[:3] == best(page)
+        sweeps = page.locator("[data-chart=sweep] select[name=sweep] option").all_text_contents()
+        assert sweeps == ["regression-same-budget", "halved", "16"]
+
+
 def test_without_results_one_line_says_what_to_do(project):
     shutil.rmtree(project / "results")
     line = error_line(report(project))

@@ -225,7 +225,7 @@ function rungs({ sweep }) {
 
 // The lowest loss so far of all sweeps of the variant, the chosen sweep first, and at the end the chosen point's.
 function searches({ sweep }) {
-  const { variant } = CONTENTS.sweeps[sweep], names = Object.keys(CONTENTS.sweeps);
+  const { variant } = CONTENTS.sweeps[sweep], names = CONTENTS.order.sweeps;
   const order = [sweep, ...names.filter(name => name !== sweep)].filter(name => CONTENTS.sweeps[name].variant === variant);
   const found = order.flatMap(name => {
     const pairs = CONTENTS.sweeps[name].found, best = points(name)[0];

@@ -1,7 +1,7 @@
 // Which variants the page shows: chosen once, followed by all tables and charts, and kept in the address.
 import { CONTENTS, element } from "./contents.js";
 
-export const ALL = Object.keys(CONTENTS.variants); // best first
+export const ALL = CONTENTS.order.variants; // best first
 const chosen = new Set();
 const followers = [];
 

@@ -51,7 +51,9 @@ def contents(study: Study, results: Path, tables: Tables, known: Runs) -> dict[s
     shown["jobs"] = pd.read_csv(jobs) if jobs.exists() else pd.DataFrame()
     return {
         "dataset": study.dataset,
-        "variants": {name: study.variants[name].dataset for name in ranked(study, tables["variants"])},
+        "variants": {name: variant.dataset for name, variant in study.variants.items()},
+        # JavaScript does not keep the order of names that are numbers.
+        "order": {"variants": ranked(study, tables["variants"]), "sweeps": list(study.sweeps)},
         "tables": {name: by_column(table) for name, table in shown.items()},
         "curves": curves(study, results, known),
         "sweeps": searched(study, results),

@@ -62,7 +62,7 @@ export function axes(figure) {
       part.hidden = part.dataset.about === "halved" ? !halved : part.dataset.about !== kind;
     document.querySelector("[data-chart=searches] .variant").textContent = variant;
   }
-  sweep.replaceChildren(...options(Object.keys(CONTENTS.sweeps)));
+  sweep.replaceChildren(...options(CONTENTS.order.sweeps));
   // Before the charts hear of the change: capture comes first.
   figure.addEventListener("change", event => {
     if (event.target === sweep) fill();
