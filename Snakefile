@@ -9,12 +9,14 @@ from mnist_hpc.cluster import attempts, container, times
 from mnist_hpc.errors import UserError
 from mnist_hpc.files.code_hash import code_hash
 from mnist_hpc.study import check, layout
+from mnist_hpc.study.config import changes
 
-# No `configfile:` directive, as it silently keeps the last of duplicate keys. `config` has the keys of the command line
-# (--config, --configfile), which override config.yaml.
+# No `configfile:` directive, as it silently keeps the last of duplicate keys; nor Snakemake's `config`, in which the
+# numbers of nested keys are text.
 CONFIG_FILE = Path(workflow.basedir) / "config.yaml"
 try:
-    study = check.load(CONFIG_FILE, config)
+    CHANGES = changes(workflow.config_settings.configfiles, workflow.config_settings.config)
+    study = check.load(CONFIG_FILE, CHANGES)
     # Python of training and evaluation: from this environment, or from a site's container.
     PYTHON = " ".join(map(quote, container.python("python")))
 except UserError as error:
@@ -22,7 +24,7 @@ except UserError as error:
     sys.exit(2)
 
 # Options of the commands that read the config; not in `params`, so that moving the project reruns nothing.
-CHANGED = " ".join(quote(f"{key}={json.dumps(value)}") for key, value in config.items())
+CHANGED = " ".join(quote(f"{key}={json.dumps(value)}") for key, value in CHANGES.items())
 STUDY = f"--config {quote(str(CONFIG_FILE))} --set {CHANGED}"
 
 # Jobs use the environment of Snakemake; with `exec`, signals reach the program.

@@ -1,9 +1,14 @@
 """Reading config.yaml: strict YAML, and what the command line and the known data sets add."""
 
+import argparse
+import json
+
 import pytest
 import yaml
+from snakemake.cli import parse_config
 
 from conftest import ROOT, SMALL_STUDY
+from mnist_hpc import options
 from mnist_hpc.errors import UserError
 from mnist_hpc.study import check, config
 
@@ -20,6 +25,38 @@ def test_the_command_line_changes_only_what_it_names(path):
     assert after["dataset"] == "circle"
     assert after["variants"]["regression"] == before["variants"]["regression"] | {"steps": 1}
     assert after["variants"]["circle"] == before["variants"]["circle"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{regression: {steps: 30, l2: 1.0e-5}}", {"regression": {"steps": 30, "l2": 0.00001}}),
+        ('{"regression": {"steps": 30, "l2": 1e-05}}', {"regression": {"steps": 30, "l2": 0.00001}}),
+        ("{cnn: {layers: [Flatten, {Dense: {units: 10, use_bias: false}}]}}", None),
+        ("{regression: {optimizer: {SGD: {nesterov: true, learning_rate: .5}}, seeds: -3}}", None),
+        ("{regression: {base: null, dataset: mnist-2, runtime: '5'}}", None),
+    ],
+)
+def test_nested_values_are_the_same_with_config_and_set(text, value):
+    expected = json.dumps(value or yaml.safe_load(text.replace("'", "")))
+    parser = argparse.ArgumentParser()
+    options.add_results(parser)
+    of_package = dict(parser.parse_args(["--set", f"variants={text}"]).overrides)
+    of_snakemake = config.changes([], parse_config([f"variants={text}"]))
+    assert json.dumps(of_package["variants"]) == json.dumps(of_snakemake["variants"]) == expected
+    passed_on = json.dumps(of_package["variants"])
+    assert json.dumps(dict(parser.parse_args(["--set", f"variants={passed_on}"]).overrides)["variants"]) == expected
+
+
+def test_pairs_of_the_command_line_come_after_its_files_which_are_read_strictly(path):
+    first, second = path.with_name("1.yaml"), path.with_name("2.yaml")
+    first.write_text("seeds: 1\nvariants: {regression: {steps: 1, l2: 1.0e-5}}\n")
+    second.write_text("variants: {regression: {steps: 2, batch_size: 2}}\n")
+    changed = config.changes([first, second], {"variants": {"regression": {"batch_size": "3"}}})
+    assert changed == {"seeds": 1, "variants": {"regression": {"steps": 2, "l2": 0.00001, "batch_size": 3}}}
+    second.write_text("seeds: 1\nseeds: 2\n")
+    with pytest.raises(UserError, match=r"2\.yaml, line 2, column 1: duplicate key 'seeds'"):
+        config.changes([first, second], {})
 
 
 def test_known_data_sets_need_no_entry_and_an_entry_changes_only_what_it_names(path):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import yaml
 from planner import dry_run
 from studies import finished
 
-from conftest import SMALL_STUDY, UNTIL_TABLES, copy_project, error_line, make, run, snakemake, tiny_entry
+from conftest import SMALL_STUDY, UNTIL_TABLES, call, copy_project, error_line, make, run, snakemake, tiny_entry
 from mnist_hpc import figures
 from mnist_hpc.study.datasets import BUILT_IN
 from mnist_hpc.study.specification import Study
@@ -71,6 +72,20 @@ def test_a_study_ends_in_tables_and_running_it_again_does_nothing(done):
     assert {f"results/{file}" for file in files(project / "results")} == results(project)
     assert "Nothing to be done" in snakemake(project).stdout
     assert "Nothing to be done" in dry_run(project).stdout
+
+
+@pytest.mark.parametrize("option", ["--config", "--configfile"])
+def test_nested_numbers_of_the_command_line_reach_the_commands_of_jobs(option, tmp_path):
+    project = copy_project(tmp_path / "study", SMALL_STUDY)
+    (tmp_path / "more.yaml").write_text("variants: {regression: {steps: 30, l2: 1.0e-5}}")
+    given = "variants={regression: {steps: 30, l2: 1.0e-5}}" if option == "--config" else tmp_path / "more.yaml"
+    planned = dry_run(project, "-p", option, given).stdout
+    (command,) = re.findall(r"python -m mnist_hpc tabulate .*", planned)
+    passed_on = shlex.split(command)[shlex.split(command).index("--set") + 1]
+    assert call("status", "--config", project / "config.yaml", "--set", passed_on).returncode == 0
+    (job,) = re.findall(r"python -m mnist_hpc train .*--variant regression .*", planned)
+    assert '"l2": 1e-05' in job
+    assert '"steps": 30' in job
 
 
 def test_short_trainings_come_before_long_ones_and_their_evaluations_before_both(tmp_path):

@@ -6,8 +6,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mnist_hpc.errors import UserError
 from mnist_hpc.study import finite
 
@@ -67,14 +65,15 @@ def add_training(parser: argparse.ArgumentParser) -> None:
 
 
 def _pair(text: str) -> tuple[str, Any]:
+    from mnist_hpc.study import config  # reads YAML, which the stages that train do without
+
     key, separator, value = text.partition("=")
     try:
-        found = yaml.safe_load(value)
-    except yaml.YAMLError:
-        separator = ""
-    if not separator:
-        raise UserError(f"--set: found {text!r}, expected KEY=VALUE, such as max_seeds=1")
-    return key, found
+        if separator:
+            return key, config.value_of(value)
+    except ValueError:
+        pass
+    raise UserError(f"--set: found {text!r}, expected KEY=VALUE, such as max_seeds=1")
 
 
 def json_value(text: str) -> Any:

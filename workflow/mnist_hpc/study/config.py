@@ -1,6 +1,8 @@
 """Read config.yaml: strict YAML with the changes of the command line merged in. ``check`` says whether it is valid."""
 
-from collections.abc import Hashable, Mapping
+import contextlib
+import json
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +49,66 @@ def read(path: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, An
 
     It is unchecked, but for being YAML with finite numbers; raise UserError otherwise.
     """
-    content = read_yaml(path)
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: found {type(content).__name__}, expected keys with values, as 'dataset: mnist'")
-    merged = _merge(_merge({"datasets": read_yaml(DATASETS_FILE)}, content), overrides or {})
+    merged = _merge(_merge({"datasets": read_yaml(DATASETS_FILE)}, _read_keys(path)), overrides or {})
     try:
         finite.check(merged)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     return merged
+
+
+def changes(files: Iterable[Path], pairs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys that Snakemake's command line changes: those of files (--configfile), then pairs (--config).
+
+    The files are read as strictly as config.yaml, which Snakemake does not do.
+    """
+    merged: dict[str, Any] = {}
+    for path in files:
+        merged = _merge(merged, _read_keys(path))
+    return _merge(merged, typed(pairs))
+
+
+def value_of(text: str) -> Any:
+    """Return the value that a text on the command line stands for; raise ValueError if it is neither JSON nor YAML.
+
+    JSON is how the workflow passes values on to its own commands; as YAML, its 1e-05 would be text.
+    """
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    try:
+        return typed(yaml.load(text, yaml.BaseLoader))  # noqa: S506  makes texts, lists and mappings, nothing else
+    except yaml.YAMLError as error:
+        raise ValueError(reason(error)) from None
+
+
+def typed(value: Any) -> Any:
+    """Return a value with the numbers, flags and nulls that its texts stand for.
+
+    Snakemake's --config leaves all that is inside a mapping or list as text.
+    """
+    if isinstance(value, Mapping):
+        return {key: typed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [typed(item) for item in value]
+    return _scalar(value) if isinstance(value, str) else value
+
+
+def _scalar(text: str) -> Any:
+    for load in (json.loads, lambda text: yaml.load(text, StrictLoader)):  # noqa: S506  derives from SafeLoader
+        with contextlib.suppress(ValueError, TypeError, yaml.YAMLError):
+            found = load(text)
+            if found is None or isinstance(found, str | int | float):
+                return found
+    return text
+
+
+def _read_keys(path: Path) -> dict[str, Any]:
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: found {type(content).__name__}, expected keys with values, as 'dataset: mnist'")
+    return content
 
 
 def _merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
