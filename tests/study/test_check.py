@@ -52,7 +52,45 @@ def test_a_shipped_comparison_changes_one_thing(name):
     assert len(set(CONFIG["variants"][name]) - {"base"}) == 1 or name in RECIPES
 
 
+# Whole numbers as YAML's floats, by where they are: JSON Schema would take them for integers.
+FLOATS = {
+    "seeds": 2.0,
+    "seeds_per_job": 2.0,
+    "max_seeds": 1.0,
+    "datasets.mnist.validation": 5000.0,
+    "datasets.mnist.files.test_images.shape": [10000, 28.0, 28],
+    "variants.regression.batch_size": 100.0,
+    "variants.regression.steps": 1000.0,
+    "variants.regression.threads": 1.0,
+    "variants.regression.layers": ["Flatten", {"Dense": {"units": 10.0}}],
+    "variants.cnn.layers": [{"Conv2D": {"filters": 8, "kernel_size": 5.0}}, "Flatten", {"Dense": {"units": 10}}],
+    "variants.circle-3.snapshots": 4.0,
+    "sweeps.hidden-optimizers.points": 54.0,
+    "sweeps.regression-same-budget.images": 1.0e5,
+    "sweeps.regression-same-budget.space.batch_size": [10, 50.0],
+    "sweeps.regression-same-budget.space.batch_size ": {"integers": [10.0, 50]},
+    "sweeps.regression-same-budget.halving": {"factor": 3.0},
+    "sweeps.rates": {"variant": "regression", "grid": {"steps": [10, 20.0]}},
+}
+
+
+@pytest.mark.parametrize("place", FLOATS)
+def test_a_float_is_not_a_whole_number(place, tmp_path):
+    line = refused(tmp_path, {place.strip(): FLOATS[place]})
+    assert line.startswith(place.strip())
+    assert ".0 (a number), expected a whole number" in line
+
+
 REFUSED = {
+    "a whole number with an exponent": (
+        {"variants.regression.steps": 1.0e3},
+        "variants.regression.steps: found 1000.0 (a number), expected a whole number; write 1000",
+    ),
+    "a whole number with an exponent, as text": (
+        {"variants.regression.steps": "1e3"},
+        "variants.regression.steps: found '1e3' (text), expected a whole number; write digits alone, without quotes, "
+        "exponent or leading zeros, such as 1000",
+    ),
     "number as text": (
         {"variants.regression.optimizer": {"SGD": {"learning_rate": "1e-3"}}},
         "variants.regression.optimizer.SGD.learning_rate: found '1e-3' (text), expected a number; write it without "

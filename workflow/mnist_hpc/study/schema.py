@@ -30,6 +30,15 @@ BOUNDS = {
 }
 
 
+# JSON Schema takes 5.0 for a whole number; a layer or a loop does not.
+Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
+
+
 def validate(content: Mapping[str, Any]) -> None:
     """Raise UserError for the first error of a config."""
     groups = content.get("layer_groups")
@@ -53,7 +62,7 @@ def optimizer_arguments(name: str) -> list[str]:
 
 
 @cache
-def _validator(definition: str | None = None, groups: tuple[str, ...] = ()) -> jsonschema.Draft202012Validator:
+def _validator(definition: str | None = None, groups: tuple[str, ...] = ()) -> Any:
     """Return the validator of the schema, or of one of its definitions, where groups stand for layers of a variant."""
     schema = read_yaml(SCHEMA)
     definitions = schema["$defs"]
@@ -64,9 +73,7 @@ def _validator(definition: str | None = None, groups: tuple[str, ...] = ()) -> j
     layer = definitions["layer"]
     items = layer | {"then": {"enum": [*layer["then"]["enum"], *groups]}}
     definitions["variant"]["properties"]["layers"]["items"] = items
-    return jsonschema.Draft202012Validator(
-        {"$defs": definitions, "$ref": f"#/$defs/{definition}"} if definition else schema
-    )
+    return Validator({"$defs": definitions, "$ref": f"#/$defs/{definition}"} if definition else schema)
 
 
 def _resolved(entry: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -102,6 +109,10 @@ def _expected_type(value: Any, expected: Any) -> str:
     if isinstance(value, str) and re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", value.lower()):
         names = [name for name in names if name in ("integer", "number")] or names
         hint = "; write it without quotes, and 1.0e-3 or 1.0e+3 instead of 1e-3 or 1e3, which are text in YAML"
+        if "integer" in names:
+            hint = "; write digits alone, without quotes, exponent or leading zeros, such as 1000"
+    elif isinstance(value, float) and value.is_integer() and "integer" in names:
+        hint = f"; write {int(value)}"
     return " or ".join(EXPECTED_TYPES[name] for name in names) + hint
 
 
