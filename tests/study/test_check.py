@@ -81,7 +81,65 @@ def test_a_float_is_not_a_whole_number(place, tmp_path):
     assert ".0 (a number), expected a whole number" in line
 
 
+# Changes on top of a variant with from_sweep, and what the sweep, over learning rate and batch size, decides of them.
+ON_TOP = [
+    ({"batch_size": 10}, "batch_size"),
+    ({"optimizer": {"SGD": {"learning_rate": 0.001, "momentum": 0.9}}}, "optimizer.SGD.learning_rate"),
+    ({"optimizer": {"SGD": {"momentum": 0.9}}}, None),
+    ({"optimizer": {"SGD": {"learning_rate": {"OneCycle": {"maximal_learning_rate": 0.1}}}}}, None),
+    ({"l2": 0.001, "seeds": 3}, None),
+    ({"epochs": 2}, "epochs"),  # the sweep has images, from which the steps follow
+    ({"steps": 2}, "steps"),
+]
+
+
+@pytest.mark.parametrize("inherited", [False, True])
+@pytest.mark.parametrize(("keys", "ignored"), ON_TOP)
+def test_what_a_sweep_decides_is_not_set_on_top_of_its_choice(keys, ignored, inherited, tmp_path):
+    own = {"base": "regression-tuned"} if inherited else {"base": "regression", "from_sweep": "regression-same-budget"}
+    changes = {"variants.regression-tuned": {"base": "regression", "from_sweep": "regression-same-budget"}}
+    changes["variants.new"] = own | keys
+    if not ignored:
+        study(tmp_path, changes)
+        return
+    assert refused(tmp_path, changes) == (
+        f"variants.new.{ignored}: would have no effect, as the sweep regression-same-budget decides it (from_sweep); "
+        "remove it, or choose a base without from_sweep"
+    )
+
+
+def test_a_schedule_or_an_optimizer_that_a_sweep_replaces_is_not_set(tmp_path):
+    schedule = {"CosineDecay": {"initial_learning_rate": 0.1}}
+    changes = {
+        "sweeps.schedules": {"variant": "regression", "grid": {"learning_rate": [schedule]}},
+        "variants.new": {
+            "base": "regression",
+            "from_sweep": "schedules",
+            "optimizer": {"SGD": {"learning_rate": schedule}},
+        },
+    }
+    assert refused(tmp_path, changes).startswith("variants.new.optimizer.SGD.learning_rate: would have no effect")
+    changes["sweeps.schedules"]["grid"] = {"optimizer": ["SGD", "Adam"]}
+    assert refused(tmp_path, changes).startswith("variants.new.optimizer: would have no effect")
+
+
+@pytest.mark.parametrize("time", ["2:00:00", "1-00:00:00", "30:00"])
+def test_a_time_limit_as_slurm_writes_it_is_refused_with_the_unit(time, tmp_path):
+    text = f"dataset: digits\nseeds: 1\nvariants: {{a: {{runtime: {time}}}}}\n"
+    assert refused(tmp_path, text=text) == (
+        f"variants.a.runtime: found {time!r} (text), expected a whole number; write a time in minutes, such as 120"
+    )
+
+
+def test_an_octal_number_is_refused(tmp_path):
+    assert refused(tmp_path, text="dataset: digits\nseeds: 010\nvariants: {a: {}}\n") == (
+        "seeds: found '010' (text), expected a whole number; write digits alone, without quotes, exponent or leading "
+        "zeros, such as 1000"
+    )
+
+
 REFUSED = {
+    "a base without a name": ({"variants.cnn.base": ""}, "variants.cnn.base: found '', expected one of"),
     "a whole number with an exponent": (
         {"variants.regression.steps": 1.0e3},
         "variants.regression.steps: found 1000.0 (a number), expected a whole number; write 1000",

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from mnist_hpc.errors import UserError
-from mnist_hpc.study import config, grids, schema
+from mnist_hpc.study import config, grids, schedules, schema
 from mnist_hpc.study.check_sweeps import check_brackets, check_points, check_sweep, check_values, examples_of
 from mnist_hpc.study.check_training import check_recipe, check_training
 from mnist_hpc.study.datasets import BUILT_IN
 from mnist_hpc.study.layers import LAYERS
-from mnist_hpc.study.specification import Study, inherited
+from mnist_hpc.study.specification import Study, inherited, values_of
 
 # Folders of results that no data set may be named after.
 RESERVED = {"state", "benchmarks"}
@@ -24,16 +24,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
     """Return the study of a config.yaml, with changes from the command line; raise UserError if it is not valid."""
     content = config.read(path, overrides)
     try:
-        schema.validate(content)
-        known = [*content["datasets"], *BUILT_IN]
-        _check_datasets(content["datasets"])
-        if taken := set(content.get("layer_groups", {})) & set(LAYERS):
-            raise UserError(f"layer_groups.{min(taken)}: the name is that of a layer; choose another")
-        schema.check_name("dataset", content["dataset"], known)
-        for name in content["variants"]:
-            _check_keys(name, content, known)
-        for name, sweep in content.get("sweeps", {}).items():
-            check_sweep(f"sweeps.{name}", sweep, content)
+        _check_content(content)
         study = Study(content, overrides)
         for name, variant in study.variants.items():
             check_training(f"variants.{name}", variant.keys, study.facts(variant.dataset), variant.dataset)
@@ -51,6 +42,22 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     return study
+
+
+def _check_content(content: Mapping[str, Any]) -> None:
+    """Check a config against the schema, and the keys of its data sets, variants and sweeps against each other."""
+    schema.validate(content)
+    known = [*content["datasets"], *BUILT_IN]
+    _check_datasets(content["datasets"])
+    if taken := set(content.get("layer_groups", {})) & set(LAYERS):
+        raise UserError(f"layer_groups.{min(taken)}: the name is that of a layer; choose another")
+    schema.check_name("dataset", content["dataset"], known)
+    for name in content["variants"]:
+        _check_keys(name, content, known)
+    for name, sweep in content.get("sweeps", {}).items():
+        check_sweep(f"sweeps.{name}", sweep, content)
+    for name in content["variants"]:
+        _check_decided(name, content)
 
 
 def _check_datasets(entries: Mapping[str, Any]) -> None:
@@ -94,9 +101,34 @@ def _check_keys(name: str, content: Mapping[str, Any], datasets: Sequence[str]) 
         schema.check_name(f"{place}.from_sweep", keys["from_sweep"], content.get("sweeps", {}))
 
 
+def _check_decided(name: str, content: Mapping[str, Any]) -> None:
+    """Check that a variant sets nothing on top of its base that the sweep of its ``from_sweep`` decides."""
+    own, sweep = content["variants"][name], inherited(name, content).get("from_sweep")
+    if not sweep or "base" not in own:  # without a base, all that a training needs must be there
+        return
+    keys = content["sweeps"][sweep]
+    decided = values_of(keys.get("grid") or keys["space"], keys.get("images"))
+    set_here = {key for key in own if key in decided}
+    if decided.keys() & set(schedules.STEPS):
+        set_here |= own.keys() & set(schedules.STEPS)
+    for optimizer, arguments in grids.named(own.get("optimizer", {})).items():
+        # Of a schedule, a number replaces the first or highest learning rate alone.
+        set_here |= {
+            f"optimizer.{optimizer}.{key}"
+            for key, value in arguments.items()
+            if key in decided
+            and (not isinstance(value, Mapping) or all(isinstance(found, Mapping) for found in decided[key]))
+        }
+    if set_here:
+        raise UserError(
+            f"variants.{name}.{min(set_here)}: would have no effect, as the sweep {sweep} decides it (from_sweep); "
+            "remove it, or choose a base without from_sweep"
+        )
+
+
 def _check_bases(name: str, variants: Mapping[str, Any]) -> None:
     chain = [name]
-    while base := variants[chain[-1]].get("base"):
+    while (base := variants[chain[-1]].get("base")) is not None:
         place = f"variants.{chain[-1]}.base"
         schema.check_name(place, base, variants)
         if base in chain:
