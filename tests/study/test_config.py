@@ -67,6 +67,21 @@ def test_known_data_sets_need_no_entry_and_an_entry_changes_only_what_it_names(p
     assert changed == known["mnist"] | {"mirrors": ["https://example.org/"]}
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("2:00:00", "2:00:00"), ("1:30", "1:30"), ("1:30.5", "1:30.5"), ("010", "010"), ("-010", "-010")),
+        *(("0x10", "0x10"), ("0", 0), ("10", 10), ("-10", -10), ("+10", 10), ("1_000", 1000)),
+        *(("1.5", 1.5), ("-1.5", -1.5), (".5", 0.5), ("1.", 1.0), ("1.0e-3", 0.001), ("1.5e+3", 1500.0)),
+        *(("1e-3", "1e-3"), ("-.inf", float("-inf")), ("1-2", "1-2"), ("1.2.3", "1.2.3")),
+    ],
+)
+def test_numbers_are_decimal(text, value, path):
+    path.write_text(f"a: {text}\n")
+    found = config.read_yaml(path)["a"]
+    assert (type(found), found) == (type(value), value)
+
+
 def test_a_missing_config_is_named(tmp_path):
     with pytest.raises(UserError, match=r"config\.yaml: .*No such file"):
         config.read(tmp_path / "config.yaml")
@@ -81,6 +96,7 @@ def test_a_missing_config_is_named(tmp_path):
         ("dataset: !!python/object/apply:os.system ['touch owned']\n", "constructor for the tag"),
         ("seeds: !!python/name:os.system\n", "constructor for the tag"),
         ("seeds: *unknown\n", "undefined alias"),
+        ("a: &x {b: 1}\nc:\n  <<: *x\n", ", line 3, column 3: found the merge key <<, which is not supported here; "),
         ("seeds: [3\n", "expected"),
         ("seeds: 3 4: 5\n", "mapping values are not allowed"),
         ("dataset: 2026-13-45\n", "month must be in"),

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,35 @@ from mnist_hpc.study import finite
 # Data sets that the project knows; a config may add others.
 DATASETS_FILE = Path(__file__).parents[2] / "datasets.yaml"
 
+NUMBERS = {
+    "tag:yaml.org,2002:int": r"[-+]?(0|[1-9][0-9_]*)$",
+    "tag:yaml.org,2002:float": r"[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)([eE][-+][0-9]+)?$|[-+]?\.(inf|Inf|INF)$"
+    r"|\.(nan|NaN|NAN)$",
+}
+MERGE_KEY = "tag:yaml.org,2002:merge"
+
 
 class StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the faster one, if it exists
-    """YAML without tags that run code, and without duplicate keys."""
+    """YAML without tags that run code, without duplicate keys, and with numbers in base 10 alone."""
+
+
+# YAML 1.1 also takes 2:00:00 for a number in base 60, 7200, and 010 for one in base 8.
+StrictLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if tag not in NUMBERS]
+    for first, found in StrictLoader.yaml_implicit_resolvers.items()
+}
+for tag, pattern in NUMBERS.items():
+    StrictLoader.add_implicit_resolver(tag, re.compile(pattern), list("-+.0123456789"))
 
 
 def _construct_mapping(loader: StrictLoader, node: yaml.MappingNode) -> dict[Hashable, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
+        if key_node.tag == MERGE_KEY:
+            problem = (
+                "found the merge key <<, which is not supported here; share keys with base, layers with layer_groups"
+            )
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
         key = loader.construct_object(key_node)
         if key in seen:
             raise yaml.MarkedYAMLError(problem=f"duplicate key {key!r}", problem_mark=key_node.start_mark)

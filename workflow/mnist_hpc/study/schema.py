@@ -111,6 +111,8 @@ def _expected_type(value: Any, expected: Any) -> str:
         hint = "; write it without quotes, and 1.0e-3 or 1.0e+3 instead of 1e-3 or 1e3, which are text in YAML"
         if "integer" in names:
             hint = "; write digits alone, without quotes, exponent or leading zeros, such as 1000"
+    elif isinstance(value, str) and re.fullmatch(r"(\d+-)?\d+(:\d+)+", value) and "integer" in names:
+        hint = "; write a time in minutes, such as 120"
     elif isinstance(value, float) and value.is_integer() and "integer" in names:
         hint = f"; write {int(value)}"
     return " or ".join(EXPECTED_TYPES[name] for name in names) + hint
