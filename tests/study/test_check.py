@@ -139,6 +139,22 @@ def test_an_octal_number_is_refused(tmp_path):
 
 
 REFUSED = {
+    "unequal strides of a depthwise convolution": (
+        {"variants.regression.layers": [{"DepthwiseConv2D": {"kernel_size": 3, "strides": [1, 2]}}]},
+        "variants.regression.layers[0].DepthwiseConv2D.strides: found [1, 2], expected the same number for rows and",
+    ),
+    "unequal strides of a separable convolution": (
+        {"variants.regression.layers": [{"SeparableConv2D": {"filters": 2, "kernel_size": 3, "strides": [2, 1]}}]},
+        "variants.regression.layers[0].SeparableConv2D.strides: found [2, 1], expected the same number for rows and",
+    ),
+    "orthogonal biases": (
+        {"variants.regression.layers": ["Flatten", {"Dense": {"units": 10, "bias_initializer": "orthogonal"}}]},
+        "variants.regression.layers[1].Dense.bias_initializer: found 'orthogonal' (text), expected one of zeros, ",
+    ),
+    "more dimensions than TensorFlow drops out of": (
+        {"variants.regression.layers": [{"Reshape": {"target_shape": [2, 2, 7, 2, 2, 7, 1, 1]}}]},
+        "variants.regression.layers[0].Reshape.target_shape: found [2, 2, 7, 2, 2, 7, 1, 1]",
+    ),
     "a base without a name": ({"variants.cnn.base": ""}, "variants.cnn.base: found '', expected one of"),
     "a whole number with an exponent": (
         {"variants.regression.steps": 1.0e3},
@@ -350,6 +366,14 @@ REFUSED = {
 def test_a_wrong_config_is_refused_with_place_found_and_expected(case, tmp_path):
     changes, message = REFUSED[case]
     assert message in refused(tmp_path, changes)
+
+
+@pytest.mark.parametrize("strides", [1, 2, [2, 2]])
+@pytest.mark.parametrize("layer", ["DepthwiseConv2D", "SeparableConv2D", "Conv2D"])
+def test_equal_strides_may_be_written_as_one_number_or_two(layer, strides, tmp_path):
+    more = {} if layer == "DepthwiseConv2D" else {"filters": 2}
+    layers = [{layer: {"kernel_size": 3, "strides": strides} | more}, "Flatten", {"Dense": {"units": 10}}]
+    assert study(tmp_path, {"variants.regression.layers": layers})
 
 
 @pytest.mark.parametrize("name", ["../evil", "..", ".hidden", "a b", "$(reboot)", "a\nb", "", "x" * 65])

@@ -3,6 +3,7 @@
 import pytest
 
 from mnist_hpc.errors import UserError
+from mnist_hpc.study.check_training import check_training
 from mnist_hpc.study.layers import LAYERS, output_shape
 
 CASES = [
@@ -41,6 +42,38 @@ def test_shapes_are_those_of_keras(layer, arguments, shape):
     from mnist_hpc.training import models
 
     assert output_shape(layer, arguments, shape) == models.build([{layer: arguments}], shape, seed=0).output_shape[1:]
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("strides", [[1, 2], [2, 1], [2, 2]])
+@pytest.mark.parametrize(
+    ("layer", "arguments"),
+    [
+        ("Conv2D", {"filters": 2, "kernel_size": 3}),
+        ("SeparableConv2D", {"filters": 2, "kernel_size": 3}),
+        ("DepthwiseConv2D", {"kernel_size": 3}),
+        ("MaxPooling2D", {"pool_size": 3}),
+        ("AveragePooling2D", {"pool_size": 3}),
+    ],
+)
+def test_strides_that_tensorflow_cannot_do_are_refused_and_no_others(layer, arguments, strides):
+    import tensorflow as tf
+
+    from mnist_hpc.training import models
+
+    layers = [{layer: arguments | {"strides": strides}}, {"Flatten": {}}, {"Dense": {"units": 10}}]
+    net = models.build(layers, (28, 28, 1), seed=0)
+    try:
+        net(tf.zeros((1, 28, 28, 1)))
+        works = True
+    except tf.errors.InvalidArgumentError:
+        works = False
+    try:
+        check_training("variants.a", {"layers": layers, "batch_size": 1}, (10, (28, 28, 1), 100), "mnist")
+        accepted = True
+    except UserError:
+        accepted = False
+    assert accepted == works
 
 
 @pytest.mark.parametrize("layer", [name for name, known in LAYERS.items() if known.augmentation])

@@ -5,10 +5,12 @@ from typing import Any
 
 from mnist_hpc.errors import UserError
 from mnist_hpc.study import grids, schedules
-from mnist_hpc.study.layers import output_shape
+from mnist_hpc.study.layers import output_shape, pair
 
 # Limits on the gradient, of which an optimiser takes one.
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
+# Layers for which TensorFlow has kernels with equal strides only, on CPUs and GPUs.
+EQUAL_STRIDES = ("SeparableConv2D", "DepthwiseConv2D")
 
 
 def check_training(place: str, keys: Mapping[str, Any], facts: tuple[int, tuple[int, ...], int], dataset: str) -> None:
@@ -18,6 +20,12 @@ def check_training(place: str, keys: Mapping[str, Any], facts: tuple[int, tuple[
         shape = inputs
         for index, layer in enumerate(keys.get(part, [])):
             ((name, arguments),) = layer.items()
+            rows, columns = pair(arguments.get("strides", 1))
+            if name in EQUAL_STRIDES and rows != columns:
+                raise UserError(
+                    f"{place}.{part}[{index}].{name}.strides: found {[rows, columns]}, expected the same number for "
+                    "rows and columns, the only strides that TensorFlow has for this layer; Conv2D can have others"
+                )
             try:
                 shape = output_shape(name, arguments, shape)
             except UserError as error:
