@@ -43,5 +43,7 @@ def test_config_keys_are_changed_with_yaml_values():
     options.add_results(parser)
     found = parser.parse_args(["--set", "dataset=digits", "max_seeds=1", "search_path=[/data]"])
     assert dict(found.overrides) == {"dataset": "digits", "max_seeds": 1, "search_path": ["/data"]}
-    with pytest.raises(UserError, match="--set: found 'max_seeds', expected KEY=VALUE"):
-        parser.parse_args(["--set", "max_seeds"])
+    for wrong in ("max_seeds", "max_seeds=*x", "max_seeds={", "max_seeds=" + "[" * 5000):
+        with pytest.raises(UserError) as caught:
+            parser.parse_args(["--set", wrong])
+        assert str(caught.value) == f"--set: found {wrong!r}, expected KEY=VALUE, such as max_seeds=1"

@@ -138,6 +138,18 @@ def test_an_octal_number_is_refused(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"seeds": {"a\nb": 1}}, "seeds: found the keys a b"),
+        ({"sweeps.hidden-optimizers.space": {"a\nb": 1}}, "sweeps.hidden-optimizers.space.a b: found 1"),
+        ({"variants.cnn.a\nb": float("nan")}, "variants.cnn.a b: found nan"),
+    ],
+)
+def test_a_key_of_several_lines_is_refused_on_one(changes, place, tmp_path):
+    assert refused(tmp_path, changes).startswith(place)
+
+
 REFUSED = {
     "unequal strides of a depthwise convolution": (
         {"variants.regression.layers": [{"DepthwiseConv2D": {"kernel_size": 3, "strides": [1, 2]}}]},

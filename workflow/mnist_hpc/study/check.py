@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mnist_hpc.errors import UserError
+from mnist_hpc.errors import UserError, reason
 from mnist_hpc.study import config, grids, schedules, schema
 from mnist_hpc.study.check_sweeps import check_brackets, check_points, check_sweep, check_values, examples_of
 from mnist_hpc.study.check_training import check_recipe, check_training
@@ -40,7 +40,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
         _check_ensembles(study)
         _check_drawn(study)
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{path}: {reason(error)}") from None  # on one line, though keys may have several
     return study
 
 
@@ -61,10 +61,11 @@ def _check_content(content: Mapping[str, Any]) -> None:
 
 
 def _check_datasets(entries: Mapping[str, Any]) -> None:
+    taken = sorted(RESERVED | set(BUILT_IN))
     for name, entry in entries.items():
         place, files = f"datasets.{name}", entry["files"]
-        if name in RESERVED | set(BUILT_IN):
-            raise UserError(f"{place}: the name is taken; choose one other than {', '.join(RESERVED | set(BUILT_IN))}")
+        if name in taken:
+            raise UserError(f"{place}: the name is taken; choose one other than {', '.join(taken)}")
         for part in ("train", "test"):
             images, labels = files[f"{part}_images"]["shape"][0], files[f"{part}_labels"]["shape"][0]
             if images != labels:

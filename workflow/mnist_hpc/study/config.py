@@ -75,7 +75,7 @@ def read(path: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, An
     try:
         finite.check(merged)
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{path}: {reason(error)}") from None
     return merged
 
 
@@ -97,11 +97,11 @@ def value_of(text: str) -> Any:
     """
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     try:
         return typed(yaml.load(text, yaml.BaseLoader))  # noqa: S506  makes texts, lists and mappings, nothing else
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(reason(error)) from None
 
 
