@@ -15,6 +15,7 @@ from mnist_hpc.study import finite
 # Data sets that the project knows; a config may add others.
 DATASETS_FILE = Path(__file__).parents[2] / "datasets.yaml"
 
+# What is a number. YAML 1.1 has more: 2:00:00 is 7200 there, in base 60, and 010 is 8.
 NUMBERS = {
     "tag:yaml.org,2002:int": r"[-+]?(0|[1-9][0-9_]*)$",
     "tag:yaml.org,2002:float": r"[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)([eE][-+][0-9]+)?$|[-+]?\.(inf|Inf|INF)$"
@@ -24,10 +25,9 @@ MERGE_KEY = "tag:yaml.org,2002:merge"
 
 
 class StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the faster one, if it exists
-    """YAML without tags that run code, without duplicate keys, and with numbers in base 10 alone."""
+    """YAML without tags that run code, without duplicate keys, and with decimal numbers alone."""
 
 
-# YAML 1.1 also takes 2:00:00 for a number in base 60, 7200, and 010 for one in base 8.
 StrictLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in found if tag not in NUMBERS]
     for first, found in StrictLoader.yaml_implicit_resolvers.items()
