@@ -66,7 +66,8 @@ def quick(cluster):
     """Return a QOS with a limit of 10 minutes that the user may use."""
     cluster.run("sacctmgr", "-i", "add", "qos", "quick10", "MaxWall=10", "MaxSubmitJobsPerUser=3")
     cluster.run("sacctmgr", "-i", "modify", "user", getpass.getuser(), "set", "qos+=quick10")
-    return "quick10"
+    yield "quick10"
+    cluster.run("sacctmgr", "-i", "delete", "qos", "quick10")
 
 
 @pytest.mark.parametrize(
