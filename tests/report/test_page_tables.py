@@ -71,7 +71,7 @@ def test_the_five_questions_are_answered_at_once(page, tables):
         interval = f"95 % interval {signed(low)} to {signed(high)}, n = 2"
         assert f"{name}: {signed(row['difference_mean'])} points ({interval}) – {verdict}" in text
     ensemble = tables["ensembles"].iloc[0]
-    assert f"the 4 nets of committee reach {percent(ensemble['test_accuracy'])} %" in text
+    assert f"committee, 4 nets together: {percent(ensemble['test_accuracy'])} %" in text
     runs = tables["runs"].assign(work=tables["runs"][["process_seconds", "train_seconds"]].max(axis=1))
     once = runs.drop_duplicates(["variant", "compile_seconds"])  # of each job: start-up and compiling
     seconds = runs["work"].sum() + once[["startup_seconds", "compile_seconds"]].sum().sum()

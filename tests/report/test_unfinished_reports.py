@@ -81,7 +81,7 @@ def test_a_variant_without_evaluation_is_missing(browser, project):
         assert state(page) == [DIVERGED, "2 missing (not trained and evaluated yet): cnn (2)"]
         assert best(page) == ["regression", "regression-same-budget"]
         assert "7 of 9 trainings done" in page.locator("#overview").inner_text()
-        assert "Together" not in page.locator("#overview").inner_text()
+        assert "nets together" not in page.locator("#overview").inner_text()
         page.evaluate("location.hash = '#variant=cnn'")
         page.wait_for_function("document.querySelector('[data-chart=accuracy] .view').hidden")
         assert empty(page) == {
