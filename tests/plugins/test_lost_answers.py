@@ -59,6 +59,15 @@ def job():
     return found
 
 
+def watched(running, jobs):
+    """Return those jobs that have not ended after one look at them."""
+
+    async def look():
+        return [info async for info in running.check_active_jobs(jobs)]
+
+    return asyncio.run(look())
+
+
 def test_a_job_is_not_submitted_twice_if_answers_are_lost(slurm, running, job, tmp_path, monkeypatch):
     """That of sbatch is, and squeue gives none for a while."""
     jobs, away = tmp_path / "jobs", tmp_path / "away"
@@ -95,25 +104,20 @@ def test_a_job_that_is_not_in_the_queue_is_not_waited_for_without_end(slurm, run
     monkeypatch.setattr(executor.time, "monotonic", lambda: clock[0])
     jobs = [SubmittedJobInfo(job, "7", {})]
 
-    async def watched():
-        return [info async for info in running.check_active_jobs(jobs)]
-
     for clock[0] in (0.0, 300.0):
-        assert asyncio.run(watched()) == jobs
+        assert watched(running, jobs) == jobs
     clock[0] = 700.0
-    assert asyncio.run(watched()) == []
+    assert watched(running, jobs) == []
     assert running.told == ["finish"]
 
 
-def test_a_slurm_whose_commands_cannot_be_started_is_asked_again(running, job, tmp_path):
+def test_a_slurm_whose_commands_cannot_be_started_is_asked_again(running, job, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))  # not those of this machine
     for name in ("squeue", "sacct"):
         (tmp_path / name).mkdir()  # as any failure to start a process
     jobs = [SubmittedJobInfo(job, "7", {})]
 
-    async def watched():
-        return [info async for info in running.check_active_jobs(jobs)]
-
-    assert asyncio.run(watched()) == jobs
+    assert watched(running, jobs) == jobs
     assert running.told == []
 
 
@@ -123,10 +127,7 @@ def test_timers_of_the_scheduler_do_not_pile_up(slurm, running, job):
     for timer in timers:
         timer.start()
 
-    async def watched():
-        return [info async for info in running.check_active_jobs([SubmittedJobInfo(job, "7", {})])]
-
-    asyncio.run(watched())
+    watched(running, [SubmittedJobInfo(job, "7", {})])
     assert sum(not timer.finished.is_set() for timer in timers) == 1
     for timer in timers:
         timer.cancel()

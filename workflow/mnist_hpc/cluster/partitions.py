@@ -54,8 +54,7 @@ def known() -> dict[str, Partition]:
     """Return all partitions by name, the default one also by the empty name; one query."""
     found: dict[str, Partition] = {}
     command = ("sinfo", "--all", "--exact", "--noheader", "--format=%P|%a|%l|%D|%T|%G|%c|%m|%f")
-    for row in slurm.rows(slurm.ask(*command), 9):
-        name, state, limit, number, condition, gres, cpus, memory, features = row
+    for name, state, limit, number, condition, gres, cpus, memory, features in slurm.rows(slurm.ask(*command), 9):
         partition = found.setdefault(name.rstrip("*"), Partition(name.rstrip("*"), state, minutes(limit)))
         if name.endswith("*"):
             found[""] = partition

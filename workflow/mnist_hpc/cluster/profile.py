@@ -112,9 +112,10 @@ def _pairs(entries: Any) -> dict[str, Any]:
 
 def _as_read(name: str, value: Any) -> tuple[str, Any]:
     """Return a resource as Snakemake reads it: ``runtime`` in minutes, ``mem`` in MB; raise UserError if it cannot."""
-    name, expected = {"mem": "mem_mb"}.get(name, name), {"mem": "MB", "mem_mb": "MB", "runtime": "minutes"}.get(name)
+    name = "mem_mb" if name == "mem" else name
+    unit = {"mem_mb": "MB", "runtime": "minutes"}.get(name)
     with contextlib.suppress(WorkflowError):
         value = Resource.parse_human_friendly(name.removesuffix("_mb"), value)
-    if expected and not isinstance(value, (int, float)):
-        raise UserError(f"{name}: found {value!r}, expected a number of {expected}")
+    if unit and not isinstance(value, (int, float)):
+        raise UserError(f"{name}: found {value!r}, expected a number of {unit}")
     return name, value

@@ -53,7 +53,7 @@ def quotas(place: Path) -> Iterator[tuple[str, float | None, int | None]]:
         for line in _output(command).splitlines():
             # Blocks of 1 kB that are used, their soft and hard limit, grace time; the same of files. Before them stands
             # the name of the file system, which `lfs` writes on a line of its own if it is long.
-            *name, words = [*line.split()[:-8], line.split()[-8:]]
+            name, words = line.split()[:-8], line.split()[-8:]
             if len(words) == 8 and (kind == "lustre" or name == [device]):
                 blocks, files = _left(words[:3]), _left(words[4:7])
                 if blocks is not None or files is not None:

@@ -99,8 +99,7 @@ def queue(*options: str) -> dict[str, Job]:
     """Return the user's jobs that squeue lists with these options, by number; one query of slurmctld."""
     command = ("squeue", "--me", "--noheader", "--format=%A|%T|%N|%r|%Z|%j", *options)
     found = {}
-    for line in rows(ask(*command), 6):
-        number, state, nodes, why, folder, name = line
+    for number, state, nodes, why, folder, name in rows(ask(*command), 6):
         found[number] = Job(number, state, why, nodes, name, folder)
     return found
 

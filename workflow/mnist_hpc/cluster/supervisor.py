@@ -35,9 +35,12 @@ def take_over(own: str = "") -> None:
         own: Number of the job that calls this. It may have been killed and started again by Slurm.
 
     Raises:
-        UserError: A main process is alive elsewhere.
+        UserError: A main process is alive elsewhere or, before a job is submitted, a lost one left jobs.
     """
-    if not main_process.refuse_second(own):
+    lost = main_process.refuse_second(own)
+    if not own:
+        main_process.refuse_left(main_process.jobs_of(Path.cwd()))
+    if not lost:
         return
     # A lock that is much newer than the last sign of life belongs to somebody else.
     last = main_process.FILE.stat().st_mtime + 2 * LIFE_SECONDS

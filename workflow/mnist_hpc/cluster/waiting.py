@@ -11,6 +11,11 @@ from mnist_hpc.study import layout
 AGAIN_SECONDS = 300.0
 
 
+def away(error: Exception) -> str:
+    """Return what is said when Slurm does not answer a query that is repeated."""
+    return f"Slurm does not answer, asked again until it does: {error}"
+
+
 class News:
     """Remembers when what was reported."""
 

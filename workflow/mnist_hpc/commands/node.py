@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_hpc import options
-from mnist_hpc.cluster import main_process, node, supervisor
+from mnist_hpc.cluster import node, supervisor
 from mnist_hpc.cluster.profile import Profile
 from mnist_hpc.cluster.request import Request
 from mnist_hpc.cluster.verdict import Site, examine
@@ -43,8 +43,6 @@ def run(
         UserError: The workflow or a job of it runs already, the data cannot be had, or Slurm refuses the job.
     """
     study, described = Study.read(config, overrides), Profile(profile)
-    main_process.refuse_second()
-    main_process.refuse_left(main_process.jobs_of(Path.cwd()))
     supervisor.take_over()
     site = Site()
     allowed = node.allowed_minutes(Request.of(described.defaults, 1, described.executor), site)

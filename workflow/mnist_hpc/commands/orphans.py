@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mnist_hpc.cluster import main_process, slurm
 from mnist_hpc.cluster.profile import Profile
-from mnist_hpc.cluster.waiting import News, Waiting
+from mnist_hpc.cluster.waiting import News, Waiting, away
 from mnist_hpc.console import say
 from mnist_hpc.errors import UserError
 
@@ -63,6 +63,6 @@ def _await(folder: Path, seconds: float) -> None:
                 say(line)
         except UserError as error:
             if news.is_new(str(error)):
-                say(f"Slurm does not answer, asked again until it does: {error}")
+                say(away(error))
         if left:
             time.sleep(seconds)

@@ -27,7 +27,7 @@ from mnist_hpc.cluster import attempts, main_process, preflight, profile, reason
 from mnist_hpc.cluster.main_process import MainProcess
 from mnist_hpc.cluster.pause import Pause
 from mnist_hpc.cluster.request import Request
-from mnist_hpc.cluster.waiting import News, Waiting
+from mnist_hpc.cluster.waiting import News, Waiting, away
 from mnist_hpc.console import say
 from mnist_hpc.errors import UserError
 from mnist_hpc.files.provenance import now
@@ -146,7 +146,7 @@ class Executor(base.Executor):
                     absent = False
                     slurm.cancel(number)
         except UserError as error:
-            self._report_away(str(error))
+            self._report_away(error)
             return False
         return absent
 
@@ -218,7 +218,7 @@ class Executor(base.Executor):
             queue = slurm.queue("--states=all", f"--name={self.run_uuid}")
             complete = True
         except UserError as error:
-            self._report_away(str(error))
+            self._report_away(error)
         known = dict(queue)
         try:
             clear = {number for number, job in queue.items() if job.state not in slurm.FLAGS}
@@ -230,7 +230,7 @@ class Executor(base.Executor):
                 if number in queue or not complete or ended.state not in slurm.UNDER_WAY
             }
         except UserError as error:
-            self._report_away(str(error))
+            self._report_away(error)
         listed = {known[number]: _work(info.job) for info in active_jobs if (number := _number(info)) in known}
         for line in self._waiting.lines(listed):
             self.logger.info(line)
@@ -267,10 +267,10 @@ class Executor(base.Executor):
             self.report_job_error(info)
         return False
 
-    def _report_away(self, text: str) -> None:
+    def _report_away(self, error: UserError) -> None:
         """Report that Slurm does not answer."""
-        if self._news.is_new(text):
-            self.logger.warning(f"Slurm does not answer, asked again until it does: {text}")
+        if self._news.is_new(str(error)):
+            self.logger.warning(away(error))
 
     async def sleep(self) -> None:
         """Wait for the next round, or for the end of the run."""

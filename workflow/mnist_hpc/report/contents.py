@@ -15,12 +15,13 @@ from PIL import Image
 
 from mnist_hpc import figures
 from mnist_hpc.errors import UserError
-from mnist_hpc.files import csv_table, hdf5
+from mnist_hpc.files import csv_table
 from mnist_hpc.report.planes import planes
 from mnist_hpc.study import grids
 from mnist_hpc.study.layout import HASHES
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables import mistakes, ranking, searches, text, time_spent
+from mnist_hpc.training.models_file import read_models
 
 Tables = Mapping[str, pd.DataFrame]
 Runs = set[tuple[str, int]]  # variant and seed of each
@@ -81,8 +82,7 @@ def with_models(study: Study, results: Path, runs: pd.DataFrame) -> Runs:
         path = results / block.folder / "models.h5"
         own = {(block.variant, seed) for seed in block.seeds} & known
         if own and path.exists():
-            with hdf5.reading(path) as file:
-                header = json.loads(file.attrs["specification"])
+            header, _ = read_models(path)
             found |= {run for run in own if all(header[key] == of_run[run][key] for key in HASHES)}
     return found
 
