@@ -10,6 +10,7 @@ that behave like /dev/null: Slurm hands them out, and TensorFlow sees none of th
 import contextlib
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -282,7 +283,7 @@ class Cluster:
             return False
         return True
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 120.0) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 600.0) -> None:
         """Wait until a condition holds.
 
         Raises:
@@ -311,10 +312,17 @@ class Cluster:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return loopback ports that nothing listens on."""
-    with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [server.getsockname()[1] for server in servers]
+    """Return loopback ports that nothing listens on, below those that Linux gives to clients and to port 0."""
+    ports = random.sample(range(20000, 32000), 20 * count)
+    return [port for port in ports if _is_free(port)][:count]
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def connects(port: int) -> bool:

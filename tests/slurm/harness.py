@@ -60,7 +60,7 @@ def make_project(tmp_path):
     def make(config: str) -> Path:
         project = copy_project(tmp_path / "a user's study", config)
         edit(project, "require_gpu=1", "require_gpu=0")
-        edit(project, "status-checks: 60", "status-checks: 5")
+        edit(project, "status-checks: 60", "status-checks: 2")
         return project
 
     return make
@@ -169,7 +169,7 @@ class Workflow:
 
     def training(self) -> str:
         """Wait until seed 0 is done and seed 1 under way, stop the processes of the job there, and return the job."""
-        self.cluster.wait_for(lambda: "seed 1: step" in self.log or self.process.poll() is not None, 120)
+        self.cluster.wait_for(lambda: "seed 1: step" in self.log or self.process.poll() is not None)
         job = str(self.attempts()[-1]["job"])
         self.cluster.run("scancel", "--full", "--signal=STOP", job)
         assert self.process.poll() is None, self.output.read_text()
@@ -208,6 +208,14 @@ def name(run) -> str:
     """Return the name of a workflow's jobs."""
     (line,) = [line for line in run.output.read_text().splitlines() if line.startswith("SLURM run ID: ")]
     return line.removeprefix("SLURM run ID: ")
+
+
+def accounting(cluster, columns: str, *jobs: str) -> list[str]:
+    """Return what sacct says of jobs that have left the queue, a line each; it may know of their end a moment later."""
+    sacct = ("sacct", "-X", "-n", "-P", *jobs, "-o")
+    under_way = {"PENDING", "RUNNING", "COMPLETING", "REQUEUED"}
+    cluster.wait_for(lambda: not under_way & set(cluster.run(*sacct, "State").splitlines()))
+    return cluster.run(*sacct, columns).splitlines()
 
 
 def make(cluster, project, target, during=lambda: None, **variables):

@@ -1,6 +1,6 @@
 """Time limits that follow recorded times, on the private Slurm."""
 
-from harness import NEEDS_SLURM, SLOW, STEPS, cluster, make_project, name, workflow
+from harness import NEEDS_SLURM, SLOW, STEPS, accounting, cluster, make_project, name, workflow
 
 from conftest import SMALL_STUDY
 from mnist_hpc.cluster import attempts
@@ -21,10 +21,10 @@ def test_a_block_that_was_cut_short_gets_the_default_limit_again(cluster, make_p
         return listed.splitlines()
 
     with workflow(cluster, project, "results/circle/runs/slow/seeds-0-1/metrics.csv") as run:
-        cluster.wait_for(lambda: "seed 0: step" in run.log, 120)
+        cluster.wait_for(lambda: "seed 0: step" in run.log)
         assert limits() == ["15"]  # 5 minutes for the training, 10 for the evaluation
         cluster.run("scancel", str(run.attempts()[-1]["job"]))
-        cluster.wait_for(lambda: len(limits()) > 1, 120)
+        cluster.wait_for(lambda: len(limits()) > 1)
         assert limits() == ["15", "70"]
 
 
@@ -35,8 +35,8 @@ def test_training_and_evaluations_of_a_block_are_one_job_with_the_limits_and_cpu
     regression, circle = "digits/runs/regression/seeds-0-1", "circle/runs/circle/seeds-0-1"
     with workflow(cluster, project, f"results/{regression}/perturbed.csv", f"results/{circle}/metrics.csv") as run:
         run.ended()
-    listed = cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "JobID,TimelimitRaw,ReqTRES,State")
-    jobs = [line.split("|") for line in listed.splitlines()]
+    listed = accounting(cluster, "JobID,TimelimitRaw,ReqTRES,State", "--name", name(run))
+    jobs = [line.split("|") for line in listed]
     # Training 60 minutes, and each evaluation 10; one CPU, as they run one after the other.
     assert sorted(limit for _, limit, _, _ in jobs) == ["70", "80"]
     assert all("cpu=1," in request and state == "COMPLETED" for _, _, request, state in jobs)

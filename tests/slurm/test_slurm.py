@@ -16,6 +16,7 @@ from harness import (
     NEEDS_SLURM,
     SLOW,
     STEPS,
+    accounting,
     cluster,
     content,
     edit,
@@ -49,7 +50,7 @@ def test_many_small_jobs_lose_and_double_no_row(cluster, make_project):
     runs = table(project)
     assert runs["seed"].tolist() == list(range(LOAD))
     assert set(runs["status"]) == {"ok"}
-    listed = cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "JobID,State").splitlines()
+    listed = accounting(cluster, "JobID,State", "--name", name(run))
     assert sorted(listed) == sorted(f"{job}|COMPLETED" for job in runs["jobs"])
 
 
@@ -58,7 +59,7 @@ def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_j
     config["variants"] = {name: config["variants"][name] for name in DEMO}
     del config["sweeps"], config["ensembles"], config["draw"]
     demo = make_project(yaml.safe_dump(config, sort_keys=False))
-    few = ("--config", "dataset=digits", "max_seeds=1")
+    few = ("--config", "dataset=digits", "max_seeds=1", "max_epochs=1")
     result = snakemake(demo, *UNTIL_TABLES, *few)
     assert result.returncode == 0, result.stdout
     here = table(demo)
@@ -71,7 +72,7 @@ def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_j
 
     assert sum(map(int, re.findall(r"^(\d+) jobs?: ", printed, re.MULTILINE))) == len(runs)
     assert "GPU-hours if every job uses its whole time limit" in printed
-    listed = cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "JobID,State,AllocTRES").splitlines()
+    listed = accounting(cluster, "JobID,State,AllocTRES", "--name", name(run))
     assert len(listed) == len(runs)
     for job in listed:
         assert "|COMPLETED|" in job
@@ -84,7 +85,7 @@ def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_j
         log = path.read_text()
         assert f"train:dataset={row.dataset},variant={row.variant},first=0,last=0" in log
 
-    costs = make(cluster, demo, "resources", CONFIG="dataset=digits max_seeds=1")
+    costs = make(cluster, demo, "resources", CONFIG=" ".join(few[1:]))
     assert costs.returncode == 0, costs.stderr
     resources = table(demo, "resources").set_index("variant")
     assert sorted(resources.index) == sorted(runs["variant"])
@@ -178,19 +179,18 @@ def test_a_preempted_training_goes_on_when_there_is_room(cluster, project, whole
         )
         run.ended()
         slow = whole(project)
-    assert cluster.run("sacct", "-X", "-n", "-P", "-j", urgent, "-o", "State") == "COMPLETED"
+    assert accounting(cluster, "State", "-j", urgent) == ["COMPLETED"]
     assert slow.loc[0, "jobs"] == first
     assert slow.loc[1, "jobs"].split() == [first, first]  # the same job, requeued
     assert "seed 1: continues at step" in run.log
 
 
 def test_too_little_memory_is_recorded_and_doubled(cluster, make_project, whole):
-    project = make_project(SLOW + "    mem_mb: 250\n")
+    project = make_project(SLOW + "    mem_mb: 400\n")
     with workflow(cluster, project) as run:
         run.ended()
         whole(project)
-    asked = cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "ReqMem").splitlines()
-    assert asked[:2] == ["250M", "500M"]
+    assert accounting(cluster, "ReqMem", "--name", name(run)) == ["400M", "800M"]
 
 
 def test_daemons_that_are_away_for_a_while_lose_nothing(cluster, project, whole):

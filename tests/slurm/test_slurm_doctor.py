@@ -23,7 +23,8 @@ def doctor(cluster, project):
 
     yield call
     assert not list((project / "results").glob(".doctor*"))
-    assert cluster.run("squeue", "-h") == ""
+    # A trial job that has answered is cancelled, and may still be ending.
+    cluster.wait_for(lambda: cluster.run("squeue", "-h") == "")
 
 
 def status(cluster, project):
@@ -77,7 +78,8 @@ def test_a_trial_job_that_will_not_start_is_cancelled_with_advice(cluster, docto
         cluster.run("scontrol", "update", "PartitionName=GPU-shared", "State=UP")
     assert "note request: partition GPU-shared is down" in found.stdout
     assert "FIX  trial job: it will not start (PartitionDown): the partition does not start jobs" in found.stdout
-    assert cluster.run("squeue", "-h") == ""
+    # A trial job that has answered is cancelled, and may still be ending.
+    cluster.wait_for(lambda: cluster.run("squeue", "-h") == "")
 
 
 def test_settings_that_snakemake_does_not_know_are_found(doctor, project):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from harness import NEEDS_SLURM, SLOW, STEPS, cluster, content, edit, make, table, without_figures
+from harness import NEEDS_SLURM, SLOW, STEPS, accounting, cluster, content, edit, make, table, without_figures
 
 from conftest import DIFFER, UNTIL_TABLES, copy_project, error_line, made_once, snakemake
 from mnist_hpc.cluster.node import WARNING_SECONDS
@@ -16,7 +16,7 @@ from mnist_hpc.cluster.node import WARNING_SECONDS
 pytestmark = NEEDS_SLURM
 
 # Four trainings of some seconds each, and one that needs no GPU.
-STUDY = SLOW.replace("seeds: 2\nseeds_per_job: 2", "seeds: 4\nseeds_per_job: 1").replace(str(STEPS), str(6 * STEPS))
+STUDY = SLOW.replace("seeds: 2\nseeds_per_job: 2", "seeds: 4\nseeds_per_job: 1").replace(str(STEPS), str(3 * STEPS))
 STUDY += """
   tiny:
     base: slow
@@ -84,7 +84,7 @@ class Study:
                     os.kill(held[seed], signal.SIGSTOP)
             return len(held) == 4
 
-        self.cluster.wait_for(all_held, 120)
+        self.cluster.wait_for(all_held)
         return held
 
     def process(self, seed: int) -> int | None:
@@ -104,9 +104,8 @@ class Study:
 
     def ended(self, job: str, *states: str) -> None:
         """Wait until the queue is empty; expect the states of the job, one for each time that it ran."""
-        self.cluster.wait_for(lambda: self.cluster.run("squeue", "-h") == "", 240)
-        # Accounting may be a moment behind.
-        self.cluster.wait_for(lambda: self.runs(job)[-1] != "RUNNING")
+        self.cluster.wait_for(lambda: self.cluster.run("squeue", "-h") == "")
+        accounting(self.cluster, "State", "-j", job)
         assert self.runs(job) == list(states), self.log(job)
         assert not (self.project / "logs/slurm/main.json").exists() or states[-1].startswith("CANCELLED")
 
@@ -130,7 +129,7 @@ def test_one_job_trains_four_at_a_time_on_four_devices(study):
     study.ended(job, "COMPLETED")
     assert set(study.assert_whole()["jobs"]) == {job}
     assert "slot" not in (study.project / "logs/circle/tiny/seeds-0-0/train.log").read_text()
-    (allocated,) = study.cluster.run("sacct", "-X", "-n", "-P", "-j", job, "-o", "AllocTRES").splitlines()
+    (allocated,) = accounting(study.cluster, "AllocTRES", "-j", job)
     assert "gres/gpu=4" in allocated
     assert "node=1" in allocated
     assert "Nothing to be done" in snakemake(study.project).stdout
@@ -159,7 +158,7 @@ def test_cancelled_it_stays_cancelled_and_another_continues(study):
     study.go_on(held)
     study.cluster.run("scancel", job)
     study.cluster.wait_for(lambda: study.cluster.run("squeue", "-h") == "")
-    (state,) = study.runs(job)
+    (state,) = accounting(study.cluster, "State", "-j", job)
     assert state.startswith("CANCELLED")
     assert [study.attempts(seed)[-1]["end"] for seed in range(4)] == ["interrupted"] * 4
     following = study.submitted()

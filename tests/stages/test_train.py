@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -54,14 +53,30 @@ def command(folder, digits, net, *more, **changes):
     ]
 
 
-def start(arguments, **environment):
-    """Start a training in a process of its own; return it when it has begun to train."""
-    program = [sys.executable, "-m", "mnist_hpc", *map(str, arguments)]
-    process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
-    for line in process.stderr:
-        if ": step " in line:
-            break
-    return process
+# A command that sends itself a signal when it has printed a text a number of times.
+STRUCK = """
+import os, sys
+from mnist_hpc.__main__ import main
+
+number, text, left, *arguments = sys.argv[1:]
+write, left = sys.stderr.write, int(left)
+
+def struck(line):
+    global left
+    write(line)
+    left -= text in line
+    if text in line and not left:
+        os.kill(os.getpid(), int(number))
+
+sys.stderr.write = struck
+sys.exit(main(arguments))
+"""
+
+
+def struck(arguments, number, text, count=1):
+    """Run a training, in a process of its own, that gets a signal at the ``count``-th line with this text."""
+    program = [sys.executable, "-c", STRUCK, number, text, count, *arguments]
+    return subprocess.run([*map(str, program)], stderr=subprocess.PIPE, text=True, check=False)
 
 
 def results(folder):
@@ -100,27 +115,20 @@ def undisturbed(digits, tmp_path_factory):
 @pytest.mark.parametrize("kill", range(int(os.environ.get("KILLS", "1"))))
 @pytest.mark.parametrize("net", NETS)
 def test_a_killed_process_ends_in_the_same_bits_when_started_again(net, kill, digits, tmp_path, undisturbed):
-    expected = undisturbed(net)
-    total = sum(model.facts["train_seconds"] for model in expected[1].values())
-    process = start(command(tmp_path, digits, net))
-    try:
-        process.wait(timeout=random.Random(f"{net} {kill}").uniform(0, 2 * total))
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-    process.communicate()
+    moment = random.Random(f"{net} {kill}")
+    seed, line = moment.randrange(2), moment.randrange(2, 20)
+    assert struck(command(tmp_path, digits, net), signal.SIGKILL, f"seed {seed}: step ", line).returncode == -9
     again = run(*command(tmp_path, digits, net))
     assert again.returncode == 0, again.stderr
-    assert_same(results(tmp_path), expected)
+    assert f"seed {seed}: continues at step " in again.stderr
+    assert_same(results(tmp_path), undisturbed(net))
 
 
 def test_a_signal_saves_at_once_and_the_next_start_continues_there(digits, tmp_path, undisturbed):
-    process = start(command(tmp_path, digits, "cnn", "--checkpoint-seconds", "3600"))
-    begin = time.monotonic()
-    process.terminate()
-    _, rest = process.communicate()
-    assert time.monotonic() - begin < 10
-    assert process.returncode == 75
-    assert re.search(r"mnist_hpc: interrupted: seed 0: step \d+ of 200, saved; run again to continue", rest)
+    arguments = command(tmp_path, digits, "cnn", "--checkpoint-seconds", "3600")
+    stopped = struck(arguments, signal.SIGTERM, "seed 0: step ")
+    assert stopped.returncode == 75
+    assert re.search(r"mnist_hpc: interrupted: seed 0: step \d+ of 200, saved; run again to continue", stopped.stderr)
     assert not (tmp_path / "models.h5").exists()
     again = call(*command(tmp_path, digits, "cnn"))
     assert "seed 0: continues at step" in again.stderr
@@ -188,9 +196,7 @@ def test_on_another_kind_of_device_a_training_starts_over_and_both_checkpoints_s
     arguments = command(tmp_path, digits, "cnn", **changes)
     assert call(*command(tmp_path, digits, "cnn", "--seeds", "0", **changes)).returncode == 0
     (tmp_path / "models.h5").unlink()
-    process = start(arguments)
-    process.terminate()
-    assert "seed 1: step " in process.communicate()[1]
+    assert struck(arguments, signal.SIGTERM, "seed 1: step ").returncode == 75
     begun = places_of(tmp_path)
     assert [file for _, file in begun] == ["seed-0.h5", "seed-1.h5"]
     (kind,) = {kind for kind, _ in begun}

@@ -26,11 +26,6 @@ TO_GPU = {
     "uint64 StatelessRandomNormalV2.key": "likewise",
     "uint64 StatelessRandomNormalV2.counter": "likewise",
 }
-ENGINES = {
-    "plain": {"whole": False, "update": False},
-    "XLA for the update": {"whole": False, "update": True},
-    "XLA": {"whole": True, "update": False},
-}
 
 
 def training_data(dataset, count=500):
@@ -42,7 +37,8 @@ def training_data(dataset, count=500):
     return Split(images, random.integers(10, size=count).astype(np.uint8))
 
 
-def loop_of(wanted, split, engine, dtype_policy="float32"):
+def loop_of(wanted, split, dtype_policy="float32"):
+    """Return the loop of a specification, compiled as on every GPU: one XLA program."""
     from mnist_hpc.training import models
     from mnist_hpc.training.engine import Engine
     from mnist_hpc.training.loop import Loop
@@ -51,7 +47,7 @@ def loop_of(wanted, split, engine, dtype_policy="float32"):
     if short["batch_size"] != "full":
         short["batch_size"] = 4
     short["layers"] = models.adapted(short["layers"], split)
-    return Loop(short, split, Engine(**ENGINES[engine], dtype_policy=dtype_policy))
+    return Loop(short, split, Engine(whole=True, update=False, dtype_policy=dtype_policy))
 
 
 def traced(loop):
@@ -70,24 +66,22 @@ def test_the_registry_is_that_of_the_tensorflow_in_use():
     assert placement.KNOWN["tensorflow"] == tf.__version__
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", STUDY.variants)
-def test_a_step_of_every_variant_stays_on_the_gpu(name, engine, monkeypatch):
+def test_a_step_of_every_variant_stays_on_the_gpu(name, monkeypatch):
     from mnist_hpc.training import loop
 
     monkeypatch.setattr(loop, "MANY_WEIGHTS", 1)
     variant = STUDY.variants[name]
-    made = loop_of(variant.specification, training_data(variant.dataset), engine)
+    made = loop_of(variant.specification, training_data(variant.dataset))
     found = traced(made)
     assert_on_the_gpu(found)
     assert "ResourceGather" in found.operations  # it has looked into the step
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("engine", ENGINES)
-def test_a_step_in_half_precision_stays_on_the_gpu(engine, policy):
+def test_a_step_in_half_precision_stays_on_the_gpu(policy):
     wanted = STUDY.variants["cnn-minute"].specification
-    assert_on_the_gpu(traced(loop_of(wanted, training_data("mnist"), engine, policy)))
+    assert_on_the_gpu(traced(loop_of(wanted, training_data("mnist"), policy)))
 
 
 OPTIMIZERS = [
@@ -114,22 +108,20 @@ ARGUMENTS = {
 }
 
 
-@pytest.mark.parametrize("engine", ["plain", "XLA"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: "-".join(map(str, optimizer.items()))[:40])
-def test_a_step_of_every_optimizer_stays_on_the_gpu(optimizer, engine):
-    assert_on_the_gpu(traced(loop_of(specification(optimizer=optimizer, l2=0.1), training_data("mnist"), engine)))
+def test_a_step_of_every_optimizer_stays_on_the_gpu(optimizer):
+    assert_on_the_gpu(traced(loop_of(specification(optimizer=optimizer, l2=0.1), training_data("mnist"))))
 
 
-@pytest.mark.parametrize("engine", ["plain", "XLA"])
 @pytest.mark.parametrize("layer", [name for name, layer in LAYERS.items() if not layer.augmentation])
-def test_a_step_with_every_layer_stays_on_the_gpu(layer, engine):
+def test_a_step_with_every_layer_stays_on_the_gpu(layer):
     """And XLA has all operations of it: a few steps are made."""
     layers = [{layer: ARGUMENTS.get(layer, {})}]
     if "Global" in layer:
         layers = [{"Conv2D": {"filters": 3, "kernel_size": 3}}, *layers]
     elif layer != "Flatten":
         layers += [{"Flatten": {}}]
-    loop = loop_of(specification(layers=[*layers, {"Dense": {"units": 10}}]), training_data("mnist"), engine)
+    loop = loop_of(specification(layers=[*layers, {"Dense": {"units": 10}}]), training_data("mnist"))
     assert_on_the_gpu(traced(loop))
     losses, _ = loop.run(0, 2)
     assert np.isfinite(losses).all()
@@ -138,12 +130,11 @@ def test_a_step_with_every_layer_stays_on_the_gpu(layer, engine):
 @pytest.mark.parametrize("name", ["mlp-noise", "cnn-minute"])
 def test_xla_has_all_operations_of_the_nets_with_everything_in_them(name):
     variant = STUDY.variants[name]
-    losses, _ = loop_of(variant.specification, training_data("mnist"), "XLA", device.half_precision()).run(0, 3)
+    losses, _ = loop_of(variant.specification, training_data("mnist"), device.half_precision()).run(0, 3)
     assert np.isfinite(losses).all()
 
 
-@pytest.mark.parametrize("xla", [False, True])
-def test_a_step_of_a_pack_stays_on_the_gpu(xla):
+def test_a_step_of_a_pack_stays_on_the_gpu():
     from mnist_hpc.training.packed_loop import PackedLoop
 
     noisy = [{"Flatten": {}}, {"Dense": {"units": 8}}, {"GaussianNoise": {"stddev": 0.5}}, {"ReLU": {}}]
@@ -152,7 +143,7 @@ def test_a_step_of_a_pack_stays_on_the_gpu(xla):
         ((name, arguments),) = optimizer.items()
         own = {key: value for key, value in arguments.items() if key not in ("use_ema", "clipnorm")}
         settings = [specification(layers=layers, optimizer={name: own}, l2=decay) for decay in (0.0, 0.1)]
-        assert_on_the_gpu(traced(PackedLoop(settings, training_data("mnist"), xla=xla)))
+        assert_on_the_gpu(traced(PackedLoop(settings, training_data("mnist"), xla=True)))
 
 
 def test_what_a_run_does_between_its_steps_has_kernels():
@@ -160,7 +151,7 @@ def test_what_a_run_does_between_its_steps_has_kernels():
     from mnist_hpc.training import models
 
     split = training_data("mnist")
-    loop = loop_of(STUDY.variants["cnn-best"].specification, split, "XLA")
+    loop = loop_of(STUDY.variants["cnn-best"].specification, split)
     batch = tf.TensorSpec([100, 28, 28], tf.uint8)
     validate = loop._validate.get_concrete_function(batch, tf.TensorSpec([100], tf.uint8))
     predict = models.predictor(loop.model, "CategoricalCrossentropy").get_concrete_function(batch)
