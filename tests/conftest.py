@@ -274,7 +274,8 @@ def snakemake(
     project: Path, *arguments: object, profile: str = "local", **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run Snakemake with a profile in a project, its two streams together; on this machine as ``make run`` does."""
-    preload = [sys.executable, "-m", "mnist_hpc", "preload"] if profile == "local" else []
+    trains = profile == "local" and not {"-n", "--unlock"} & set(arguments)
+    preload = [sys.executable, "-m", "mnist_hpc", "preload"] if trains else []
     program = Path(sys.executable).parent / "snakemake"
     return subprocess.run(
         [*preload, program, "--profile", f"profiles/{profile}", *map(str, arguments)],

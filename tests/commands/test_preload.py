@@ -154,10 +154,11 @@ begun(process)
 process.send_signal({int(number)})
 print(process.wait(), "continue" in process.stderr.read())
 again = stage(commands[0])
-print("continues at step" in again.communicate()[1], again.returncode)
+print(any("continues at step" in line for line in again.stderr))
+again.kill()
 """
     found = ran(preloaded(program), training(digits, tmp_path, steps=30_000))
-    assert found == ["75", "True", "True", "0"]
+    assert found == ["75", "True", "True"]
 
 
 @pytest.mark.parametrize("whom", ["process.pid", "server", "os.getpid()"], ids=["stage", "server", "command"])

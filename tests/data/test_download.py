@@ -137,13 +137,13 @@ def test_when_nothing_works_every_place_is_named_with_its_reason(tiny, tmp_path,
             refuses = f"http://127.0.0.1:{closed.getsockname()[1]}/"
         (tiny / "train-images.gz").write_bytes(b"<html>")
         with pytest.raises(UserError) as error:
-            fetch(tmp_path / "out", [missing.url, hangs, refuses], [str(tiny), "/nowhere"], timeout=0.3)
+            fetch(tmp_path / "out", [missing.url, hangs, refuses], [str(tiny), "/nowhere"], timeout=1.0)
     text = str(error.value)
     assert "TINY_DIR is not set" in text
     assert f"{tiny}: train-images.gz: expected a gzip file" in text
     assert "/nowhere: train-images.gz: No such file or directory" in text
     assert f"{missing.url}: train-images.gz: the server answered 404" in text
-    assert f"{hangs}: train-images.gz: timed out (at most 2 attempts, time-out 0.3 s)" in text
+    assert f"{hangs}: train-images.gz: timed out (at most 2 attempts, time-out 1 s)" in text
     assert f"{refuses}: train-images.gz: " in text
     assert "refused" in text
     for way in ("(1) set TINY_DIR", "(2) add such a folder to search_path", "(3) run without a download"):

@@ -26,7 +26,7 @@ def test_results_of_an_earlier_version_of_the_code_are_counted(study, tmp_path):
     for block, keys in zip(study.blocks, (current, current | {"code_hash": "earlier"}), strict=True):
         rows = [keys | {"seed": seed} for seed in block.seeds]
         csv_table.write(tmp_path / block.folder / "metrics.csv", RUN_COLUMNS, rows)
-    assert events.outdated(study, tmp_path).startswith("2 results were made by an earlier version of the code")
+    assert events.outdated(study, tmp_path).startswith("2 results of an earlier version of the code will be made again")
     (tmp_path / study.blocks[1].folder / "metrics.csv").write_text("damaged")
     assert events.outdated(study, tmp_path) == ""
 
@@ -49,5 +49,5 @@ def test_interrupted_trainings_are_counted(study, tmp_path):
     assert events.interrupted(study, tmp_path, begin) == ""
     with pytest.raises(Interrupted), attempts.recorded(tmp_path / study.blocks[0].record, "train", 100):
         raise Interrupted("step 5")
-    assert "1 trainings were saved" in events.interrupted(study, tmp_path, begin)
+    assert "1 training saved." in events.interrupted(study, tmp_path, begin)
     assert events.interrupted(study, tmp_path, "2999-01-01T00:00:00+00:00") == ""

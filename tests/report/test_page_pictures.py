@@ -36,9 +36,17 @@ def test_planes_show_the_nets_at_every_snapshot(page, project):
                 read = (np.tanh(points @ hidden[0] + hidden[1]) @ output[0] + output[1]).argmax(axis=1)
                 expected.append(f"seed {seed}: {100 * (read == labels).mean():.0f} % of these points right")
             assert place.locator("figcaption").all_inner_texts() == expected
+    place.locator("output").evaluate(
+        """output => {
+            window.shown = [];
+            new MutationObserver(() => shown.push(output.textContent)).observe(output, { childList: true });
+        }"""
+    )
     place.get_by_role("button", name="Play").click()
-    place.get_by_text("step 20 of 20").wait_for()
+    place.get_by_role("button", name="Pause").wait_for()
     place.get_by_role("button", name="Play").wait_for()
+    with hdf5.reading(folder / "models.h5") as file:
+        assert page.evaluate("shown") == [f"step {step} of 20" for step in file["seed-0/snapshots/steps"]]
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +113,11 @@ def test_known_label_errors_are_framed_and_listed_alone(browser, results, mistak
     assert text.count(nobody) == 1
     (tmp_path / "report.html").write_text(text.replace(nobody, f'"label_errors": {json.dumps(somebody)}'))
     with reading(browser, tmp_path / "report.html") as (page, _):
-        assert page.locator("#gallery output").inner_text().endswith("; 1 of these 47 are known label errors.")
+        assert (
+            page.locator("#gallery output")
+            .inner_text()
+            .endswith(f"; 1 of these {len(mistakes)} are known label errors.")
+        )
         assert page.locator("#gallery .label-error").count() == 1
         page.get_by_label("known label errors only").check()
         assert page.locator("#gallery .tile").evaluate("tile => tile.ariaLabel").endswith("; a known label error")

@@ -135,10 +135,13 @@ def test_nothing_but_a_sweep_has_a_report(browser, project):
             "circle-3 (2)",
             MISSING[1],
         ]
+        tables = set()
         for name in ("regression-same-budget", "halved"):
             page.locator("[data-chart=sweep] select[name=sweep]").select_option(name)
             assert {"sweep", "rungs", "searches"}.isdisjoint(empty(page))
             assert page.locator("[data-table=sweeps]").get_by_text("12 of 12 rows").is_visible()
+            tables.add(page.locator("[data-table=sweeps]").inner_text())
+        assert len(tables) == 2
 
 
 def test_results_of_another_configuration_are_stale_and_show_nothing_as_current(browser, project):

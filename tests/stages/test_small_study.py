@@ -126,12 +126,15 @@ def test_status_says_that_measurements_on_transformed_images_are_missing_or_stal
     assert f"Missing files: 1, first {block.perturbed}; run again." in call("status", *options).stdout
 
 
-def test_clean_finds_what_a_smaller_study_no_longer_claims(finished):
-    folder, _ = finished
+def test_clean_finds_what_a_smaller_study_no_longer_claims_and_removes_it_after_a_yes(finished, tmp_path, monkeypatch):
+    results = shutil.copytree(finished[0] / "results", tmp_path / "results")
     smaller = SMALL_STUDY[: SMALL_STUDY.index("  circle:")]
-    options = ("--config", folder / "smaller.yaml", "--results", folder / "results")
-    (folder / "smaller.yaml").write_text(SMALL_STUDY)
+    options = ("--config", tmp_path / "config.yaml", "--results", results)
+    (tmp_path / "config.yaml").write_text(SMALL_STUDY)
     assert "circle" not in call("clean", *options).stdout
-    (folder / "smaller.yaml").write_text(smaller)
-    assert "circle/runs/circle" in call("clean", *options).stdout
-    assert (folder / "results/circle/runs/circle").exists()
+    (tmp_path / "config.yaml").write_text(smaller)
+    answers = iter(["n", "y"])
+    monkeypatch.setattr("builtins.input", lambda _: next(answers))
+    for removed in (False, True):
+        assert "circle/runs/circle" in call("clean", *options).stdout
+        assert (results / "circle/runs/circle").exists() is not removed

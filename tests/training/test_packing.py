@@ -62,6 +62,7 @@ def test_each_seed_is_a_pack_of_its_own():
         ({"optimizer": {"Adam": {"use_ema": True}}}, "learning_rate", False),
         ({"optimizer": {"SGD": {"learning_rate": CYCLE}}}, "learning_rate", False),
         ({"optimizer": {"SGD": {"clipnorm": 1.0}}}, "learning_rate", False),
+        ({}, "global_clipnorm", False),
         ({"optimizer": {"Adam": {"global_clipnorm": 1.0}}}, "learning_rate", False),
         ({"optimizer": {"RMSprop": {"clipvalue": 1.0}}}, "learning_rate", False),
         ({"optimizer": {"Adagrad": {"weight_decay": 0.1}}}, "learning_rate", False),

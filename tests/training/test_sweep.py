@@ -57,8 +57,6 @@ def measured(rows):
             {"layers": HIDDEN, "optimizer": {"Adam": {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 0.1, "amsgrad": True}}},
             {"learning_rate": [0.001, 0.01]},
         ),
-        ({"layers": HIDDEN, "optimizer": {"AdamW": {}}}, {"learning_rate": [0.001, 0.01]}),
-        ({"layers": HIDDEN, "optimizer": {"SGD": {"clipnorm": 0.01}}}, {"learning_rate": [0.1, 0.3]}),
         ({"layers": HIDDEN, "optimizer": {"SGD": {"learning_rate": 0.3}}}, {"global_clipnorm": [0.01, 0.1]}),
         ({"layers": CNN}, {"learning_rate": [0.01, 0.1], "steps": [7, 20]}),
     ],
@@ -72,9 +70,7 @@ def measured(rows):
         "rmsprop",
         "adagrad",
         "amsgrad",
-        "not packed: adamw",
-        "not packed: clipnorm",
-        "a grid of limits",
+        "not packed: limits",
         "not packed: cnn",
     ],
 )
@@ -96,12 +92,9 @@ def test_each_point_equals_the_variant_trained_alone(digit_splits, tmp_path, cha
 
 
 @pytest.mark.parametrize(
-    ("layers", "optimizer", "gpu"),
-    [(HIDDEN, "SGD", False), (NOISY, "Adam", False), (NOISY, "Adam", True), (CNN, "Adam", False)],
-    ids=["hidden", "noisy", "noisy, compiled as for a GPU", "cnn"],
+    ("layers", "optimizer"), [(HIDDEN, "SGD"), (NOISY, "Adam"), (CNN, "Adam")], ids=["hidden", "noisy", "cnn"]
 )
-def test_an_interrupted_sweep_ends_in_the_same_numbers(digit_splits, tmp_path, layers, optimizer, gpu, monkeypatch):
-    monkeypatch.setattr(device, "has_gpu", lambda: gpu)
+def test_an_interrupted_sweep_ends_in_the_same_numbers(digit_splits, tmp_path, layers, optimizer):
     changed = specification(layers=layers, optimizer={optimizer: {"learning_rate": 0.01}})
     points = grids.points(changed, {"learning_rate": [0.001, 0.01], "steps": [10, 30]})
     whole = trained(digit_splits, tmp_path / "whole", points, seeds=1)

@@ -158,6 +158,26 @@ def test_a_study_killed_at_random_moments_ends_as_if_nothing_had_been(project, u
     assert idle(project)
 
 
+@pytest.mark.slow
+def test_ctrl_c_saves_the_training_that_runs_and_the_next_run_continues_it(project):
+    models = "results/circle/runs/circle/seeds-0-1/models.h5"
+    (project / "config.yaml").write_text(SMALL_STUDY.replace("steps: 60", "steps: 200000"))
+    log = project / "logs/circle/circle/seeds-0-1/train.log"
+
+    def interrupted_at(text):
+        process = start(project, models)
+        while not (log.exists() and text in log.read_text()):
+            with pytest.raises(subprocess.TimeoutExpired):  # it has not ended
+                process.wait(timeout=0.1)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait() != 0
+
+    interrupted_at("seed 0: step ")
+    assert list(project.glob("results/state/circle/circle/**/seed-0.h5"))
+    assert not (project / models).exists()
+    interrupted_at("seed 0: continues at step ")
+
+
 @pytest.mark.campaign
 def test_a_halved_sweep_killed_at_random_moments_chooses_as_if_nothing_had_been(tmp_path):
     best, points = (f"results/digits/sweeps/space/{name}" for name in ("best.json", "points.csv"))
@@ -198,7 +218,7 @@ def test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on(projec
     os.killpg(first.pid, signal.SIGCONT)
     assert second.returncode != 0
     assert "Directory cannot be locked" in second.stdout
-    assert first.wait(120) == 0, output.read_text()
+    assert first.wait() == 0, output.read_text()
     whole(project, undisturbed)
 
 
@@ -233,7 +253,14 @@ def test_a_clock_that_jumps_reruns_nothing(done, jump):
     assert idle(done)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", bytes(100)], ids=["empty", "cut", "zeros"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(b"", id="empty", marks=pytest.mark.campaign),
+        pytest.param(b"{", id="cut"),
+        pytest.param(bytes(100), id="zeros", marks=pytest.mark.campaign),
+    ],
+)
 def test_a_damaged_snakemake_folder_loses_no_result(done, undisturbed, damage):
     for path in (done / ".snakemake").rglob("*"):
         if path.is_file() and "log" not in path.parts:

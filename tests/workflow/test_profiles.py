@@ -1,7 +1,5 @@
 """The profiles that cannot be tried on their sites: what they share, and that they say what is sent to Slurm."""
 
-import itertools
-
 import pytest
 
 from conftest import ROOT
@@ -51,11 +49,9 @@ def test_a_profile_says_first_what_it_was_tried_on_and_where_its_facts_are_from(
 
 
 @pytest.mark.parametrize("site", SITES)
-def test_every_entry_of_a_profile_has_a_comment(site):
-    lines = (ROOT / "profiles" / site / "config.yaml").read_text().splitlines()
-    for before, line in itertools.pairwise(lines):
-        if line and not line.startswith(("#", " ", "default-resources")):
-            assert before, f"{line}: no comment above"
+def test_what_stands_together_in_a_profile_begins_with_a_comment(site):
+    for entries in (ROOT / "profiles" / site / "config.yaml").read_text().split("\n\n"):
+        assert entries.startswith(("#", "default-resources")), f"no comment above {entries}"
 
 
 def test_local_profile_runs_jobs_here():

@@ -9,6 +9,7 @@ from mnist_hpc.cluster.profile import Profile
 from mnist_hpc.cluster.waiting import News, Waiting, away
 from mnist_hpc.console import say
 from mnist_hpc.errors import UserError
+from mnist_hpc.tables.text import counted
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +44,9 @@ def run(then: str | None, profile: Path, *, files: bool, although_alive: bool) -
         print("No jobs of an earlier run are left in the queue.")
     elif then is None:
         raise UserError(
-            f"{len(left)} jobs are left; add ORPHANS=wait (continue when they have ended), ORPHANS=cancel (they save "
-            "their state and new jobs continue them) or ORPHANS=adopt (run the others meanwhile)"
+            f"an earlier run left {counted(len(left), 'job')}; add ORPHANS=wait (continue when they have ended), "
+            "ORPHANS=cancel (they save their state and new jobs continue them) or ORPHANS=adopt (run the others "
+            "meanwhile)"
         )
     elif then != "adopt":
         if then == "cancel":

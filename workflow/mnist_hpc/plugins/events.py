@@ -8,7 +8,7 @@ from mnist_hpc.files import csv_table
 from mnist_hpc.files.code_hash import code_hash
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables import sweep_status
-from mnist_hpc.tables.text import summary
+from mnist_hpc.tables.text import counted, summary
 
 
 def outdated(study: Study, results: Path) -> str:
@@ -21,7 +21,7 @@ def outdated(study: Study, results: Path) -> str:
         except (OSError, UserError):  # missing, or damaged, which the run itself reports
             continue
         count += sum(any(row.get(key) != value for key, value in current.items()) for row in rows)
-    return f"{count} results were made by an earlier version of the code and will be made again." if count else ""
+    return f"{counted(count, 'result')} of an earlier version of the code will be made again." if count else ""
 
 
 def planned(study: Study, results: Path) -> str:
@@ -39,4 +39,4 @@ def best(study: Study, results: Path, since: float) -> str:
 def interrupted(study: Study, results: Path, since: str) -> str:
     """Return how many trainings were interrupted and saved since a time (UTC), as text; empty if there are none."""
     saved = attempts.interrupted((results / work.record for work in study.works), since)
-    return f"Interrupted; {saved} trainings were saved. Run the same command again to continue." if saved else ""
+    return f"Interrupted; {counted(saved, 'training')} saved. Run the same command again to continue." if saved else ""

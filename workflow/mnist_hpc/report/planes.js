@@ -51,7 +51,10 @@ export function planes(place) {
 
   button.addEventListener("click", () => {
     if (timer) return stop();
-    if (Number(slider.value) === Number(slider.max)) slider.value = 0;
+    if (slider.value === slider.max) {
+      slider.value = 0;
+      show();
+    }
     button.textContent = "Pause";
     timer = setInterval(() => {
       if (slider.value === slider.max) return stop();
