@@ -23,3 +23,8 @@ def test_predict_reads_a_digit_from_a_picture(digits, digit_splits, tmp_path):
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("0  (0: ")
     assert "nowhere.png" in error_line(call("predict", "--model", tmp_path / "models.h5", "nowhere.png"))
+    wrong = error_line(call("predict", "--model", digits / "train.h5", tmp_path / "zero.png"))
+    assert wrong.endswith("train.h5: found train, validation in it, expected seeds; choose the models.h5 of a block")
+    folder = error_line(call("predict", "--model", tmp_path, tmp_path / "zero.png"))
+    assert "Is a directory" in folder
+    assert "delete" not in wrong + folder

@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import gzip
 import hashlib
 import http.server
@@ -42,6 +43,11 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         else:
             super().do_GET()
 
+    def end_headers(self):
+        if self.server.encoding:
+            self.send_header("Content-Encoding", self.server.encoding)
+        super().end_headers()
+
     def log_message(self, *arguments):
         """Keep the test's output readable."""
 
@@ -56,7 +62,7 @@ def serve():
             ("127.0.0.1", 0), lambda *arguments: Handler(*arguments, directory=str(folder))
         )
         server.requests, server.failures, server.half = [], failures, half
-        server.redirect, server.endless = redirect, endless
+        server.redirect, server.endless, server.encoding = redirect, endless, None
         server.url = f"http://127.0.0.1:{server.server_port}/"
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         servers.append(server)
@@ -97,7 +103,7 @@ def test_the_named_folder_comes_before_the_search_path_and_that_before_mirrors(t
     fetch(tmp_path / "out", [server.url], [str(tmp_path / "nowhere"), str(tiny)])
     assert server.requests == []
     fetch(tmp_path / "out2", [server.url])
-    assert server.requests == ["/train-labels.gz", "/test-images.gz", "/test-labels.gz"]
+    assert server.requests == ["/train-labels.gz"]
 
 
 def test_a_busy_mirror_is_asked_again(tiny, tmp_path, serve):
@@ -149,7 +155,9 @@ def test_when_nothing_works_every_place_is_named_with_its_reason(tiny, tmp_path,
     for way in ("(1) set TINY_DIR", "(2) add such a folder to search_path", "(3) run without a download"):
         assert way in text
     assert "\n" not in text
-    assert list((tmp_path / "out").iterdir()) == []
+    # What the folder does have is there.
+    found = {path.name for path in (tmp_path / "out").iterdir()}
+    assert found == {name for key, name in RAW_FILES.items() if key != "train_images"}
 
 
 def test_swapped_images_and_labels_are_refused(tiny, tmp_path):
@@ -198,3 +206,40 @@ def test_a_folder_in_the_place_of_a_file_is_reported(tiny, tmp_path):
     (tiny / "train-images.gz").mkdir()
     with pytest.raises(UserError, match=r"train-images\.gz: Is a directory"):
         fetch(tmp_path / "out", search_path=[str(tiny)])
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip"])
+def test_a_server_may_call_the_files_gzip_an_encoding_of_the_transfer(tiny, tmp_path, serve, encoding):
+    server = serve(tiny)
+    server.encoding = encoding
+    fetch(tmp_path / "out", [server.url])
+    for key, file in tiny_entry()["files"].items():
+        found, expected = tmp_path / "out" / RAW_FILES[key], tiny / file["name"]
+        assert gzip.decompress(found.read_bytes()) == gzip.decompress(expected.read_bytes())
+
+
+def test_each_file_comes_from_the_first_folder_that_has_it(tiny, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.move(tiny / "train-images.gz", other)
+    for number, folders in enumerate([(tiny, other), (other, tiny), ("~nobody-has-this-name", tiny, other)]):
+        fetch(tmp_path / str(number), search_path=[str(folder) for folder in folders])
+        assert len(list((tmp_path / str(number)).iterdir())) == 4
+
+
+def test_a_damaged_gzip_file_is_called_damaged(tiny, tmp_path):
+    content = bytearray((tiny / "train-images.gz").read_bytes())
+    content[-6] ^= 1  # the checksum
+    (tiny / "train-images.gz").write_bytes(content)
+    with pytest.raises(UserError, match="the gzip file is cut short or damaged"):
+        fetch(tmp_path / "out", search_path=[str(tiny)])
+
+
+def test_a_target_that_cannot_be_written_is_not_called_a_fault_of_the_source(tiny, tmp_path, monkeypatch):
+    def full(path, _):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        fetch(tmp_path / "out", search_path=[str(tiny)])
+    assert str(tmp_path / "out") in caught.value.filename

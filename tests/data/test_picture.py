@@ -59,3 +59,29 @@ def test_what_is_no_digit_is_refused(tmp_path, name, message):
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(UserError, match=message):
         read_digit(tmp_path / name)
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_a_photo_is_read_as_the_camera_was_held(tmp_path, orientation):
+    upright = picture(tmp_path / "upright.png", at=(20, 90))
+    turned = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.open(upright).transpose(turned).save(tmp_path / "photo.png", exif=exif)
+    assert np.array_equal(read_digit(tmp_path / "photo.png"), read_digit(upright))
+
+
+def test_a_huge_picture_is_refused(tmp_path, monkeypatch):
+    picture(tmp_path / "one.png")
+    for limit in (40_000, 10_000):  # above the first Pillow warns, above twice the other it refuses
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        with pytest.raises(UserError, match=r"one\.png: Image size \(60000 pixels\) exceeds limit"):
+            read_digit(tmp_path / "one.png")
+
+
+def test_a_damaged_picture_of_whatever_format_is_refused(tmp_path):
+    for name in ("one.tiff", "one.avif", "one.webp", "one.dds"):
+        path = picture(tmp_path / name)
+        path.write_bytes(path.read_bytes()[:100] + bytes(20))
+        with pytest.raises(UserError, match="expected a picture"):
+            read_digit(path)

@@ -1,5 +1,6 @@
 """Accuracies: every variant has its row, and against a cost its point."""
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -98,9 +99,11 @@ def test_a_figure_that_cannot_show_all_variants_shows_those_that_validation_choo
     assert "the 100 with the highest validation accuracy" in texts(tmp_path / "rows.svg")
 
 
-def test_a_figure_of_the_same_table_has_the_same_bytes(tmp_path):
-    for name in ("a", "b"):
-        accuracy.accuracy(*tables(3), tmp_path / f"{name}.svg")
+def test_a_figure_of_the_same_table_has_the_same_bytes_whatever_the_settings_of_the_user(tmp_path):
+    own = {"savefig.bbox": "tight", "figure.facecolor": "black", "font.size": 20, "text.usetex": True}
+    for name, settings in (("a", {}), ("b", own)):
+        with mpl.rc_context(settings):
+            accuracy.accuracy(*tables(3), tmp_path / f"{name}.svg")
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 

@@ -6,7 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from conftest import SMALL_STUDY, call
+from conftest import SMALL_STUDY, call, run
 from mnist_hpc import figures
 from mnist_hpc.files import csv_table
 from mnist_hpc.files.code_hash import code_hash
@@ -138,3 +138,35 @@ def test_clean_finds_what_a_smaller_study_no_longer_claims_and_removes_it_after_
     for removed in (False, True):
         assert "circle/runs/circle" in call("clean", *options).stdout
         assert (results / "circle/runs/circle").exists() is not removed
+
+    (tmp_path / "config.yaml").write_text(SMALL_STUDY)
+    assert "Nothing to remove" in call("clean", *options, "--set", "max_seeds=1").stdout
+
+
+@pytest.mark.parametrize("name", ["models.h5", "predictions.h5", "history.csv"])
+def test_status_names_every_damaged_file(finished, tmp_path, name):
+    results = shutil.copytree(finished[0] / "results", tmp_path / "results")
+    options = ("--config", finished[0] / "config.yaml", "--results", results)
+    damaged = [results / finished[1].blocks[0].folder / name, results / "digits/data/train.h5"]
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:-10])
+        text = call("status", *options).stdout
+        assert f"{path}: " in text
+        assert "Everything is there" not in text
+
+
+def test_the_keras_settings_of_the_user_change_no_result(finished, tmp_path):
+    folder, study = finished
+    place = folder / "results" / study.blocks_of("regression")[0].folder
+    (tmp_path / ".keras").mkdir()
+    (tmp_path / ".keras/keras.json").write_text('{"image_data_format": "channels_first", "floatx": "float16"}')
+    evaluated = run(
+        *("evaluate", "--models", place / "models.h5", "--data", folder / "results/digits/data/test.h5"),
+        *("--code-hash", code_hash("stages.evaluate")),
+        *("--metrics", tmp_path / "metrics.csv", "--predictions", tmp_path / "predictions.h5"),
+        HOME=str(tmp_path),
+    )
+    assert evaluated.returncode == 0, evaluated.stderr
+    for own, known in zip(csv_table.read(tmp_path / "metrics.csv"), csv_table.read(place / "metrics.csv"), strict=True):
+        # Of another number of threads.
+        assert float(own["test_loss"]) == pytest.approx(float(known["test_loss"]), rel=1e-4)

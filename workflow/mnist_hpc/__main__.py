@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -21,6 +22,8 @@ COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 2 for a known error, reported on one line; 75 for an interruption."""
     given = sys.argv[1:] if arguments is None else arguments
+    # Keras would read the user's keras.json, in which another order of axes makes results wrong; here it finds none.
+    os.environ["KERAS_HOME"] = os.devnull
     try:
         if arguments is None and (code := delegated(given)) is not None:
             return code

@@ -17,8 +17,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(config: Path, overrides: dict[str, Any], results: Path, *, yes: bool) -> None:
-    """List and remove what belongs to nothing in the config."""
-    paths = unclaimed(Study.read(config, overrides), results)
+    """List and remove what belongs to nothing in the config.
+
+    A ``max_seeds`` among the overrides is for a quick look, and disowns no seed.
+    """
+    whole = {key: value for key, value in overrides.items() if key != "max_seeds"}
+    paths = unclaimed(Study.read(config, whole), results)
     if not paths:
         print("Nothing to remove: every result belongs to a variant or sweep of the config.")
         return

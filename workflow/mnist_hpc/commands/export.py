@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from mnist_hpc import options
 from mnist_hpc.errors import UserError
 from mnist_hpc.files.atomic import atomic
 from mnist_hpc.training import device
@@ -10,8 +11,7 @@ from mnist_hpc.training import device
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
-    parser.add_argument("--model", type=Path, required=True, help="models.h5 of a block")
-    parser.add_argument("--seed", type=int, help="which of its seeds; the first by default")
+    options.add_model(parser)
     parser.add_argument("output", type=Path, help=".keras file to write")
 
 
@@ -25,6 +25,9 @@ def run(model: Path, seed: int | None, output: Path) -> None:
 
     network = models.load(model, seed)
     with atomic(output) as temporary:
-        renamed = temporary.with_suffix(".keras")
-        network.save(renamed)
-        renamed.replace(temporary)
+        renamed = temporary.with_suffix(".keras")  # by which Keras knows the format
+        try:
+            network.save(renamed)
+            renamed.replace(temporary)
+        finally:
+            renamed.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from mnist_hpc import options
 from mnist_hpc.data.picture import read_digit
 from mnist_hpc.errors import UserError
 from mnist_hpc.training import device
@@ -11,8 +12,7 @@ from mnist_hpc.training.models_file import read_models
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
-    parser.add_argument("--model", type=Path, required=True, help="models.h5 of a block")
-    parser.add_argument("--seed", type=int, help="which of its seeds; the first by default")
+    options.add_model(parser)
     parser.add_argument("picture", type=Path, help="PNG, JPEG, ... of one digit")
 
 

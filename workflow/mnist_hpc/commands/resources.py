@@ -10,6 +10,7 @@ from mnist_hpc import options
 from mnist_hpc.cluster import accounting, slurm
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables import aggregate
+from mnist_hpc.tables.reading import read_table
 from mnist_hpc.tables.text import counted
 
 
@@ -27,7 +28,7 @@ def run(config: Path, overrides: dict[str, Any], results: Path, logs: Path, gpus
     folder = results / study.dataset / "tables"
     jobs = accounting.starts(study, logs)
     path = folder / "runs.csv"
-    runs = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["variant", "train_seconds", "device"])
+    runs = read_table(path) if path.exists() else pd.DataFrame(columns=["variant", "train_seconds", "device"])
     uncounted = not jobs["gpus"].any() and runs["device"].astype(str).str.startswith("GPU").any()
     if uncounted or gpus_per_node:
         jobs = accounting.with_gpus_of_nodes(jobs, gpus_per_node)

@@ -2,7 +2,7 @@
 
 import argparse
 import contextlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from mnist_hpc import options
 from mnist_hpc.cluster import attempts, budget, queue_text
 from mnist_hpc.errors import UserError, reason
+from mnist_hpc.files import csv_table, hdf5
 from mnist_hpc.files.code_hash import code_hash
 from mnist_hpc.files.provenance import specification_hash
 from mnist_hpc.plugins import events
@@ -40,6 +41,7 @@ def run(config: Path, overrides: dict[str, Any], results: Path) -> None:
     lines += budget.lines(study, results, waiting)
     lines += [""] if swept else []
     lines += refused.values()
+    lines += unsound(path for path in results.glob("*/data/*.h5") if path.parent.parent.name in study.datasets)
     todo = table[["trained", "under way", "missing", "stale", "damaged"]].sum(axis=1)
     if not todo.any() and not waiting:
         lines += _beside(study, results, identities) or ["Everything is there."]
@@ -55,6 +57,7 @@ def _beside(study: Study, results: Path, identities: Mapping[str, Mapping[str, s
     """Return what is missing, damaged or stale of a study whose runs and sweeps are all there."""
     gone = [file for file in study.files if not (results / file).exists()]
     lines = [f"Missing files: {len(gone)}, first {gone[0]}; run again."] if gone else []
+    lines += unsound(results / file for file in study.files if file not in gone)
     try:
         stale = robustness.stale(study, results, identities, code_hash("stages.perturb"))
     except (UserError, OSError) as error:
@@ -81,6 +84,21 @@ def _left(study: Study, results: Path, table: pd.DataFrame, todo: pd.Series) -> 
             "here without .snakemake: delete their folders under runs/ first."
         )
     return lines
+
+
+def unsound(paths: Iterable[Path]) -> list[str]:
+    """Return what is wrong with files that have a checksum; nothing of other files."""
+    found = []
+    for path in paths:
+        try:
+            if path.suffix == ".h5":
+                with hdf5.reading(path):
+                    pass
+            elif path.suffix == ".csv" and path.parent.name != "tables":
+                csv_table.read(path)
+        except (UserError, OSError) as error:
+            found.append(reason(error))
+    return found
 
 
 def unreadable(study: Study, results: Path, identities: Mapping[str, Mapping[str, str]]) -> dict[Block, str]:

@@ -1,7 +1,7 @@
 """Get the raw files of an IDX data set from a folder that has them, or from a mirror."""
 
+import gzip
 import os
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,9 +41,11 @@ def fetch(dataset: str, entry: Mapping[str, Any], folder: Path, search_path: Seq
                 _get(place, file, folder / RAW_FILES[key])
             except UserError as error:
                 failures.append((place, file["name"], error))
-                break
-            del missing[key]
-            say(f"{dataset}: {file['name']} from {place}")
+                if _is_mirror(place):  # which may have taken a minute to fail
+                    break
+            else:
+                del missing[key]
+                say(f"{dataset}: {file['name']} from {place}")
         if not missing:
             return
     raise UserError(
@@ -56,17 +58,22 @@ def fetch(dataset: str, entry: Mapping[str, Any], folder: Path, search_path: Seq
     )
 
 
+def _is_mirror(place: str) -> bool:
+    return place.startswith(("http://", "https://"))
+
+
 def _get(place: str, file: Mapping[str, Any], path: Path) -> None:
     """Copy or download one file and verify it; raise UserError if that fails."""
     with atomic(path) as target:
-        if place.startswith(("http://", "https://")):
+        if _is_mirror(place):
             most = 2 * idx.size(tuple(file["shape"])) + 10_000  # gzip never makes a file that much larger
             download(f"{place.rstrip('/')}/{file['name']}", target, most)
         else:
             try:
-                shutil.copyfile(Path(place).expanduser() / file["name"], target)
-            except OSError as error:
-                raise UserError(error.strerror or reason(error)) from None
+                content = (Path(place).expanduser() / file["name"]).read_bytes()
+            except (OSError, RuntimeError) as error:  # RuntimeError: ~ of an unknown user
+                raise UserError(getattr(error, "strerror", None) or reason(error)) from None
+            target.write_bytes(content)
         idx.read(target, file)
 
 
@@ -108,3 +115,12 @@ def _save(response: requests.Response, target: Path, most: int) -> None:
             bar.update(file.write(chunk))
             if file.tell() > most:
                 raise UserError(f"expected at most {most} bytes, found more")
+    if "Content-Encoding" in response.headers:
+        _compress(target)
+
+
+def _compress(path: Path) -> None:
+    """Compress a file whose gzip the server called an encoding of the transfer, which ``requests`` has undone."""
+    content = path.read_bytes()
+    if not content.startswith(idx.GZIP):
+        path.write_bytes(gzip.compress(content))

@@ -17,6 +17,8 @@ import numpy as np
 from mnist_hpc.errors import UserError
 
 UNSIGNED_BYTE = 0x08
+# How a gzip file begins.
+GZIP = b"\x1f\x8b"
 
 
 def header(shape: tuple[int, ...]) -> bytes:
@@ -56,9 +58,9 @@ def decompress(path: Path, shape: tuple[int, ...]) -> bytes:
             payload = stream.read(limit + 1)
     except FileNotFoundError:
         raise UserError("not found") from None
-    except gzip.BadGzipFile:
-        raise UserError(f"expected a gzip file, found one that starts with {path.read_bytes()[:24]!r}") from None
-    except (EOFError, zlib.error) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        if not (begin := path.read_bytes()[:24]).startswith(GZIP):
+            raise UserError(f"expected a gzip file, found one that starts with {begin!r}") from None
         raise UserError(f"the gzip file is cut short or damaged ({error})") from None
     if len(payload) > limit:
         raise UserError(f"expected {limit} bytes for IDX uint8 {shape}, found more")

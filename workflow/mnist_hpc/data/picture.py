@@ -1,13 +1,24 @@
 """Convert a user's own picture of a digit to an image like MNIST's."""
 
+import contextlib
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from mnist_hpc.errors import UserError, reason
 
 MIDDLE = 14  # the pixel, counted from 0, on which MNIST has the centre of mass
+
+
+@contextlib.contextmanager
+def _huge_refused() -> Iterator[None]:
+    """Let Pillow refuse pictures above the size at which it warns, 89 megapixels: they take gigabytes of memory."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
 
 
 def read_digit(path: Path) -> np.ndarray:
@@ -18,7 +29,8 @@ def read_digit(path: Path) -> np.ndarray:
     pixel 14, as http://yann.lecun.com/exdb/mnist/ describes. Raise UserError if it is not a picture, or is empty.
     """
     try:
-        with Image.open(path) as picture:
+        with _huge_refused(), Image.open(path) as opened:
+            picture = ImageOps.exif_transpose(opened)  # as the camera was held
             if picture.mode.startswith("I"):  # 16 bits per pixel, which Pillow would clip to 255
                 grey = np.asarray(picture, np.float32) * (255 / 65535)
             else:
@@ -27,7 +39,7 @@ def read_digit(path: Path) -> np.ndarray:
                 grey = np.asarray(flat.convert("L"), np.float32)
     except FileNotFoundError:
         raise UserError(f"{path}: not found; expected a picture of a digit, such as PNG or JPEG") from None
-    except (OSError, ValueError, SyntaxError) as error:
+    except Exception as error:  # noqa: BLE001  each format has errors of its own
         raise UserError(f"{path}: {reason(error)}; expected a picture, such as PNG or JPEG") from None
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     ink = np.median(border) - grey if np.median(border) > 127 else grey - np.median(border)

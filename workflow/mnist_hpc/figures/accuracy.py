@@ -9,6 +9,7 @@ import pandas as pd
 from mnist_hpc import figures
 from mnist_hpc.figures import style
 from mnist_hpc.study.specification import Study
+from mnist_hpc.tables.reading import read_table
 
 # The lecture's test accuracy on MNIST, slide "Testing Regression MNIST".
 LECTURE = {"regression": 0.9183}
@@ -21,10 +22,10 @@ COSTS = {
 def draw(study: Study, results: Path, kind: str) -> None:
     """Draw the figure of a kind."""
     tables = results / study.dataset / "tables"
-    variants = pd.read_csv(tables / "variants.csv")
+    variants = read_table(tables / "variants.csv")
     path = results / figures.files(study, kind)[""]
     if kind == "accuracy":
-        accuracy(variants, pd.read_csv(tables / "runs.csv"), path)
+        accuracy(variants, read_table(tables / "runs.csv"), path)
     else:
         against(variants, study.dataset, *COSTS[kind], path)
 

@@ -9,11 +9,12 @@ import pandas as pd
 from mnist_hpc import figures
 from mnist_hpc.figures import style
 from mnist_hpc.study.specification import Study
+from mnist_hpc.tables.reading import read_table
 
 
 def draw(study: Study, results: Path, kind: str) -> None:
     """Draw the confusion matrices of all variants."""
-    table = pd.read_csv(results / study.dataset / "tables" / "confusions.csv")
+    table = read_table(results / study.dataset / "tables" / "confusions.csv")
     for variant, file in figures.files(study, kind).items():
         rows = table[table["variant"] == variant]
         matrix(rows, variant, study.variants[variant].dataset, results / file)

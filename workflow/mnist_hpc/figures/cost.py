@@ -9,6 +9,7 @@ from mnist_hpc import figures
 from mnist_hpc.figures import style
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables import time_spent
+from mnist_hpc.tables.reading import read_jobs, read_table
 from mnist_hpc.tables.text import duration
 from mnist_hpc.tables.time_spent import PARTS
 
@@ -20,9 +21,9 @@ def draw(study: Study, results: Path, kind: str) -> None:
     tables = results / study.dataset / "tables"
     path = results / figures.files(study, kind)[""]
     if kind == "slurm":
-        slurm_jobs(pd.read_csv(tables / "jobs.csv"), path)
+        slurm_jobs(read_jobs(tables / "jobs.csv"), path)
     else:
-        job_times(time_spent.parts(pd.read_csv(tables / "runs.csv")), study.dataset, path)
+        job_times(time_spent.parts(read_table(tables / "runs.csv")), study.dataset, path)
 
 
 def job_times(table: pd.DataFrame, dataset: str, path: Path) -> None:

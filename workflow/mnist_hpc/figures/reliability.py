@@ -8,6 +8,7 @@ import pandas as pd
 from mnist_hpc import figures
 from mnist_hpc.figures import style
 from mnist_hpc.study.specification import Study
+from mnist_hpc.tables.reading import read_table
 
 # Confidences with a tick, few enough for panels of half the width.
 TICKS = (0.5, 0.9, 0.99, 0.999, 0.9999)
@@ -16,7 +17,7 @@ TICKS = (0.5, 0.9, 0.99, 0.999, 0.9999)
 def draw(study: Study, results: Path, kind: str) -> None:
     """Draw the figure."""
     tables = results / study.dataset / "tables"
-    bins, variants = pd.read_csv(tables / "reliability.csv"), pd.read_csv(tables / "variants.csv")
+    bins, variants = read_table(tables / "reliability.csv"), read_table(tables / "variants.csv")
     names = figures.leading(bins, variants, study.dataset)
     diagrams(bins, names, study.dataset, results / figures.files(study, kind)[""])
 

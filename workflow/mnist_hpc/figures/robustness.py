@@ -9,6 +9,7 @@ import pandas as pd
 from mnist_hpc import figures
 from mnist_hpc.figures import style
 from mnist_hpc.study.specification import Study
+from mnist_hpc.tables.reading import read_table
 
 # Labels of the transforms, with their units, and the level that leaves an image as it is.
 TRANSFORMS = {
@@ -29,7 +30,7 @@ LOOKS = list(
 def draw(study: Study, results: Path, kind: str) -> None:
     """Draw the figure."""
     tables = results / study.dataset / "tables"
-    measured, variants = pd.read_csv(tables / "robustness.csv"), pd.read_csv(tables / "variants.csv")
+    measured, variants = read_table(tables / "robustness.csv"), read_table(tables / "variants.csv")
     names = figures.leading(measured, variants, study.dataset)
     transforms(measured, names, study.dataset, results / figures.files(study, kind)[""])
 

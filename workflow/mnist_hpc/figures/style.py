@@ -48,7 +48,9 @@ def figure(path: Path, height: float, title: str, layout: str | None = "constrai
 
     The title says what the figure shows, of which data set, and the number of seeds.
     """
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context():
+        mpl.rcdefaults()  # whatever the user's matplotlibrc says
+        mpl.rcParams.update(STYLE)
         made = plt.figure(figsize=(WIDTH, height), layout=layout)
         try:
             # A line of the title does not break inside "n = 5".

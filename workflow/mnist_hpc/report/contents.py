@@ -21,6 +21,7 @@ from mnist_hpc.study import grids
 from mnist_hpc.study.layout import HASHES
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables import mistakes, ranking, searches, text, time_spent
+from mnist_hpc.tables.reading import read_jobs
 from mnist_hpc.training.models_file import read_models
 
 Tables = Mapping[str, pd.DataFrame]
@@ -49,7 +50,7 @@ def contents(study: Study, results: Path, tables: Tables, known: Runs) -> dict[s
     shown = {name: tables[name] for name in tables if name != "confusions"}
     shown["times"] = time_spent.parts(tables["runs"]).rename_axis("variant").reset_index()
     shown["finalists"] = finalists(study, results)
-    shown["jobs"] = pd.read_csv(jobs) if jobs.exists() else pd.DataFrame()
+    shown["jobs"] = read_jobs(jobs) if jobs.exists() else pd.DataFrame()
     return {
         "dataset": study.dataset,
         "variants": {name: variant.dataset for name, variant in study.variants.items()},

@@ -10,6 +10,7 @@ import pandas as pd
 from mnist_hpc.cluster import attempts
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables import collect, sweep_status, text, time_spent
+from mnist_hpc.tables.reading import read_jobs
 
 Tables = Mapping[str, pd.DataFrame]
 # Keys that make a study a trial if the command line sets them.
@@ -91,7 +92,7 @@ def _cost(runs: pd.DataFrame, spent: pd.Series, jobs: Path) -> dict[str, Any]:
         "hours": None,
     }
     if jobs.exists():
-        listed = pd.read_csv(jobs)
+        listed = read_jobs(jobs)
         column, unit = time_spent.hours(listed)
         waited = listed["queue_seconds"].median()  # NaN if all jobs are pending
         cost |= {"hours": f"{listed[column].sum():.3g} {unit}", "jobs": listed["job"].nunique()}

@@ -5,18 +5,16 @@ import io
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from mnist_hpc import options, report
 from mnist_hpc.console import say
 from mnist_hpc.errors import UserError
 from mnist_hpc.files.atomic import write_text
 from mnist_hpc.files.code_hash import code_hash
 from mnist_hpc.report import page
-from mnist_hpc.study.layout import TEXTS
 from mnist_hpc.study.specification import Study
 from mnist_hpc.tables import study_tables
 from mnist_hpc.tables.collect import WHOLE
+from mnist_hpc.tables.reading import read_table
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +43,7 @@ def run(config: Path, overrides: dict[str, Any], results: Path) -> None:
     computed = study_tables.computed(study, results, hashes["train"], hashes["evaluate"], hashes["perturb"])
     # As readers of the CSV files have them, with their types.
     files = {name: io.StringIO(table.to_csv(index=False)) for name, table in computed.items()}
-    tables = {name: pd.read_csv(file, dtype=dict.fromkeys(TEXTS, str)) for name, file in files.items()}
+    tables = {name: read_table(file) for name, file in files.items()}
     tables["runs"] = tables["runs"].astype(dict.fromkeys(WHOLE, "Int64"))
     write_text(path, page.page(study, results, tables, hashes, source))
     say(f"Report: {path}")
