@@ -20,22 +20,20 @@ def add_results(parser: argparse.ArgumentParser) -> None:
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add the options of a command that uses a trained model."""
-    parser.add_argument("--model", type=models_file, required=True, help="models.h5 of a block")
+    parser.add_argument("--model", type=Path, required=True, help="models.h5 of a block")
     parser.add_argument("--seed", type=int, help="which of its seeds; the first by default")
 
 
-def models_file(text: str) -> Path:
-    """Return the path of trained models; raise OSError if it cannot be read, UserError if it is another file."""
+def check_model(path: Path) -> None:
+    """Raise OSError if what ``--model`` names cannot be read, UserError if it is another file than models.h5."""
     from mnist_hpc.files import hdf5  # imports h5py, which other commands do without
 
-    path = Path(text)
     with path.open("rb"):
         pass
     with hdf5.reading(path) as file:
         groups = list(file)
     if not all(name.startswith("seed-") for name in groups):
         raise UserError(f"{path}: found {', '.join(groups)} in it, expected seeds; choose the models.h5 of a block")
-    return path
 
 
 def add_paths(parser: argparse.ArgumentParser, **meanings: str) -> None:

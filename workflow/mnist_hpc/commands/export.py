@@ -19,6 +19,7 @@ def run(model: Path, seed: int | None, output: Path) -> None:
     """Write the file; raise UserError if the model cannot be read or the name does not end in .keras."""
     if output.suffix != ".keras":
         raise UserError(f"{output}: expected a name that ends in .keras")
+    options.check_model(model)
     device.prepare(threads=1)
 
     from mnist_hpc.training import models

@@ -18,6 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(model: Path, seed: int | None, picture: Path) -> None:
     """Print the predicted digit, and the three highest outputs (0 to 1); raise UserError for unusable files."""
+    options.check_model(model)
     image = read_digit(picture)
     header, _ = read_models(model)
     if tuple(header["input_shape"]) != (28, 28, 1):
