@@ -21,6 +21,9 @@ def test_confusions_show_counts_and_the_share_that_is_right(tmp_path):
     assert "(n = 2)" in found
     assert "90.0 %" in found
     assert " 10 " in found
+    confusions.matrix(rows.assign(images=rows["images"] * rows["label"]), "net", "mnist", tmp_path / "without.svg")
+    assert "–" in texts(tmp_path / "without.svg")
+    assert "0.0 %" not in texts(tmp_path / "without.svg").replace("100.0 %", "")
     confusions.matrix(rows.iloc[:0], "net", "mnist", tmp_path / "empty.svg")
     assert "no results yet" in texts(tmp_path / "empty.svg")
 

@@ -61,7 +61,7 @@ def _beside(study: Study, results: Path, identities: Mapping[str, Mapping[str, s
     try:
         stale = robustness.stale(study, results, identities, code_hash("stages.perturb"))
     except (UserError, OSError) as error:
-        return [*lines, reason(error)]
+        return list(dict.fromkeys([*lines, reason(error)]))
     if stale:
         lines.append(f"Stale measurements on transformed images: {counted(stale, 'block')}; the next run repeats them.")
     return lines

@@ -34,13 +34,13 @@ def fetch(dataset: str, entry: Mapping[str, Any], folder: Path, search_path: Seq
     variable = f"{dataset.upper().replace('-', '_')}_DIR"
     named = os.environ.get(variable)
     missing = dict(entry["files"])
-    failures = []
+    failures: dict[str, str] = {}  # the first of each place
     for place in [*([named] if named else []), *search_path, *entry["mirrors"]]:
         for key, file in list(missing.items()):
             try:
                 _get(place, file, folder / RAW_FILES[key])
             except UserError as error:
-                failures.append((place, file["name"], error))
+                failures.setdefault(place, f"{place}: {file['name']}: {error}")
                 if _is_mirror(place):  # which may have taken a minute to fail
                     break
             else:
@@ -51,7 +51,7 @@ def fetch(dataset: str, entry: Mapping[str, Any], folder: Path, search_path: Seq
     raise UserError(
         f"{dataset}: could not get {', '.join(file['name'] for file in missing.values())}. Tried: "
         f"{'' if named else f'{variable} is not set; '}"
-        f"{'; '.join(f'{place}: {name}: {error}' for place, name, error in failures)}. "
+        f"{'; '.join(failures.values())}. "
         f"Ways out: (1) set {variable} to a folder that has the four files; (2) add such a folder to search_path, or a "
         f"mirror to datasets.{dataset}.mirrors, in config.yaml; (3) run without a download: make demo, or --config "
         "dataset=digits"

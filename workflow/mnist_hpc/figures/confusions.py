@@ -38,10 +38,11 @@ def matrix(rows: pd.DataFrame, variant: str, dataset: str, path: Path) -> None:
             text = f"{images:.0f}" if images > 0.5 else "·" if images else ""
             colour = style.BLUE if label == predicted else "white" if images > 0.55 * top else "black"
             axes.text(predicted, label, text, ha="center", va="center", fontsize=8, color=colour)
-        recall = np.diag(counts) / np.maximum(counts.sum(axis=1), 1)
+        found = zip(np.diag(counts), counts.sum(axis=1), strict=True)
+        recall = [style.percent(hits / images, 1) if images else "–" for hits, images in found]
         axes.set(xticks=range(classes), yticks=range(classes), xlabel="predicted class", ylabel="class")
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
-        right = style.right_labels(axes, [style.percent(value, 1) for value in recall])
+        right = style.right_labels(axes, recall)
         right.spines["right"].set_visible(False)
         right.set_ylabel("recall")
