@@ -211,10 +211,11 @@ def searches() -> str:
         for method in dict.fromkeys(searched["method"]):
             images, loss = found["images", method], found["validation_loss", method]
             cells = [f"`{path.stem}`", method, str(loss.count()), f"{images.mean() / 1e6:.1f}"]
-            cells += [f"{loss.mean():.4f} ± {loss.std():.4f}"]
+            cells += [f"{loss.mean():.4f}" + (f" ± {loss.std():.4f}" if loss.count() > 1 else "")]
             difference = (loss - found["validation_loss", "grid"]).dropna()
             low, high = interval(difference.to_numpy())
-            cells += [f"{difference.mean():+.4f} ({low:+.4f} to {high:+.4f})" if method != "grid" else ""]
+            limits = f" ({low:+.4f} to {high:+.4f})" if len(difference) > 1 else ""
+            cells += [f"{difference.mean():+.4f}{limits}" if method != "grid" else ""]
             # As a share of the same repetition's grid: repetitions are from machines of different speed.
             time = found["processor_seconds", method] / found["processor_seconds", "grid"]
             rows.append([*cells, f"{time.mean():.2f}"])

@@ -134,7 +134,7 @@ def draw_searches(table: pd.DataFrame, path: Path) -> None:
             panel.plot(images.median(), losses.median(), "o", color=colour, markersize=8, label=method)
         panel.set(title=problem, xscale="log", xlabel="images trained by the search")
         panel.xaxis.set(
-            major_locator=ticker.LogLocator(subs=(1, 2, 5)),
+            major_locator=ticker.MaxNLocator(4, steps=[1, 2, 5, 10]),
             major_formatter=ticker.EngFormatter(sep=""),
             minor_locator=ticker.NullLocator(),
         )
