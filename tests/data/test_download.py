@@ -1,8 +1,8 @@
 import contextlib
-import errno
 import gzip
 import hashlib
 import http.server
+import resource
 import shutil
 import socket
 import threading
@@ -235,11 +235,15 @@ def test_a_damaged_gzip_file_is_called_damaged(tiny, tmp_path):
         fetch(tmp_path / "out", search_path=[str(tiny)])
 
 
-def test_a_target_that_cannot_be_written_is_not_called_a_fault_of_the_source(tiny, tmp_path, monkeypatch):
-    def full(path, _):
-        raise OSError(errno.ENOSPC, "No space left on device", str(path))
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OSError, match="No space left on device") as caught:
-        fetch(tmp_path / "out", search_path=[str(tiny)])
-    assert str(tmp_path / "out") in caught.value.filename
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_target_that_cannot_be_written_is_named_and_not_the_source(tiny, tmp_path, serve, mirror):
+    places = {"mirrors": [serve(tiny).url]} if mirror else {"search_path": [str(tiny)]}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # as a full disk
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            fetch(tmp_path / "out", **places)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(tmp_path / "out" / RAW_FILES["train_images"])
+    assert list((tmp_path / "out").iterdir()) == []

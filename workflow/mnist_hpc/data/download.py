@@ -37,12 +37,15 @@ def fetch(dataset: str, entry: Mapping[str, Any], folder: Path, search_path: Seq
     failures: dict[str, str] = {}  # the first of each place
     for place in [*([named] if named else []), *search_path, *entry["mirrors"]]:
         for key, file in list(missing.items()):
+            path = folder / RAW_FILES[key]
             try:
-                _get(place, file, folder / RAW_FILES[key])
+                _get(place, file, path)
             except UserError as error:
                 failures.setdefault(place, f"{place}: {file['name']}: {error}")
                 if _is_mirror(place):  # which may have taken a minute to fail
                     break
+            except OSError as error:  # of the target; a full disk has no name
+                raise OSError(error.errno, error.strerror, str(path)) from None
             else:
                 del missing[key]
                 say(f"{dataset}: {file['name']} from {place}")
