@@ -26,7 +26,7 @@ def test_results_of_an_earlier_version_of_the_code_are_counted(study, tmp_path):
     for block, keys in zip(study.blocks, (current, current | {"code_hash": "earlier"}), strict=True):
         rows = [keys | {"seed": seed} for seed in block.seeds]
         csv_table.write(tmp_path / block.folder / "metrics.csv", RUN_COLUMNS, rows)
-    assert events.outdated(study, tmp_path).startswith("2 results of an earlier version of the code will be made again")
+    assert events.outdated(study, tmp_path).startswith("2 results of an earlier version of the code will be rebuilt")
     (tmp_path / study.blocks[1].folder / "metrics.csv").write_text("damaged")
     assert events.outdated(study, tmp_path) == ""
 

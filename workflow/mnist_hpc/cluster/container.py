@@ -21,7 +21,7 @@ def image() -> Path | None:
 def python(default: str) -> list[str]:
     """Return the command that starts Python in a job: the default, or that of the container with this package.
 
-    The container must have Python 3.11 or newer, TensorFlow with Keras 3, NumPy, h5py and PyYAML.
+    The container must have Python 3.11 to 3.13, TensorFlow with Keras 3, NumPy, h5py and, for spaces, SciPy.
     """
     path = image()
     if path is None:

@@ -1,7 +1,7 @@
 """What runs in the job of ``make node``: Snakemake, and the answers to Slurm's signals.
 
-SIGUSR1 means that the time limit is near: the trainings save themselves, and the job goes back into the queue. SIGTERM
-means that the job was cancelled or preempted: they save themselves too, and Slurm decides whether the job returns.
+SIGUSR1 means that the time limit is near: the trainings save their state, and the job goes back into the queue. SIGTERM
+means that the job was cancelled or preempted: they save it too, and Slurm decides whether the job returns.
 """
 
 import contextlib
@@ -75,7 +75,7 @@ def run(command: Sequence[str], study: Study, results: Path) -> int:
         ):
             _end()
             raise UserError(
-                "the time limit came again, without progress since the last; raise it with "
+                "the time limit was reached again without progress since the last time; raise it with "
                 "`make node MINUTES=...`, or see the logs of the trainings"
             )
         _continue(number)
@@ -120,7 +120,7 @@ def _watch(process: subprocess.Popen[bytes], received: Sequence[int]) -> int:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """Ask Snakemake and its jobs to end, and wait until they have."""
-    say("Asking the trainings to save themselves.")
+    say("Asking the trainings to save their state.")
     asked: set[int] = set()
     end = time.monotonic() + SAVE_SECONDS
     while process.poll() is None:

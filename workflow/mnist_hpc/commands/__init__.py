@@ -1,1 +1,1 @@
-"""Commands that people call beside the stages: one file each, with its arguments and what it does."""
+"""Commands for people, besides the stages: one file each, with its arguments and what it does."""

@@ -14,12 +14,12 @@ from mnist_hpc.tables.text import counted
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
-    parser.add_argument("--then", choices=("wait", "cancel", "adopt"), help="what to do with them")
-    text = "print only the files that they will write, for --omit-from"
+    parser.add_argument("--then", choices=("wait", "cancel", "adopt"), help="what to do with the jobs")
+    text = "print only the files that these jobs will write, for --omit-from"
     parser.add_argument("--files", action="store_true", help=text)
     text = "folder of the profile, which says how often to look at the queue"
     parser.add_argument("--profile", type=Path, required=True, help=text)
-    text = "do so even if the main process seems to run on another host"
+    text = "act even if the main process seems to run on another host"
     parser.add_argument("--although-alive", action="store_true", help=text)
 
 

@@ -21,7 +21,7 @@ def outdated(study: Study, results: Path) -> str:
         except (OSError, UserError):  # missing, or damaged, which the run itself reports
             continue
         count += sum(any(row.get(key) != value for key, value in current.items()) for row in rows)
-    return f"{counted(count, 'result')} of an earlier version of the code will be made again." if count else ""
+    return f"{counted(count, 'result')} of an earlier version of the code will be rebuilt." if count else ""
 
 
 def planned(study: Study, results: Path) -> str:

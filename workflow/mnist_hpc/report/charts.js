@@ -257,7 +257,7 @@ function filled(part, settings) {
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
 }
 
-// Draw a chart in its figure; it follows the choice of variants, the controls of the figure, and other ones. It is drawn anew for
+// Draw a chart in its figure; it follows the choice of variants, the controls of the figure, and other ones. It is redrawn from scratch at
 // each change: a chart whose rows are exchanged keeps the order of the earlier ones.
 export async function chart(figure, others = []) {
   const name = figure.dataset.chart, controls = [...figure.querySelectorAll("select"), ...others];

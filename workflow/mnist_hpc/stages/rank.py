@@ -15,7 +15,7 @@ from mnist_hpc.tables import choice
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this stage."""
     parser.add_argument("--parts", type=Path, nargs="+", required=True, help="CSV files of the sweep's jobs")
-    parser.add_argument("--losses", type=Path, nargs="+", required=True, help="HDF5 files of the jobs: losses")
+    parser.add_argument("--losses", type=Path, nargs="+", required=True, help="HDF5 files of the jobs, with losses")
     options.add_json(parser, sweep="specification, grid or space, seeds, ...")
     options.add_paths(parser, points="points.csv to write", best="best.json to write")
     parser.add_argument("--remove-state", type=Path, required=True, metavar="STATE", help="checkpoints to remove")

@@ -22,7 +22,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     options.add_paths(parser, data="train.h5", models="models.h5 to write", history="history.csv to write")
     options.add_names(parser, variant="name of the variant")
     options.add_json(parser, specification="layers, loss, optimizer, ...")
-    parser.add_argument("--choice", type=Path, nargs="?", help="best.json of a sweep, whose values complete it")
+    parser.add_argument(
+        "--choice", type=Path, nargs="?", help="best.json of a sweep, whose values complete the specification"
+    )
     parser.add_argument("--seeds", type=options.seeds, required=True, metavar="FIRST-LAST", help="such as 0-4")
     parser.add_argument("--state", type=Path, help="folder for checkpoints; without it an interruption loses the run")
     options.add_training(parser)

@@ -1,9 +1,10 @@
 """Successive halving: train many points for a short time, and only the better ones for longer.
 
 K. Jamieson and A. Talwalkar, "Non-stochastic best arm identification and hyperparameter optimization", AISTATS 2016.
-The points of a sweep are trained up to a first share of their own steps. The best of them go on to ``factor`` times as
-many steps, and so on, until a few have done all their steps: these are the rungs of a ladder. The best of the last rung
-are the finalists: each is trained again from fresh seeds, which did not help to select it, and one of them is chosen.
+The points of a sweep are trained up to a first share of their own steps. The best of them advance to ``factor`` times
+as many steps, and so on, until a few have done all their steps: these are the rungs of a ladder. The best of the last
+rung are the finalists: each is trained again from fresh seeds, which did not help to select it, and one of them is
+chosen.
 """
 
 import math

@@ -46,7 +46,7 @@ class Variant:
 
     @property
     def from_sweep(self) -> str | None:
-        """The sweep whose best point's values it takes over."""
+        """The sweep whose best point's values it uses."""
         return self.keys.get("from_sweep")
 
     @property

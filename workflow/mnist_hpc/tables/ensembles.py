@@ -17,7 +17,7 @@ COLUMNS = [
 def table(study: Study, predictions: Predictions, runs: pd.DataFrame) -> pd.DataFrame:
     """Return one row per ensemble (columns: ``COLUMNS``).
 
-    The members are all seeds of its variants, never a selection. If one of them is missing or failed, ``status`` is
+    The members are all seeds of its variants, never a selection. If one is missing, stale or failed, ``status`` is
     "incomplete" and there is no accuracy. The interval (Wilson) is that of these members on other test images.
     """
     rows = []

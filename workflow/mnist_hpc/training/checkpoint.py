@@ -2,7 +2,7 @@
 
 Each seed has a file, ``results/state/<dataset>/<variant>/<identity>/<kind>/seed-<n>.h5``. The identity is a hash of
 specification, data and code, so that no other training finds the checkpoint. The kind is that of the device, see
-``device.kind``: a training that went on elsewhere would end in other bits than an undisturbed one. The files are not
+``device.kind``: a training that went on elsewhere would not be bit-identical to an undisturbed one. The files are not
 declared to Snakemake, which deletes the outputs of a job when it starts over.
 """
 

@@ -37,7 +37,7 @@ def choose(specification: Mapping[str, Any], threads: int) -> Engine:
     """
     layers = names(specification["layers"])
     dense = not any(LAYERS[name].convolution for name in layers)
-    # On a processor, XLA draws other random numbers: results would depend on the threads by more than rounding.
+    # On a processor, XLA draws different random numbers: results would depend on the threads by more than rounding.
     random = any(LAYERS[name].random for name in layers) or specification.get("augmentation")
     whole = device.has_gpu() or (dense and not random and threads > 1 and layers.count("Dense") > 1)
     half = specification.get("dtype_policy", "float32") != "float32"
