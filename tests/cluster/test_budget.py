@@ -43,9 +43,17 @@ def test_the_images_of_a_sweep_are_known_beforehand(tmp_path, keys, images):
 
 def test_the_time_follows_from_earlier_runs_of_the_variant(tmp_path):
     study = study_of(tmp_path, f"{HALVED}, seeds: 1, halving: {{}}")
-    planned = "sweep s: 27 points with 1 seed in 3 rungs, then 3 finalists with 5 seeds, 0.2 million images"
+    planned = "sweep s: 27 points with 1 seed in 3 rungs, then 3 finalists with 5 seeds, 198,000 images"
     sweeps = sweep_status.to_run(study, tmp_path, "hash")
     assert budget.lines(study, tmp_path, sweeps) == [planned]
     rows = [{"seed": seed, "images_per_second": 990} for seed in (0, 1)]
     csv_table.write(tmp_path / study.blocks_of("regression")[0].folder / "metrics.csv", RUN_COLUMNS, rows)
     assert budget.lines(study, tmp_path, sweeps) == [f"{planned}, about 3 min 20 s of training"]
+
+
+def test_each_bracket_has_finalists_of_its_own(tmp_path):
+    # Of 14 and 13 points, 4 each are in the second rung, and the best 3 of the last one are finalists.
+    study = study_of(tmp_path, f"{HALVED}, seeds: 1, jobs: 2, halving: {{}}")
+    assert "in 3 rungs, then 6 finalists with 5 seeds" in budget.described(study.sweeps["s"])
+    study = study_of(tmp_path, f"{HALVED.replace('27', '2')}, seeds: 1, halving: {{}}")
+    assert "2 points with 1 seed in 3 rungs, then 2 finalists" in budget.described(study.sweeps["s"])

@@ -21,6 +21,8 @@ def study(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("content", ["not a table\n", "", "dataset,variant,seed,checksum\ndigits,other,0,1\n"])
 def test_a_damaged_result_is_a_line_and_the_others_follow(study, tmp_path, content):
+    sweep = "sweeps: {rates: {variant: regression, grid: {learning_rate: [0.1, 0.2]}}}\n"  # its time is not known
+    (tmp_path / "config.yaml").write_text(SMALL_STUDY + sweep)
     (block, *_) = study.blocks
     path = tmp_path / "results" / block.folder / "metrics.csv"
     path.parent.mkdir(parents=True)
@@ -31,6 +33,7 @@ def test_a_damaged_result_is_a_line_and_the_others_follow(study, tmp_path, conte
     rows = {line.split()[1]: line.split() for line in found.stdout.splitlines()[1:3]}
     assert rows["regression"] == "digits regression damaged 0 0 0 0 0 0 2".split()
     assert rows["circle"] == "circle circle missing 0 0 0 0 0 2 0".split()
+    assert "sweep rates: 2 points with 2 seeds, 24,000 images\n" in found.stdout
     assert "4 of 4 runs are left to do." in found.stdout
 
 

@@ -132,6 +132,15 @@ def test_the_finalists_of_a_sweep_are_listed_with_their_wins(halved, choice):
     assert not page.get_by_role("heading", name="Finalists of this sweep").is_visible()
 
 
+def test_what_lies_at_the_edge_of_a_sweep_is_said(halved, results):
+    for name in ("regression-same-budget", "halved"):
+        chart(halved, "sweep").locator("select[name=sweep]").select_option(name)
+        edges = json.loads((results / f"sweeps/{name}/best.json").read_text())["at_the_edge"]
+        said = halved.get_by_text("There may be better values beyond the edge of what was tried: ")
+        assert said.is_visible() == bool(edges)
+        assert all(edge in said.text_content() for edge in edges)
+
+
 def test_values_that_are_no_numbers_stand_in_the_order_of_the_config(browser):
     page = browser.new_page()
     names = json.dumps({True: "True", False: "False"})

@@ -1,5 +1,6 @@
 """The workflow on a real, private Slurm with accounting and fake GPUs; each fault ends in the tables of a quiet run."""
 
+import json
 import os
 import re
 import shutil
@@ -115,16 +116,21 @@ def test_a_cancelled_training_goes_on_in_a_new_job(cluster, project, whole):
 
 
 def test_the_jobs_of_a_sweep_give_the_table_of_one_machine_and_go_on_where_they_were(cluster, make_project, tmp_path):
+    # Two brackets of three points; in each, one of three goes on to the second rung, and is the finalist.
     halved = "seeds: 1, jobs: 2, halving: {first: 1/3, finalists: 1, fresh_seeds: 1}"
-    grid = f"sweeps: {{rates: {{variant: slow, grid: {{learning_rate: [0.01, 0.1]}}, {halved}}}}}\n"
+    rates = "learning_rate: [0.01, 0.02, 0.05, 0.1, 0.2, 0.5]"
+    grid = f"sweeps: {{rates: {{variant: slow, grid: {{{rates}}}, {halved}}}}}\n"
     project = make_project(SLOW + grid)
     undisturbed = copy_project(tmp_path / "undisturbed", SLOW + grid)
     best = "results/circle/sweeps/rates/best.json"
     assert snakemake(undisturbed, best).returncode == 0
     with workflow(cluster, project, best) as run:
         log = project / "logs/circle/sweeps/rates/part-1-of-2.log"
-        cluster.wait_for(lambda: ": step " in content(log))
-        cluster.run("scancel", *cluster.run("squeue", "-h", "-o", "%i").split())
+        for stage in ("rung 1 of 2", "rung 2 of 2", "finalists"):
+            cluster.wait_for(lambda stage=stage: re.search(rf"{stage}, pack 1 of 1, seed \d+: step", content(log)))
+            jobs = cluster.run("squeue", "-h", "-o", "%i").split()
+            assert jobs
+            cluster.run("scancel", *jobs)
         printed = run.ended()
     assert "2 jobs: " in printed
     points = "results/circle/sweeps/rates/points.csv"
@@ -132,13 +138,17 @@ def test_the_jobs_of_a_sweep_give_the_table_of_one_machine_and_go_on_where_they_
         pd.read_csv(root / points).drop(columns=["train_seconds", "checksum"]) for root in (project, undisturbed)
     )
     pd.testing.assert_frame_equal(ours, theirs)
-    assert ours["rung"].tolist() == [1, 2, 3] * 2
+    assert ours.groupby("rung")["point"].nunique().tolist() == [6, 2, 2]
+    choices = [json.loads((root / best).read_text()) for root in (project, undisturbed)]
+    kept = [{key: choice[key] for key in choice if key not in ("train_seconds", "checksum")} for choice in choices]
+    assert kept[0] == kept[1]
+    continued = re.findall(r"^(rung \d|finalists)[^:]*: continues at step", log.read_text(), re.MULTILINE)
+    assert continued == ["rung 1", "rung 2", "finalists"]
     costs = make(cluster, project, "resources")
     assert costs.returncode == 0, costs.stderr
     (row,) = table(project, "resources").itertuples()
     assert (row.variant, row.completed) == ("sweep.rates", 2)
-    assert row.jobs > 2
-    assert "continues at step" in log.read_text()
+    assert row.jobs > 4
 
 
 def test_a_node_that_dies_is_left_for_another(cluster, project, whole):

@@ -1,13 +1,15 @@
 """Configs that are wrong in what they mean: refused on one line with place, found and expected."""
 
 import copy
+import json
+import re
 
 import pytest
 import yaml
 
 from conftest import ROOT, SWEEP, TUNED
 from mnist_hpc.errors import UserError
-from mnist_hpc.study import check
+from mnist_hpc.study import check, spaces
 from mnist_hpc.study.config import DATASETS_FILE
 
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -458,8 +460,14 @@ def not_searched(path, keys):
     [
         ("learning_rate: {log_uniform: [1, 0.1]}", ".learning_rate.log_uniform: found 1 and 0.1, expected the lowest"),
         ("learning_rate: {uniform: [0.1, 0.1]}", ".learning_rate.uniform: found 0.1 and 0.1, expected the lowest"),
-        ("learning_rate: {log_uniform: [-1, 1]}", ".log_uniform[0]: found -1 (a whole number), expected more than 0"),
-        ("learning_rate: {log_uniform: [0, 1]}", ".log_uniform[0]: found 0 (a whole number), expected more than 0"),
+        ("learning_rate: {log_uniform: [-1, 1]}", ".log_uniform[0]: found -1 (a whole number), expected 1e-30 or more"),
+        ("learning_rate: {log_uniform: [0, 1]}", ".log_uniform[0]: found 0 (a whole number), expected 1e-30 or more"),
+        ("learning_rate: {log_uniform: [1.0e-320, 1]}", ".log_uniform[0]: found 1e-320 (a number), expected 1e-30 or"),
+        ("l2: {uniform: [0.9999, 0.99992]}", "points: found 2, expected at most the 1 points of the space; sampled nu"),
+        (
+            "optimizer: [{SGD: {momentum: 0.5}}, SGD], momentum: [0.1, 0.2]",
+            "sweeps.rates.space.optimizer: found momentum of SGD, which has no effect as values of momentum are tried",
+        ),
         ("learning_rate: {log_uniform: [1e-4, 1]}", ".log_uniform[0]: found '1e-4' (text), expected a number; write"),
         ("learning_rate: {uniform: [0, 1]}", ".learning_rate: optimizer.SGD.learning_rate: found 0 (a whole number)"),
         ("learning_rate: {log_uniform: [0.1]}", ".learning_rate.log_uniform: found [0.1] (a list)"),
@@ -502,6 +510,10 @@ def test_a_space_that_cannot_be_is_refused(tmp_path, dimension, said):
         (SPACE.replace("9", "0"), "sweeps.rates.points: found 0 (a whole number), expected 1 or more"),
         (SPACE.replace("9", "1000000"), "points: found 1000000 (a whole number), expected 100000 or less"),
         (SPACE.replace(RATE, "[1, 2]"), "sweeps.rates.points: found 9, expected at most the 2 points of the space"),
+        (
+            "variant: cycle, points: 101, space: {beta_2: {uniform: [0.99, 0.9999]}}",
+            "sweeps.rates.points: found 101, expected at most the 100 points of the space; sampled numbers have 4",
+        ),
         (f"{GRID} points: 2", "sweeps.rates.points: expected a space"),
         (f"{SPACE} max_images: 1000", "sweeps.rates.max_images: expected a grid"),
         (f"{GRID} max_images: 900, images: 900", "sweeps.rates: found both images and max_images, expected one of"),
@@ -526,6 +538,28 @@ def test_a_space_that_cannot_be_is_refused(tmp_path, dimension, said):
 )
 def test_a_sweep_whose_keys_do_not_go_together_is_refused(tmp_path, keys, said):
     assert said in not_searched(tmp_path, keys)
+
+
+@pytest.mark.parametrize(
+    "dimension",
+    ["beta_2: {uniform: [0.99, 0.9999]}", "beta_2: {log_uniform: [0.9, 0.9999]}", "l2: {log_uniform: [0.0985, 1.005]}"],
+)
+def test_as_many_points_as_a_space_may_have_can_be_sampled(tmp_path, dimension):
+    keys = f"variant: cycle, points: %d, space: {{{dimension}}}"
+    most = int(re.search(r"at most the (\d+) points", not_searched(tmp_path, keys % 99999))[1])
+    # Almost all: nobody draws until the last value of a range has come.
+    sweep = searched(tmp_path, keys % (0.9 * most))
+    assert len({str(point.values) for point in spaces.tried(json.loads(sweep.json))}) == int(0.9 * most)
+
+
+def test_of_a_space_with_more_combinations_than_can_be_listed_the_ends_are_checked(tmp_path):
+    lists = {
+        key: [value / 1000 for value in range(1, 100)] for key in ("l2", "momentum", "initial_scale", "learning_rate")
+    }
+    space = json.dumps({"batch_size": [*range(1, 100)], **lists})
+    assert searched(tmp_path, f"variant: regression, points: 9, images: 99, space: {space}").count == 9
+    line = not_searched(tmp_path, f"variant: regression, points: 9, images: 98, space: {space}")
+    assert "images: found 98, expected at least a batch of 99" in line
 
 
 @pytest.mark.parametrize("first", ["0", "2", "1/0", "abc", "-1/3", "''", "0/3"])

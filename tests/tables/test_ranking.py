@@ -8,6 +8,7 @@ import pytest
 from conftest import specification
 from mnist_hpc.errors import UserError
 from mnist_hpc.files import csv_table
+from mnist_hpc.study import spaces
 from mnist_hpc.study.halving import rank
 from mnist_hpc.study.layout import point_columns
 from mnist_hpc.tables import choice, ranking
@@ -35,8 +36,8 @@ def test_values_in_a_table_have_the_types_of_the_config():
 GRID = {"learning_rate": [0.1, 0.2, 0.3], "steps": [10, 20]}
 
 
-def choose(tmp_path, *parts, grid=None):
-    """Write parts of a sweep, and return its choice and its table of points."""
+def choose(tmp_path, *parts, grid=None, **space):
+    """Write parts of a sweep of a grid, or of what ``space`` says; return its choice and its table of points."""
     columns = point_columns(list(GRID))
     keys = {"dataset": "digits", "sweep": "rates", "variant": "regression"}
     paths = [tmp_path / f"part-{number}.csv" for number in range(len(parts))]
@@ -44,7 +45,8 @@ def choose(tmp_path, *parts, grid=None):
         csv_table.write(path, columns, [keys | one for one in rows])
     tried = grid or GRID
     places = list(range(math.prod(map(len, tried.values()))))
-    sweep = {"specification": specification(), "grid": list(tried.items()), "points": places}
+    searched = space or {"grid": list(tried.items()), "points": places}
+    sweep = {"specification": specification(), **searched}
     chosen = choice.choose(paths, tmp_path / "points.csv", tmp_path / "best.json", sweep, [])
     return chosen, ranking.read(tmp_path / "points.csv")
 
@@ -102,12 +104,34 @@ def test_every_optimiser_has_edges_of_its_own(tmp_path):
         ([True, False, True], 0, []),
         ([0.1, 0.2, {"OneCycle": {"maximal_learning_rate": 0.1}}], 0, []),
         ([1, 1.0e-3, 1.0e-4], 0, ["batch_size"]),
+        ([0, 0.5, 0.9], 0, []),  # there is nothing below 0
+        ([0, 0.5, 0.9], 2, ["batch_size"]),
     ],
     ids=str,
 )
 def test_only_numbers_have_an_edge(tmp_path, values, best, edge):
     rows = [row(point, 0, 0.1 + (point != best)) for point in range(3)]
     assert choose(tmp_path, rows, grid={"batch_size": values})[0]["at_the_edge"] == edge
+
+
+@pytest.mark.parametrize(
+    ("key", "dimension", "lowest", "highest"),
+    [
+        ("momentum", {"uniform": [0.0, 0.9]}, False, True),  # there is nothing below 0
+        ("momentum", {"uniform": [0.1, 0.9]}, True, True),
+        ("learning_rate", {"log_uniform": [0.001, 1.0]}, True, True),
+        ("batch_size", {"integers": [10, 200]}, True, True),
+    ],
+)
+def test_the_outer_twentieth_of_a_range_is_an_edge(tmp_path, key, dimension, lowest, highest):
+    space = {"space": [[key, dimension]], "points": 64}
+    values = [point.values[key] for point in spaces.tried({"specification": specification(), **space})]
+    order = sorted(range(64), key=values.__getitem__)  # evenly spread, on the scale of the range
+    for place, edge in ((0, lowest), (1, lowest), (5, False), (32, False), (58, False), (62, highest), (63, highest)):
+        rows = [row(point, 0, 0.1 + (point != order[place])) for point in range(64)]
+        chosen, _ = choose(tmp_path, rows, **space)
+        assert chosen["values"] == {key: values[order[place]]}
+        assert chosen["at_the_edge"] == [key] * edge
 
 
 def test_the_shipped_grid_of_optimisers_reports_what_its_measured_losses_show(tmp_path):

@@ -65,6 +65,8 @@ def test_a_space_is_halved_in_brackets_and_chosen_from_and_made_again_if_it_chan
     models = "results/digits/runs/tuned/seeds-0-1/models.h5"
     result = snakemake(project, models)
     assert result.returncode == 0, result.stdout
+    planned = "sweep space: 6 points with 1 seed in 2 rungs, then 2 finalists with 2 seeds, 4,400 images"
+    assert planned in result.stdout.split("started: ")[0]
     best = json.loads((project / BEST).read_text())
     points = pd.read_csv(project / BEST.replace("best.json", "points.csv"))
 
@@ -77,7 +79,7 @@ def test_a_space_is_halved_in_brackets_and_chosen_from_and_made_again_if_it_chan
     final = points[points["rung"] == 3].groupby("point")["validation_loss"].mean()
     assert set(points.loc[points["rung"] == 3, "seed"]) == {2_000_000, 2_000_001}
     assert best["point"] == final.idxmin()
-    assert best["images"] == points["images"].sum() == 6 * 200 + 2 * 400 + 2 * 2 * 600
+    assert best["images"] == points["images"].sum() == 6 * 200 + 2 * 400 + 2 * 2 * 600 == 4400
 
     # How often each finalist wins, from the losses of each image.
     losses = {}

@@ -2,9 +2,10 @@
 
 import json
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from mnist_hpc.errors import UserError
 from mnist_hpc.files import csv_table
@@ -22,7 +23,8 @@ def lines(study: Study, results: Path, sweeps: Iterable[Sweep]) -> list[str]:
     for sweep in sweeps:
         images, pace = planned_images(study, sweep), seconds_per_image(study, sweep, results)
         time = f", about {duration(pace * images)} of training" if pace else ""
-        found.append(f"sweep {sweep.name}: {described(sweep)}, {images / 1e6:,.1f} million images{time}")
+        amount = f"{images:,}" if images < 1e6 else f"{images / 1e6:,.1f} million"
+        found.append(f"sweep {sweep.name}: {described(sweep)}, {amount} images{time}")
     return found
 
 
@@ -30,7 +32,8 @@ def described(sweep: Sweep) -> str:
     """Return what a sweep does, as text: its points and seeds, and how it is halved."""
     text = f"{counted(sweep.count, 'point')} with {counted(sweep.seeds, 'seed')}"
     if rules := sweep.halving:
-        text += f" in {counted(len(halving.shares(rules)), 'rung')}, then {counted(rules['finalists'], 'finalist')}"
+        finalists = sum(_finalists(rules, sizes) for sizes in _brackets(sweep))
+        text += f" in {counted(len(halving.shares(rules)), 'rung')}, then {counted(finalists, 'finalist')}"
         text += f" with {counted(rules['fresh_seeds'], 'seed')}"
     return text
 
@@ -49,11 +52,21 @@ def planned_images(study: Study, sweep: Sweep) -> int:
     shares = halving.shares(sweep.halving)
     parts = [float(share - before) for before, share in zip([Fraction(0), *shares], shares, strict=False)]
     total = 0.0
-    for number in range(1, sweep.jobs + 1):
-        own = halving.sizes(sweep.halving, len(halving.bracket(range(sweep.count), number, sweep.jobs)))
-        total += sweep.seeds * sum(size * part for size, part in zip(own, parts, strict=True))
-        total += sweep.halving["fresh_seeds"] * min(sweep.halving["finalists"], own[-1])
+    for sizes in _brackets(sweep):
+        total += sweep.seeds * sum(size * part for size, part in zip(sizes, parts, strict=True))
+        total += sweep.halving["fresh_seeds"] * _finalists(sweep.halving, sizes)
     return round(total * mean)
+
+
+def _brackets(sweep: Sweep) -> list[list[int]]:
+    """Return for each bracket of a sweep that is halved how many points train in each of its rungs."""
+    rules, points, jobs = sweep.halving or {}, range(sweep.count), range(1, sweep.jobs + 1)
+    return [halving.sizes(rules, len(halving.bracket(points, number, sweep.jobs))) for number in jobs]
+
+
+def _finalists(rules: Mapping[str, Any], sizes: Sequence[int]) -> int:
+    """Return the finalists of a bracket in whose rungs so many points train."""
+    return min(rules["finalists"], sizes[-1])
 
 
 def _mean_images(sweep: Sweep, examples: int) -> float:
@@ -84,7 +97,9 @@ def seconds_per_image(study: Study, sweep: Sweep, results: Path) -> float | None
         pass
     speeds = []
     for block in study.blocks_of(sweep.variant.name):
-        path = results / block.folder / "metrics.csv"
-        rows = csv_table.read(path) if path.exists() else []
-        speeds += [float(row["images_per_second"]) for row in rows if row["images_per_second"]]
+        try:
+            rows = csv_table.read(results / block.folder / "metrics.csv")
+        except (OSError, UserError):  # missing, or damaged, which the run itself reports
+            continue
+        speeds += [float(row["images_per_second"]) for row in rows if row.get("images_per_second")]
     return 1 / statistics.mean(speeds) if speeds else None

@@ -123,7 +123,7 @@ def searched(study: Study, results: Path) -> dict[str, dict[str, Any]]:
 
     ``scales`` has the kind of axis of each key (see ``searches.scale``), ``names`` how values that are not numbers are
     written, in the order of the config. ``rungs`` has the rows of ``searches.rungs`` by column, ``found`` the pairs of
-    ``searches.best_so_far``.
+    ``searches.best_so_far``, ``edges`` the keys whose best value lies at the edge of what was tried.
     """
     made = {}
     for name, sweep in study.sweeps.items():
@@ -139,7 +139,10 @@ def searched(study: Study, results: Path) -> dict[str, dict[str, Any]]:
             "names": {grids.text(value): grids.label(value) for value in tried},
             "rungs": {key: [row[key] for row in rungs] for key in (rungs or [{}])[0]},
             "found": searches.best_so_far(rungs),
+            "edges": [],
         }
+        with contextlib.suppress(UserError):  # the top of the page says that the file is missing or damaged
+            made[name]["edges"] = ranking.read_best(results / sweep.folder / "best.json")["at_the_edge"]
     return made
 
 

@@ -52,7 +52,7 @@ export function axes(figure) {
   const [sweep, across, down] = ["sweep", "across", "down"].map(name => figure.querySelector(`select[name=${name}]`));
   const options = keys => keys.map(key => element("option", { value: key }, key));
   function fill() {
-    const { scales, kind, halved, variant } = CONTENTS.sweeps[sweep.value], shown = points(sweep.value);
+    const { scales, kind, halved, variant, edges } = CONTENTS.sweeps[sweep.value], shown = points(sweep.value);
     const count = Object.fromEntries(Object.keys(scales).map(key => [key, different(shown.map(row => row.tried[key])).length]));
     const varied = Object.keys(scales).filter(key => count[key] > 1).sort((a, b) => count[b] - count[a]);
     across.replaceChildren(...options(varied.length ? varied : Object.keys(scales).slice(0, 1)));
@@ -61,6 +61,9 @@ export function axes(figure) {
     for (const part of document.querySelectorAll("[data-about]"))
       part.hidden = part.dataset.about === "halved" ? !halved : part.dataset.about !== kind;
     document.querySelector("[data-chart=searches] .variant").textContent = variant;
+    const edge = figure.querySelector(".edges");
+    edge.hidden = !edges.length;
+    edge.querySelector("b").textContent = edges.join(", ");
   }
   sweep.replaceChildren(...options(CONTENTS.order.sweeps));
   // Before the charts hear of the change: capture comes first.

@@ -12,8 +12,8 @@ from mnist_hpc.study.check_training import check_recipe, check_training
 from mnist_hpc.study.schema import check_name
 from mnist_hpc.study.specification import Study, Sweep, Variant, inherited, values_of
 
-# More than any study has; all points are listed before the first job.
-MOST_POINTS = 100_000
+# Of a grid: more than any study has. The command of a job lists them, and Linux takes 128 KiB as one argument.
+MOST_POINTS = 10_000
 
 
 def check_sweep(place: str, keys: Mapping[str, Any], content: Mapping[str, Any]) -> None:
@@ -68,8 +68,29 @@ def _check_space(place: str, keys: Mapping[str, Any]) -> None:
         raise UserError(
             f"{place}.max_images: expected a grid; in a space, images says what the training of a point sees"
         )
-    if keys["points"] > (size := math.prod(map(spaces.size, keys["space"].values()))):
-        raise UserError(f"{place}.points: found {keys['points']}, expected at most the {size} points of the space")
+    if keys["points"] > (size := math.prod(map(_size, keys["space"].values()))):
+        raise UserError(
+            f"{place}.points: found {keys['points']}, expected at most the {size:g} points of the space; sampled "
+            f"numbers have {spaces.DIGITS} digits"
+        )
+
+
+def _size(dimension: spaces.Dimension) -> float:
+    """Return how many values of a dimension can be sampled; infinity for ranges that begin at 0 or below."""
+    size = spaces.size(dimension)
+    if math.isfinite(size) or not isinstance(dimension, Mapping):
+        return size
+    ((low, high),) = dimension.values()
+    if low <= 0:
+        return math.inf
+    size, begin = 0, low
+    while begin <= high:
+        decade = math.floor(math.log10(begin))
+        step, end = 10.0 ** (decade - spaces.DIGITS + 1), 10.0 ** (decade + 1)
+        # A step is far more than the error of the division.
+        size += 1 + math.floor(min(high, end - step) / step + 1e-6) - math.ceil(begin / step - 1e-6)
+        begin = end
+    return size
 
 
 def _check_halving(place: str, keys: Mapping[str, Any], lengths: Sequence[str]) -> None:
@@ -95,6 +116,8 @@ def check_values(place: str, study: Study, variant: Variant, grid: Mapping[str, 
     for optimizer in grid.get("optimizer", [variant.keys["optimizer"]]):
         specification = grids.with_value(variant.specification, "optimizer", optimizer)
         schema.validate_variant(place, specification)
+        if "optimizer" in grid:
+            _check_replaced(place, optimizer, grid)
         known = [*grids.VARIED, "width", *schema.optimizer_arguments(next(iter(specification["optimizer"])))]
         for key in grid:
             check_name(place, key, known)
@@ -102,6 +125,17 @@ def check_values(place: str, study: Study, variant: Variant, grid: Mapping[str, 
                 changed = grids.with_value(specification, key, value)
                 schema.validate_variant(f"{place}.{key}", changed)
                 check_training(f"{place}.{key}", changed, facts, variant.dataset)
+
+
+def _check_replaced(place: str, optimizer: Any, grid: Mapping[str, Sequence[Any]]) -> None:
+    """Check that an optimiser that is tried gives no argument that is tried as well, and would replace it."""
+    ((name, arguments),) = grids.named(optimizer).items()
+    for key, value in arguments.items():
+        if key in grid and not isinstance(value, Mapping):  # of a schedule, the rate alone is replaced
+            raise UserError(
+                f"{place}.optimizer: found {key} of {name}, which has no effect as values of {key} are tried; leave it "
+                "out"
+            )
 
 
 def examples_of(sweep: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -138,14 +172,20 @@ def check_points(place: str, sweep: Sweep, variant: Variant, examples: int) -> N
 
 
 def _corners(sweep: Sweep, variant: Variant) -> list[grids.Point]:
-    """Return the points of a grid for a variant, and of a space those with the lowest and highest values of ranges."""
+    """Return the points of a grid for a variant, and of a space those with the lowest and the highest numbers."""
     content = json.loads(sweep.json) | {"specification": variant.specification}
     if sweep.kind == "space":
-        places = list(range(math.prod(len(spaces.bounds(dimension)) for dimension in sweep.dimensions.values())))
-        content |= {"grid": [(key, spaces.bounds(dimension)) for key, dimension in sweep.dimensions.items()]}
-        content |= {"points": places[:MOST_POINTS]}
+        ends = {key: _ends(spaces.bounds(dimension)) for key, dimension in sweep.dimensions.items()}
+        content |= {"grid": list(ends.items()), "points": range(math.prod(map(len, ends.values())))}
         del content["space"]
     return spaces.tried(content)
+
+
+def _ends(values: Sequence[Any]) -> list[Any]:
+    """Return the lowest and the highest of the numbers among values, and all others."""
+    numbers = [value for value in values if isinstance(value, int | float)]
+    others = [value for value in values if not isinstance(value, int | float)]
+    return [*sorted({min(numbers), max(numbers)} if numbers else ()), *others]
 
 
 def _check_first_rung(specification: Mapping[str, Any], rules: Mapping[str, Any], examples: int) -> None:

@@ -96,10 +96,9 @@ def _ordered(dimension: spaces.Dimension) -> bool:
 
 
 def _at_the_edge(value: Any, dimension: spaces.Dimension) -> bool:
-    """Return whether there may be better values beyond one that was tried."""
+    """Return whether there may be better values beyond one that was tried: not below 0 or above the full batch."""
     if isinstance(dimension, Mapping):
-        if spaces.size(dimension) < 3:
-            return False
-        return not spaces.EDGE < spaces.place_of(dimension, value) < 1 - spaces.EDGE
+        place, lowest = spaces.place_of(dimension, value), spaces.bounds(dimension)[0]
+        return spaces.size(dimension) > 2 and (place >= 1 - spaces.EDGE or (place <= spaces.EDGE and lowest != 0))
     sizes = [math.inf if other == "full" else other for other in dimension]
-    return len(sizes) > 2 and value != "full" and value in (min(sizes), max(sizes))
+    return len(sizes) > 2 and value not in (0, "full") and value in (min(sizes), max(sizes))
