@@ -1,6 +1,7 @@
 # The whole study. config.yaml is its config, workflow/rules has its jobs, and workflow/mnist_hpc has the logic.
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from shlex import quote
 
@@ -26,6 +27,9 @@ except UserError as error:
 # Options of the commands that read the config; not in `params`, so that moving the project reruns nothing.
 CHANGED = " ".join(quote(f"{key}={json.dumps(value)}") for key, value in CHANGES.items())
 STUDY = f"--config {quote(str(CONFIG_FILE))} --set {CHANGED}"
+
+# Hashed when a job needs it: most commands, and every job on a cluster, plan a few rules only.
+hashed = cache(code_hash)
 
 # Jobs use the environment of Snakemake; with `exec`, signals reach the program.
 shell.prefix(f"export PATH={quote(str(Path(sys.executable).parent))}:$PATH; exec ")

@@ -66,7 +66,7 @@ def test_ctrl_c_ends_a_pause_and_submits_nothing_more(cluster, three_blocks):
     with limited(cluster, "MaxSubmitJobs=0"), workflow(cluster, three_blocks, *THREE, "--mnist-slurm-no-check") as run:
         cluster.wait_for(lambda: said(run, "Slurm accepts no job now"))
         run.kill(signal.SIGINT)
-        run.process.wait(30)  # the pause has 60 s
+        run.process.wait(50)  # the pause has 60 s
         assert run.process.returncode == 1
     assert states(cluster, run) == []
     assert not (three_blocks / "logs/slurm/main.json").exists()

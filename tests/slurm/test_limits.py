@@ -1,6 +1,6 @@
 """Time limits that follow recorded times, on the private Slurm."""
 
-from harness import NEEDS_SLURM, SLOW, STEPS, accounting, cluster, make_project, name, workflow
+from harness import NEEDS_SLURM, accounting, cluster, make_project, name, workflow
 
 from conftest import SMALL_STUDY
 from mnist_hpc.cluster import attempts
@@ -8,24 +8,6 @@ from mnist_hpc.cluster.profile import Profile
 from mnist_hpc.study.specification import Study
 
 pytestmark = NEEDS_SLURM
-
-
-def test_a_block_that_was_cut_short_gets_the_default_limit_again(cluster, make_project):
-    project = make_project(SLOW.replace(str(STEPS), "1000000"))
-    recorded = project / "results/circle/runs/slow/seeds-2-3/metrics.csv"
-    recorded.parent.mkdir(parents=True)
-    recorded.write_text("seed,train_seconds\n2,1\n3,1\n")
-
-    def limits():
-        listed = cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "TimelimitRaw")
-        return listed.splitlines()
-
-    with workflow(cluster, project, "results/circle/runs/slow/seeds-0-1/metrics.csv") as run:
-        cluster.wait_for(lambda: "seed 0: step" in run.log)
-        assert limits() == ["15"]  # 5 minutes for the training, 10 for the evaluation
-        cluster.run("scancel", str(run.attempts()[-1]["job"]))
-        cluster.wait_for(lambda: len(limits()) > 1)
-        assert limits() == ["15", "70"]
 
 
 def test_training_and_evaluations_of_a_block_are_one_job_with_the_limits_and_cpus_that_doctor_shows(

@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[2]
 # How many small jobs a study has (`make trust`).
 LOAD = int(os.environ.get("SLURM_LOAD", "5"))
 # Of the shipped study, as `make demo` runs it: each kind of model and of data once.
-DEMO = ("regression", "hidden-sigmoid-mse", "cnn", "circle-3")
+DEMO = ("regression", "cnn", "circle-3")
 
 
 @pytest.mark.campaign
@@ -167,15 +167,25 @@ def test_a_node_that_dies_is_left_for_another(cluster, project, whole):
     assert cluster.run("sacct", "-D", "-X", "-n", "-P", "-j", first, "-o", "State").splitlines()[0] == "NODE_FAIL"
 
 
-def test_a_training_goes_on_over_time_limits(cluster, make_project):
-    project = make_project(SLOW.replace("seeds: 2", "seeds: 1").replace(str(STEPS), str(100 * STEPS)))
-    with workflow(cluster, project, "results/circle/runs/slow/seeds-0-0/models.h5") as run:
+def test_a_training_goes_on_over_time_limits_with_the_default_limit(cluster, make_project):
+    config = SLOW.replace("seeds: 2", "seeds: 3").replace("seeds_per_job: 2", "seeds_per_job: 1")
+    project = make_project(config.replace(str(STEPS), str(100 * STEPS)))
+    recorded = project / "results/circle/runs/slow/seeds-1-1/metrics.csv"
+    recorded.parent.mkdir(parents=True)
+    recorded.write_text("seed,train_seconds\n1,1\n")
+
+    def limits():
+        return cluster.run("sacct", "-X", "-n", "-P", "--name", name(run), "-o", "TimelimitRaw").splitlines()
+
+    with workflow(cluster, project, "results/circle/runs/slow/seeds-0-0/metrics.csv") as run:
         log = project / "logs/circle/slow/seeds-0-0/train.log"
         cluster.wait_for(lambda: "seed 0: step" in content(log))
+        assert limits() == ["15"]  # 5 minutes for the training by the recorded time, 10 for the evaluation
         first = str(run.attempts("0-0")[-1]["job"])
         cluster.near_its_end(first, seconds=120)
         cluster.wait_for(lambda: "seed 0: continues at step" in content(log))
         interrupted, going_on = run.attempts("0-0")
+        assert limits()[1:] == ["70"]
     assert (interrupted["job"], interrupted["end"]) == (first, "interrupted")
     assert going_on["job"] != first
 

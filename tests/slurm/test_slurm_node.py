@@ -79,6 +79,8 @@ class Study:
 
         def all_held() -> bool:
             for seed in set(range(4)) - held.keys():
+                over = re.search(rf"seed {seed}: step (\d+) of \1,", self.program(seed))
+                assert not over, f"the training of seed {seed} was over before it was stopped"
                 if self.process(seed) and f"seed {seed}: step" in self.program(seed):
                     held[seed] = self.process(seed)
                     os.kill(held[seed], signal.SIGSTOP)
@@ -120,26 +122,16 @@ class Study:
         return runs[runs["variant"] == "slow"].set_index("seed")
 
 
-def test_one_job_trains_four_at_a_time_on_four_devices(study):
-    job = study.submitted()
-    held = study.hold()  # all of them at once
-    seen = {seed: re.search(r"^GPU (\d) of 0,1,2,3, slot 0$", study.program(seed), re.MULTILINE)[1] for seed in held}
-    assert sorted(seen.values()) == ["0", "1", "2", "3"]
-    study.go_on(held)
-    study.ended(job, "COMPLETED")
-    assert set(study.assert_whole()["jobs"]) == {job}
-    assert "slot" not in (study.project / "logs/circle/tiny/seeds-0-0/train.log").read_text()
-    (allocated,) = accounting(study.cluster, "AllocTRES", "-j", job)
-    assert "gres/gpu=4" in allocated
-    assert "node=1" in allocated
-    assert "Nothing to be done" in snakemake(study.project).stdout
-
-
-def test_it_returns_to_the_queue_at_its_time_limit_until_the_study_is_done(study):
+def test_it_keeps_four_devices_busy_and_returns_to_the_queue_at_its_time_limit_until_the_study_is_done(study):
     job = study.submitted()
     for window in (1, 2):
-        held = study.hold()
-        study.cluster.near_its_end(job, seconds=WARNING_SECONDS)
+        held = study.hold()  # all of them at once
+        devices = [re.search(r"^GPU (\d) of 0,1,2,3, slot 0$", study.program(seed), re.MULTILINE)[1] for seed in held]
+        assert sorted(devices) == ["0", "1", "2", "3"]
+        if window == 1:
+            study.cluster.near_its_end(job, seconds=WARNING_SECONDS)
+        else:  # the signal that Slurm sends then, without its delay
+            study.cluster.run("scancel", "--batch", "--signal=USR1", job)
         study.cluster.wait_for(lambda window=window: study.log(job).count("Asking the trainings") == window)
         study.go_on(held)
         study.cluster.wait_for(lambda window=window: len(study.runs(job)) == window + 1)
@@ -148,6 +140,11 @@ def test_it_returns_to_the_queue_at_its_time_limit_until_the_study_is_done(study
     slow = study.assert_whole()
     assert slow["windows"].max() > 1
     assert set(" ".join(slow["jobs"]).split()) == {job}
+    assert "slot" not in (study.project / "logs/circle/tiny/seeds-0-0/train.log").read_text()
+    (allocated,) = accounting(study.cluster, "AllocTRES", "-j", job)
+    assert "gres/gpu=4" in allocated
+    assert "node=1" in allocated
+    assert "Nothing to be done" in snakemake(study.project).stdout
 
 
 def test_cancelled_it_stays_cancelled_and_another_continues(study):

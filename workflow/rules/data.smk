@@ -21,7 +21,7 @@ rule fetch:
     priority: 2  # a missing data set stops the run immediately
     retries: 0  # on a cluster, `retries` of the profile is meant for Slurm jobs
     params:
-        code=code_hash("stages.fetch"),
+        code=lambda wildcards: hashed("stages.fetch"),
         entry=lambda wildcards: study.entry(wildcards.dataset),
     shell:
         "python -m mnist_hpc fetch --dataset {wildcards.dataset} --entry {params.entry:q} --search-path {SEARCH_PATH}"
@@ -39,7 +39,7 @@ rule convert:
     retries: 0  # on a cluster, `retries` of the profile is meant for Slurm jobs
     params:
         # Only the code of this data set's source matters.
-        code=lambda wildcards: code_hash("stages.convert", f"data.sources.{study.source(wildcards.dataset)}"),
+        code=lambda wildcards: hashed("stages.convert", f"data.sources.{study.source(wildcards.dataset)}"),
         source=lambda wildcards: study.source(wildcards.dataset),
         entry=lambda wildcards: study.entry(wildcards.dataset),
     shell:

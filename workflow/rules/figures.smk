@@ -16,7 +16,7 @@ for rule_name, kind in FIGURES.items():
         retries: 0  # on a cluster, `retries` of the profile is meant for Slurm jobs
         localrule: True
         params:
-            code=code_hash("stages.draw", f"figures.{figures.KINDS[kind].module}"),
+            code=lambda wildcards, module=figures.KINDS[kind].module: hashed("stages.draw", f"figures.{module}"),
             figure=kind,
         shell:
             "python -m mnist_hpc draw {STUDY} --figure {params.figure} > {log} 2>&1"

@@ -12,9 +12,9 @@ rule write_report:
         f"logs/{study.dataset}/report.log",
     retries: 0  # on a cluster, `retries` of the profile is meant for Slurm jobs
     params:
-        code=code_hash("stages.report", files=report.FILES),
+        code=lambda wildcards: code_hash("stages.report", files=report.FILES),
         # What makes a result stale, and what the report says of the study.
-        results=[code_hash(f"stages.{stage}") for stage in ("train", "evaluate", "perturb", "sweep")],
+        results=lambda wildcards: [hashed(f"stages.{stage}") for stage in ("train", "evaluate", "perturb", "sweep")],
         study=study.hash,
         drawn=study.drawn,
     shell:

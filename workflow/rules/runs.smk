@@ -41,7 +41,7 @@ rule train:
         # Limited by `--resources gpu_slot=...` only. A variant with `device: cpu` has 0: it sees no GPU and requires none.
         gpu_slot=gpu_slots,
     params:
-        code=code_hash("stages.train"),
+        code=lambda wildcards: hashed("stages.train"),
         specification=lambda wildcards: study.variants[wildcards.variant].json,
     shell:
         "{PYTHON} -m mnist_hpc train --data {input.data} --variant {wildcards.variant}"
@@ -68,7 +68,7 @@ rule evaluate:
         mem_mb=memory,
         gpu_slot=gpu_slots,
     params:
-        code=code_hash("stages.evaluate"),
+        code=lambda wildcards: hashed("stages.evaluate"),
     shell:
         "{PYTHON} -m mnist_hpc evaluate --models {input.models} --data {input.test} --metrics {output.metrics}"
         " --predictions {output.predictions}"
@@ -96,7 +96,7 @@ rule perturb:
         mem_mb=memory,
         gpu_slot=gpu_slots,
     params:
-        code=code_hash("stages.perturb"),
+        code=lambda wildcards: hashed("stages.perturb"),
     shell:
         "{PYTHON} -m mnist_hpc perturb --models {input.models} --data {input.test} --perturbed {output}"
         " --attempts results/state/{wildcards.dataset}/{wildcards.variant}/seeds-{wildcards.first}-{wildcards.last}.json"

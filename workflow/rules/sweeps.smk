@@ -32,7 +32,7 @@ rule sweep:
         require_gpu=0,
         gpu_slot=lambda wildcards: study.sweeps[wildcards.sweep].variant.gpu_slots,
     params:
-        code=code_hash("stages.sweep"),
+        code=lambda wildcards: hashed("stages.sweep"),
         sweep=lambda wildcards: study.sweeps[wildcards.sweep].json,
         variant=lambda wildcards: study.sweeps[wildcards.sweep].variant.name,
     shell:
@@ -62,7 +62,7 @@ rule rank:
         "logs/{dataset}/sweeps/{sweep}/rank.log",
     retries: 0  # on a cluster, `retries` of the profile is meant for Slurm jobs
     params:
-        code=code_hash("stages.rank"),
+        code=lambda wildcards: hashed("stages.rank"),
         sweep=lambda wildcards: study.sweeps[wildcards.sweep].json,
     shell:
         "python -m mnist_hpc rank --parts {input.points} --losses {input.losses} --sweep {params.sweep:q} --points {output.points}"

@@ -19,10 +19,10 @@ rule tabulate:
         f"logs/{study.dataset}/tabulate.log",
     retries: 0  # on a cluster, `retries` of the profile is meant for Slurm jobs
     params:
-        code=code_hash("stages.tabulate"),
-        train=code_hash("stages.train"),
-        evaluate=code_hash("stages.evaluate"),
-        perturb=code_hash("stages.perturb"),
+        code=lambda wildcards: hashed("stages.tabulate"),
+        train=lambda wildcards: hashed("stages.train"),
+        evaluate=lambda wildcards: hashed("stages.evaluate"),
+        perturb=lambda wildcards: hashed("stages.perturb"),
         study=study.hash,
     shell:
         "python -m mnist_hpc tabulate {STUDY} --train-hash {params.train} --evaluate-hash {params.evaluate}"

@@ -138,6 +138,13 @@ def _walk(node: ast.AST, parent: ast.AST | None = None) -> Iterator[tuple[ast.AS
                     yield from _walk(child, node)
 
 
+def forget() -> None:
+    """Read the files again at the next hash: a process reads each once, as it imports it once."""
+    _source.cache_clear()
+    _module.cache_clear()
+
+
+@cache
 def _source(module: str, package: Path) -> Path | None:
     """Return the file of a module of the package; None if there is none."""
     place = package.joinpath(*filter(None, module.split(".")))
@@ -147,7 +154,9 @@ def _source(module: str, package: Path) -> Path | None:
     return None
 
 
+@cache
 def _module(name: str, package: Path) -> _Module:
+    """Return the statements of a module, sorted by what they do."""
     path = _source(name, package)
     if path is None:
         raise ValueError(f"{package} has no module {name!r}")
