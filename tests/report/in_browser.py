@@ -4,6 +4,7 @@ import contextlib
 import shutil
 
 import numpy as np
+from playwright.sync_api import expect
 
 from conftest import ROOT, call, copy_project, made_once, snakemake
 from mnist_hpc.files.code_hash import code_hash
@@ -13,11 +14,15 @@ from mnist_hpc.study.specification import Study
 
 # Largest difference of a probability from that of the float32 model. It is the promise; 2e-4 is what is found.
 TOLERANCE = 1e-3
+# How long a page may take for an action, and an expectation to come true, milliseconds. Playwright's own 30 and 5 s are
+# short where other tests use the same cores.
+ACTION, EXPECTATION = 120_000, 60_000
 
 
 def loaded(browser):
     """Return an empty page in which the functions of the modules are global."""
     page = browser.new_page()
+    page.set_default_timeout(ACTION)
     names = "decoded, probabilities, centred, coarse"
     page.add_script_tag(type="module", content=f"{joined(drawing.SCRIPTS)}\nObject.assign(window, {{ {names} }})")
     page.wait_for_function("() => Boolean(window.decoded)")
@@ -128,6 +133,8 @@ def reading(browser, path, address="", **options):
     once all its charts are drawn, and the list of what has gone wrong so far.
     """
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
+    context.set_default_timeout(ACTION)
+    expect.set_options(timeout=EXPECTATION)
     context.set_offline(True)
     page, bad = context.new_page(), []
     page.on("console", lambda message: bad.append(message.text) if message.type == "error" else None)
