@@ -113,11 +113,12 @@ def test_weights_are_compared_bit_by_bit(tmp_path):
 def test_a_training_is_interrupted_and_resumed_with_the_same_bits(digits, tmp_path):
     one = gpu.Bench(digits, Path("peers"), 1, tmp_path, rehearsal=True)
     first, resumed = tmp_path / "first", tmp_path / "resumed"
-    gpu.process(one.train("hidden-relu", "0", first, steps=40))
-    command = [*one.train("hidden-relu", "0", resumed, steps=40), "--state", str(tmp_path / "state")]
+    steps = 4000  # after a third of them, seconds are left in which the signal arrives
+    gpu.process(one.train("hidden-relu", "0", first, steps=steps))
+    command = [*one.train("hidden-relu", "0", resumed, steps=steps), "--state", str(tmp_path / "state")]
     row = gpu.interrupted(command, first, resumed)
     assert (row["equal"], row["arrays"]) == ("yes", 4)
-    assert 0 < int(row["interrupted_at"].split()[1]) < 40
+    assert steps / 3 <= int(row["interrupted_at"].split()[1]) < steps
     # What is finished cannot be interrupted.
     assert "exit code 0" in gpu.attempt({}, gpu.interrupted, command, first, resumed)["error"]
 
