@@ -90,7 +90,13 @@ exec(program)
 # to the next one.
 MANY = """
 environment = dict(os.environ)
+
+def check():
+    if not uses_tensorflow(server):
+        sys.exit("the server has ended")
+
 for line in sys.stdin:
+    check()
     commands, program = json.loads(line)
     output, error = io.StringIO(), ""
     try:
@@ -106,8 +112,7 @@ for line in sys.stdin:
     os.environ.clear()
     os.environ.update(environment)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    if not uses_tensorflow(server):
-        sys.exit("the server has ended")
+    check()
     wait(lambda: not children(server))
     print(json.dumps([output.getvalue(), error]), flush=True)
 """
