@@ -271,11 +271,19 @@ def copy_project(root: Path, config: str) -> Path:
 
 
 def snakemake(
-    project: Path, *arguments: object, profile: str = "local", **environment: str
+    project: Path, *arguments: object, profile: str = "local", trains: bool = True, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run Snakemake with a profile in a project, its two streams together; on this machine as ``make run`` does."""
-    trains = profile == "local" and not {"-n", "--unlock"} & set(arguments)
-    preload = [sys.executable, "-m", "mnist_hpc", "preload"] if trains else []
+    """Run Snakemake with a profile in a project, its two streams together; on this machine as ``make run`` does.
+
+    Args:
+        project: Folder of the study.
+        arguments: Arguments after ``--profile``.
+        profile: Profile of the project.
+        trains: Whether a job may train or evaluate. Where none does, nobody waits for TensorFlow, so it is not loaded.
+        environment: Variables to set.
+    """
+    preloads = trains and profile == "local" and not {"-n", "--dry-run", "--unlock"} & set(arguments)
+    preload = [sys.executable, "-m", "mnist_hpc", "preload"] if preloads else []
     program = Path(sys.executable).parent / "snakemake"
     return subprocess.run(
         [*preload, program, "--profile", f"profiles/{profile}", *map(str, arguments)],

@@ -57,7 +57,7 @@ def test_an_image_that_does_not_exist_is_refused(monkeypatch):
 
 
 def test_a_container_that_does_not_exist_is_refused_before_any_job(project):
-    result = snakemake(project, MNIST_HPC_CONTAINER="nowhere.sif")
+    result = snakemake(project, trains=False, MNIST_HPC_CONTAINER="nowhere.sif")
     assert result.returncode == 2
     assert "MNIST_HPC_CONTAINER: nowhere.sif does not exist; correct the variable, or unset it" in result.stdout
 

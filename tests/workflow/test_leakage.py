@@ -32,7 +32,7 @@ def without_times(path):
 @pytest.mark.slow
 def test_training_sweeps_and_choice_are_the_same_without_the_test_images(tmp_path):
     converted = copy_project(tmp_path / "converted", TUNED)
-    assert snakemake(converted, *DATA).returncode == 0
+    assert snakemake(converted, *DATA, trains=False).returncode == 0
     found = []
     for case in ("whole", "unreadable"):
         project = shutil.copytree(converted, tmp_path / case)

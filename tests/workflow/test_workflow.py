@@ -70,7 +70,7 @@ def test_a_study_ends_in_tables_and_running_it_again_does_nothing(done):
     assert len(table(project, "classes")) == 2 * 2 + 2 * 10
 
     assert {f"results/{file}" for file in files(project / "results")} == results(project)
-    assert "Nothing to be done" in snakemake(project).stdout
+    assert "Nothing to be done" in snakemake(project, trains=False).stdout
     assert "Nothing to be done" in dry_run(project).stdout
 
 
@@ -178,7 +178,7 @@ def test_a_missing_run_is_named_by_tabulate(project):
 
 def test_a_wrong_config_ends_before_any_job_with_one_line_and_code_2(project):
     change(project, seeds="five")
-    result = snakemake(project)
+    result = snakemake(project, trains=False)
     assert result.returncode == 2
     assert "mnist_hpc: error: " in result.stdout
     assert "config.yaml: seeds: found 'five' (text), expected a whole number" in result.stdout
@@ -187,7 +187,7 @@ def test_a_wrong_config_ends_before_any_job_with_one_line_and_code_2(project):
 
 
 def test_a_wrong_value_on_the_command_line_is_refused(project):
-    result = snakemake(project, "--config", "dataset=digit")
+    result = snakemake(project, "--config", "dataset=digit", trains=False)
     assert result.returncode == 2
     expected = "expected one of mnist, digits, circle, spirals (did you mean 'digits'?)"
     assert f"dataset: found 'digit', {expected}" in result.stdout
@@ -221,7 +221,7 @@ def test_results_that_cannot_be_written_are_an_error_of_one_line(project, folder
     path.write_text("a file where a folder should be")
     arguments = ("--dataset", "digits", "--source", "digits", "--entry", json.dumps(BUILT_IN["digits"]))
     assert folder in error_line(run("convert", *arguments, "--folder", "results/digits/data", cwd=project))
-    assert snakemake(project, "results/digits/data/train.h5").returncode == 1
+    assert snakemake(project, "results/digits/data/train.h5", trains=False).returncode == 1
     assert path.read_text() == "a file where a folder should be"
 
 
