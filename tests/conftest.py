@@ -67,6 +67,12 @@ def call(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
 
 
+def call_in(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a command as ``call`` does, in the folder of a project, as people do."""
+    with contextlib.chdir(folder):
+        return call(*arguments)
+
+
 def error_line(result: subprocess.CompletedProcess[str]) -> str:
     """Return the error of a command that refused: one line, exit code 2, no traceback."""
     assert result.returncode == 2, result.stderr

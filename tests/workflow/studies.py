@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import SMALL_STUDY, copy_project, made_once, make_tiny, snakemake, tiny_entry
+from conftest import SMALL_STUDY, TUNED, UNTIL_TABLES, copy_project, made_once, make_tiny, snakemake, tiny_entry
 
 # Every kind of dependency: a base and its heir, a sweep and a variant that takes over its choice, and three data sets,
 # one of them described in the config alone.
@@ -43,7 +43,8 @@ sweeps:
     grid: {{learning_rate: [0.1, 0.5]}}
     seeds: 1
 """
-STUDIES = {"small": SMALL_STUDY, "wide": WIDE_STUDY}
+# With the arguments of their runs.
+STUDIES = {"small": (SMALL_STUDY, ()), "wide": (WIDE_STUDY, ()), "tuned": (TUNED, UNTIL_TABLES)}
 
 
 def finished(factory: pytest.TempPathFactory, name: str, target: Path) -> Path:
@@ -57,11 +58,13 @@ def finished(factory: pytest.TempPathFactory, name: str, target: Path) -> Path:
         target: Folder to create.
     """
 
+    config, arguments = STUDIES[name]
+
     def build(folder: Path) -> None:
         origin = folder / "a user's study"  # its name needs quoting
-        copy_project(origin, STUDIES[name])
+        copy_project(origin, config)
         make_tiny(folder / "source")
-        result = snakemake(origin, "-p", TINY_DIR=str(folder / "source"))
+        result = snakemake(origin, "-p", *arguments, TINY_DIR=str(folder / "source"))
         assert result.returncode == 0, result.stdout
         (origin / "output.txt").write_text(result.stdout)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import io
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ import yaml
 from planner import dry_run
 from studies import finished
 
-from conftest import DIFFER, UNTIL_TABLES, run, snakemake
+from conftest import DIFFER, UNTIL_TABLES, call_in, snakemake
 from mnist_hpc.files import csv_table
 
 DRAW = {"draw"}
@@ -398,7 +399,7 @@ def test_there_and_back_with_git_reruns_nothing(study):
 
 
 def status(root):
-    result = run("status", cwd=root)
+    result = call_in(root, "status")
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     rows = [line.split() for line in lines[1 : lines.index("")]]
@@ -476,12 +477,13 @@ def test_blocks_of_another_size_and_another_directory_give_the_same_bits(study, 
             assert np.array_equal(a[key], b[key])
 
 
-def test_clean_shows_and_removes_what_no_variant_claims(copy, tmp_path):
-    assert run("clean", cwd=copy).stdout.startswith("Nothing to remove")
+def test_clean_shows_and_removes_what_no_variant_claims(copy, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO())  # nobody answers
+    assert call_in(copy, "clean").stdout.startswith("Nothing to remove")
     (copy / "config.yaml").write_text(
         config(variants__child=None, variants__circle__seeds=1)((copy / "config.yaml").read_text())
     )
-    shown = run("clean", cwd=copy)
+    shown = call_in(copy, "clean")
     assert "results/tiny/runs/child" in shown.stdout
     assert "results/circle/runs/circle" in shown.stdout
     assert "regression" not in shown.stdout
@@ -493,7 +495,7 @@ def test_clean_shows_and_removes_what_no_variant_claims(copy, tmp_path):
     precious.touch()
     (copy / "results/old").symlink_to(tmp_path / "precious")
     (copy / "results/tiny/runs/link").symlink_to(precious.parent)
-    assert "Removed." in run("clean", "--yes", cwd=copy).stdout
+    assert "Removed." in call_in(copy, "clean", "--yes").stdout
     assert not (copy / "results/tiny/runs/child").exists()
     assert not (copy / "results/circle/runs/circle").exists()
     assert not (copy / "results/tiny/runs/link").exists()

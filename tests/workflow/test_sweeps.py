@@ -5,9 +5,11 @@ import json
 import pandas as pd
 import pytest
 from planner import dry_run
+from studies import finished
 
-from conftest import HALVED, SWEEP, TUNED, UNTIL_TABLES, copy_project, run, snakemake
+from conftest import HALVED, SWEEP, TUNED, UNTIL_TABLES, call_in, copy_project, snakemake
 from mnist_hpc.files import hdf5
+from mnist_hpc.study.specification import Study
 from mnist_hpc.training.models_file import read_models
 
 pytestmark = pytest.mark.slow
@@ -30,15 +32,15 @@ def test_jobs_that_share_a_sweep_give_the_same_table(tmp_path):
     pd.testing.assert_frame_equal(*tables)
     assert not (project / "results/state").exists()
     assert "Nothing to be done" in snakemake(project, best, trains=False).stdout
-    assert "sweep rates: ok, best at learning_rate 0.1, steps 20, batch_size 100\n" in run("status", cwd=project).stdout
-    assert "part-1-of-1.csv" in run("clean", "--yes", cwd=project).stdout
+    assert "sweep rates: ok, best at learning_rate 0.1, steps 20, batch_size 100\n" in call_in(project, "status").stdout
+    assert "part-1-of-1.csv" in call_in(project, "clean", "--yes").stdout
     assert len(list((project / "results/digits/sweeps/rates").glob("part-*.csv"))) == 4
 
     (project / "config.yaml").write_text(SWEEP.replace("0.001, 0.01", "0.002, 0.01"))
-    assert "sweep rates: stale" in run("status", cwd=project).stdout
+    assert "sweep rates: stale" in call_in(project, "status").stdout
     (project / "config.yaml").write_text(SWEEP.replace("  rates:", "  others:"))
-    assert "sweep others: missing" in run("status", cwd=project).stdout
-    assert "results/digits/sweeps/rates" in run("clean", "--yes", cwd=project).stdout
+    assert "sweep others: missing" in call_in(project, "status").stdout
+    assert "results/digits/sweeps/rates" in call_in(project, "clean", "--yes").stdout
     assert not (project / "results/digits/sweeps").exists()
 
 
@@ -97,26 +99,38 @@ def test_a_space_is_halved_in_brackets_and_chosen_from_and_made_again_if_it_chan
     assert "epochs" not in specification
     assert specification["steps"] == best["values"]["steps"] == 600 // best["values"]["batch_size"]
     assert specification["optimizer"]["SGD"]["learning_rate"] == best["values"]["learning_rate"]
-    assert "sweep space: ok, halved, best at learning_rate" in run("status", cwd=project).stdout
+    assert "sweep space: ok, halved, best at learning_rate" in call_in(project, "status").stdout
 
+    def decides(config):
+        """Return what Snakemake compares: what decides the numbers of the sweep, and the parts that it asks for."""
+        (project / "config.yaml").write_text(config)
+        sweep = Study.read(project / "config.yaml").sweeps["space"]
+        return sweep.json, sweep.parts
+
+    before, harmless = decides(HALVED), HALVED
     for old, (new, again) in EDITS.items():
-        assert HALVED.count(old) == 1, old
-        (project / "config.yaml").write_text(HALVED.replace(old, new))
+        assert HALVED.count(old) == harmless.count(old) == 1, old
+        assert (decides(HALVED.replace(old, new)) != before) == again, old
+        if not again:
+            harmless = harmless.replace(old, new)
+    # Plans of one edit, and of all that rerun nothing together.
+    for config, again in ((HALVED.replace("points: 6", "points: 7"), True), (harmless, False)):
+        (project / "config.yaml").write_text(config)
         planned = dry_run(project, BEST).stdout
-        assert ("rule sweep:" in planned, "Nothing to be done" in planned) == (again, not again), old
+        assert ("rule sweep:" in planned, "Nothing to be done" in planned) == (again, not again)
 
 
-def test_a_variant_takes_over_what_a_sweep_found_and_runs_again_when_that_changes(tmp_path):
-    project = copy_project(tmp_path / "study", TUNED)
+def test_a_variant_takes_over_what_a_sweep_found_and_runs_again_when_that_changes(tmp_path_factory, tmp_path):
+    project = finished(tmp_path_factory, "tuned", tmp_path / "study")
     models = project / "results/digits/runs/tuned/seeds-0-1/models.h5"
 
-    def finished(*targets):
+    def run_again(*targets):
         result = snakemake(project, *targets)
         assert result.returncode == 0, result.stdout
         specification, _ = read_models(models)
         return result.stdout, specification
 
-    _, specification = finished(*UNTIL_TABLES)
+    specification, _ = read_models(models)
     assert specification["optimizer"] == {"SGD": {"learning_rate": 0.1}}
     assert (specification["steps"], specification["batch_size"]) == (20, 100)
     tables = project / "results/digits/tables"
@@ -126,14 +140,14 @@ def test_a_variant_takes_over_what_a_sweep_found_and_runs_again_when_that_change
     assert json.loads(sweeps.loc[0, "values"]) == {"learning_rate": 0.1, "steps": 20, "batch_size": 100}
     comparisons = pd.read_csv(tables / "comparisons.csv").set_index(["variant", "relation"])
     assert comparisons.loc[("tuned", "base"), ["reference", "n"]].tolist() == ["regression", 2]
-    assert "Everything is there" in run("status", cwd=project).stdout
+    assert "Everything is there" in call_in(project, "status").stdout
 
     (project / "config.yaml").write_text(TUNED.replace("0.01, 0.1]", "0.01, 0.2]"))
-    printed, specification = finished(*UNTIL_TABLES)
+    printed, specification = run_again(*UNTIL_TABLES)
     assert specification["optimizer"] == {"SGD": {"learning_rate": 0.2}}
     assert "started: train digits tuned seeds 0 to 1" in printed
     assert "train digits regression" not in printed
     # Another choice from a smaller grid: fewer images than 20 × 100.
     (project / "config.yaml").write_text(TUNED.replace("jobs: 1", "max_images: 1000"))
-    _, specification = finished(models.relative_to(project))
+    _, specification = run_again(models.relative_to(project))
     assert specification["steps"] * specification["batch_size"] <= 1000

@@ -19,10 +19,10 @@ from conftest import (
     SMALL_STUDY,
     UNTIL_TABLES,
     call,
+    call_in,
     copy_project,
     error_line,
     make,
-    run,
     snakemake,
     tiny_entry,
 )
@@ -182,7 +182,7 @@ def test_a_variant_that_explodes_is_failed_and_the_study_ends_well(project):
 
 
 def test_a_missing_run_is_named_by_tabulate(project):
-    result = run("tabulate", "--train-hash", "0", "--evaluate-hash", "0", "--perturb-hash", "0", cwd=project)
+    result = call_in(project, "tabulate", "--train-hash", "0", "--evaluate-hash", "0", "--perturb-hash", "0")
     assert result.returncode == 0, result.stderr
     assert set(table(project, "runs")["status"]) == {"missing"}
     assert table(project, "variants")["status"].tolist() == ["missing", "missing"]
@@ -232,7 +232,7 @@ def test_results_that_cannot_be_written_are_an_error_of_one_line(project, folder
     path.parent.mkdir(exist_ok=True)
     path.write_text("a file where a folder should be")
     arguments = ("--dataset", "digits", "--source", "digits", "--entry", json.dumps(BUILT_IN["digits"]))
-    assert folder in error_line(run("convert", *arguments, "--folder", "results/digits/data", cwd=project))
+    assert folder in error_line(call_in(project, "convert", *arguments, "--folder", "results/digits/data"))
     assert snakemake(project, "results/digits/data/train.h5", trains=False).returncode == 1
     assert path.read_text() == "a file where a folder should be"
 
