@@ -1,69 +1,25 @@
-"""All stages of a small study one after the other, in this process, as the rules call them."""
+"""What all stages of a small study leave, and what status and clean say of it."""
 
 import json
 import shutil
 
 import pandas as pd
 import pytest
+import studies
 
-from conftest import SMALL_STUDY, call, run
+from conftest import REGRESSION_STUDY, SMALL_STUDY, call, run
 from mnist_hpc import figures
 from mnist_hpc.files import csv_table
 from mnist_hpc.files.code_hash import code_hash
 from mnist_hpc.study.layout import PERTURBED_COLUMNS, RUN_COLUMNS
 from mnist_hpc.study.specification import Study
 
-pytestmark = pytest.mark.usefixtures("tensorflow")
-
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """Return the folder of a finished study, and the study."""
-    folder = tmp_path_factory.mktemp("study")
-    (folder / "config.yaml").write_text(SMALL_STUDY)
-    study, results = Study.read(folder / "config.yaml"), folder / "results"
-    train_hash, evaluate_hash = code_hash("stages.train"), code_hash("stages.evaluate")
-    perturb_hash = code_hash("stages.perturb")
-    commands = [
-        (
-            *("convert", "--dataset", name, "--source", study.source(name)),
-            *("--entry", study.entry(name), "--folder", results / name / "data"),
-        )
-        for name in study.datasets
-    ]
-    for block in study.blocks:
-        data, place = results / block.dataset / "data", results / block.folder
-        commands += [
-            (
-                *("train", "--data", data / "train.h5", "--variant", block.variant, "--code-hash", train_hash),
-                *("--specification", study.variants[block.variant].json, "--seeds", f"{block.first}-{block.last}"),
-                *("--models", place / "models.h5", "--history", place / "history.csv"),
-                *("--state", results / "state" / block.dataset),
-                *("--attempts", results / block.record),
-            ),
-            (
-                *("evaluate", "--models", place / "models.h5", "--data", data / "test.h5"),
-                *("--code-hash", evaluate_hash, "--attempts", results / block.record),
-                *("--metrics", place / "metrics.csv", "--predictions", place / "predictions.h5"),
-            ),
-        ]
-        if block in study.blocks_of_images:
-            commands.append(
-                (
-                    *("perturb", "--models", place / "models.h5", "--data", data / "test.h5"),
-                    *("--perturbed", place / "perturbed.csv", "--code-hash", perturb_hash),
-                    *("--attempts", results / block.record),
-                )
-            )
-    options = ("--config", folder / "config.yaml", "--results", results)
-    hashes = ("--train-hash", train_hash, "--evaluate-hash", evaluate_hash, "--perturb-hash", perturb_hash)
-    commands.append(("tabulate", *options, *hashes))
-    commands += [("draw", *options, "--figure", kind) for kind in figures.kinds(study, results)]
-    commands.append(("report", *options))
-    for command in commands:
-        done = call(*command)
-        assert done.returncode == 0, done.stderr
-    return folder, study
+    """Return the folder of the finished study, and the study."""
+    folder = studies.finished(tmp_path_factory, "small", tmp_path_factory.mktemp("small") / "study")
+    return folder, Study.read(folder / "config.yaml")
 
 
 def test_every_file_of_the_study_is_there_and_no_checkpoint_is(finished):
@@ -128,11 +84,10 @@ def test_status_says_that_measurements_on_transformed_images_are_missing_or_stal
 
 def test_clean_finds_what_a_smaller_study_no_longer_claims_and_removes_it_after_a_yes(finished, tmp_path, monkeypatch):
     results = shutil.copytree(finished[0] / "results", tmp_path / "results")
-    smaller = SMALL_STUDY[: SMALL_STUDY.index("  circle:")]
     options = ("--config", tmp_path / "config.yaml", "--results", results)
     (tmp_path / "config.yaml").write_text(SMALL_STUDY)
     assert "circle" not in call("clean", *options).stdout
-    (tmp_path / "config.yaml").write_text(smaller)
+    (tmp_path / "config.yaml").write_text(REGRESSION_STUDY)
     answers = iter(["n", "y"])
     monkeypatch.setattr("builtins.input", lambda _: next(answers))
     for removed in (False, True):
