@@ -6,7 +6,6 @@ import re
 import shlex
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image, ImageDraw
+from planner import dry_run
 
 from conftest import ROOT, copy_project, specification
 from mnist_hpc import __main__ as program
@@ -183,21 +183,15 @@ def test_snakemake_commands_plan_the_shipped_study(tmp_path):
         options = tuple(word for word in words[1:] if word not in (*files, "-n", "-p"))
         targets.setdefault(options, set()).update(files or ["all"])
 
-    def plan(options):
-        rest = [] if "--unlock" in options else ["-n", "--quiet", "--", *targets[options]]
-        return subprocess.run(
-            ["snakemake", *options, *rest],
-            cwd=project,
-            env=ENVIRONMENT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-
-    with ThreadPoolExecutor(2) as pool:
-        for options, done in zip(targets, pool.map(plan, targets), strict=True):
-            assert done.returncode == 0, f"{shlex.join(options)}: {done.stdout}"
+    for options, files in targets.items():
+        if options == ("--unlock",):
+            streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+            done = subprocess.run(["snakemake", *options], cwd=project, env=ENVIRONMENT, check=False, **streams)
+        else:
+            first, profile, *others = options
+            assert (first, Path(profile).parent) == ("--profile", Path("profiles"))
+            done = dry_run(project, *others, "--quiet", "--", *files, profile=Path(profile).name)
+        assert done.returncode == 0, f"{shlex.join(options)}: {done.stdout}"
 
 
 @pytest.mark.parametrize("body", [pytest.param(body, id=page) for page in PAGES for body in blocks(page, "yaml")])
