@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from in_browser import TOLERANCE, loaded, read_by_browser, read_by_keras, trained
 
-from conftest import ROOT, call
+from conftest import ROOT, call, made_once
 from mnist_hpc.files import hdf5
 from mnist_hpc.report import contents, drawing
 from mnist_hpc.study.specification import Study
@@ -32,8 +32,12 @@ SEVEN = [(0.28, 0.2), (0.72, 0.22), (0.45, 0.85)]
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, digits):
     """Return the shipped study on the digits with some trained variants, and its folder of results."""
-    results = tmp_path_factory.mktemp("results")
-    return trained(results, digits, "digits", VARIANTS, max_epochs=10), results
+    changes = {"dataset": "digits", "max_epochs": 10}
+
+    def build(folder):
+        trained(folder, digits, variants=VARIANTS, **changes)
+
+    return Study.read(ROOT / "config.yaml", changes | {"max_seeds": 1}), made_once(tmp_path_factory, "drawn", build)
 
 
 @pytest.fixture(scope="module")
