@@ -73,7 +73,10 @@ OPTIMIZERS = {
 LIMITS = {"clipnorm": 0.02, "global_clipnorm": 0.03, "clipvalue": 0.001}
 COMMON = [{name: value} for name, value in LIMITS.items()]
 COMMON += [{"weight_decay": 0.5}, {"use_ema": True, "ema_momentum": 0.6}]
-COMMON += [{"global_clipnorm": 0.03, "weight_decay": 0.5, "use_ema": True, "ema_momentum": 0.6}]
+# What Keras' base class does for all of them: each with one optimiser, and several together with every one.
+CASES = list(zip(OPTIMIZERS, COMMON, strict=True))
+TOGETHER = {"global_clipnorm": 0.03, "weight_decay": 0.5, "use_ema": True, "ema_momentum": 0.6}
+CASES += [(name, TOGETHER) for name in OPTIMIZERS]
 
 
 def of_keras(split, name, arguments, steps):
@@ -105,8 +108,7 @@ def without(digit_splits):
     return found
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-@pytest.mark.parametrize("common", COMMON, ids=["-".join(arguments) for arguments in COMMON])
+@pytest.mark.parametrize(("name", "common"), CASES, ids=["-".join([name, *common]) for name, common in CASES])
 def test_every_step_is_that_of_keras_own_optimizer(digit_splits, without, name, common):
     arguments = OPTIMIZERS[name] | common
     made = loop_of(digit_splits[0], layers=HIDDEN, optimizer={name: arguments}, steps=4)
