@@ -30,15 +30,15 @@ CNN = [
 ]
 ADAM = {"Adam": {"learning_rate": 0.002}}
 NETS = {
-    "dense": {"layers": DENSE, "optimizer": {"SGD": {"learning_rate": 0.1}}, "steps": 2000},
-    "cnn": {"layers": CNN, "optimizer": ADAM, "steps": 200},
+    "dense": {"layers": DENSE, "optimizer": {"SGD": {"learning_rate": 0.1}}, "steps": 400},
+    "cnn": {"layers": CNN, "optimizer": ADAM, "steps": 100},
     # A schedule, averaged weights and images moved at random: what depends on the number of the step.
     "cnn-recipe": {
         "layers": [{"Normalization": {}}, *CNN],
         "loss": {"CategoricalCrossentropy": {"label_smoothing": 0.1}},
         "optimizer": {"Adam": {"learning_rate": {"OneCycle": {"maximal_learning_rate": 0.01}}, "use_ema": True}},
         "augmentation": [{"RandomRotation": {"factor": 0.1}}, {"RandomZoom": {"height_factor": 0.1}}],
-        "steps": 200,
+        "steps": 100,
     },
 }
 
@@ -118,7 +118,7 @@ def test_a_killed_process_ends_in_the_same_bits_when_started_again(net, kill, di
     moment = random.Random(f"{net} {kill}")
     seed, line = moment.randrange(2), moment.randrange(2, 20)
     assert struck(command(tmp_path, digits, net), signal.SIGKILL, f"seed {seed}: step ", line).returncode == -9
-    again = run(*command(tmp_path, digits, net))
+    again = call(*command(tmp_path, digits, net))
     assert again.returncode == 0, again.stderr
     assert f"seed {seed}: continues at step " in again.stderr
     assert_same(results(tmp_path), undisturbed(net))
@@ -128,7 +128,7 @@ def test_a_signal_saves_at_once_and_the_next_start_continues_there(digits, tmp_p
     arguments = command(tmp_path, digits, "cnn", "--checkpoint-seconds", "3600")
     stopped = struck(arguments, signal.SIGTERM, "seed 0: step ")
     assert stopped.returncode == 75
-    assert re.search(r"mnist_hpc: interrupted: seed 0: step \d+ of 200, saved; run again to continue", stopped.stderr)
+    assert re.search(r"mnist_hpc: interrupted: seed 0: step \d+ of 100, saved; run again to continue", stopped.stderr)
     assert not (tmp_path / "models.h5").exists()
     again = call(*command(tmp_path, digits, "cnn"))
     assert "seed 0: continues at step" in again.stderr
