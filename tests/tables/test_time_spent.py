@@ -1,5 +1,7 @@
 """What the processes of trainings spent their time on."""
 
+import math
+
 import pandas as pd
 
 from mnist_hpc.tables import time_spent
@@ -11,6 +13,12 @@ def runs(**changes):
     row |= {"compile_seconds": 1.0, "train_seconds": 7.0, "process_seconds": 9.5}
     row |= {"started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:00:10+00:00"}
     return pd.DataFrame([row | changes, row | changes])
+
+
+def test_jobs_cost_gpu_hours_or_node_hours_where_slurm_counts_no_gpus():
+    jobs = pd.DataFrame({"gpu_hours": [math.nan, math.nan], "node_hours": [0.5, 0.5]})
+    assert time_spent.hours(jobs) == ("node_hours", "node-hours")
+    assert time_spent.hours(jobs.assign(gpu_hours=[math.nan, 0.25])) == ("gpu_hours", "GPU-hours")
 
 
 def test_time_is_split_into_what_it_was_spent_on():
