@@ -12,7 +12,7 @@ import pytest
 
 from conftest import ROOT
 from mnist_hpc import report
-from mnist_hpc.files.code_hash import code_hash
+from mnist_hpc.files.code_hash import code_hash, forget
 
 PACKAGE = ROOT / "workflow/mnist_hpc"
 STAGES = ("fetch", "convert", "train", "evaluate", "perturb", "sweep", "rank", "tabulate", "draw", "report")
@@ -100,6 +100,7 @@ def edited(folder, name, old, new):
     changed = text.replace(old, new)
     ast.parse(changed)
     (folder / name).write_text(changed)
+    forget()
 
 
 @pytest.mark.parametrize("case", CHANGES)
@@ -145,7 +146,7 @@ def other_pythons():
 
 
 def test_other_versions_of_python_compute_the_same_hashes():
-    command = "print('starts', flush=True); from mnist_hpc.files.code_hash import code_hash; "
+    command = "print('starts', flush=True); from mnist_hpc.files.code_hash import code_hash, forget; "
     command += "import sys; print(*map(code_hash, sys.argv[1:]))"
     ours = [code_hash(f"stages.{stage}") for stage in STAGES]
     compared = 0
@@ -218,6 +219,7 @@ def test_a_statement_more_in_any_function_that_ran_changes_the_hash_of_the_stage
             begin = len(tried) % len(keys)
             keys = (keys[begin:] + keys[:begin])[:stages]
             path.write_text(with_statement(text, function))
+            forget()
             tried.add((name, function.name, function.lineno))
             holes += [
                 f"{name}: {function.name} ran in {key}"
@@ -271,4 +273,5 @@ def test_another_word_in_every_message_changes_no_hash(tmp_path):
             changed += 1
         path.write_text("\n".join(lines))
     assert changed > 50
+    forget()
     assert {key: code_hash(*key, package=copy) for key in keys} == before
