@@ -46,7 +46,7 @@ def main(source: Path | None) -> None:
 
 
 def copy(study: Study, results: Path) -> None:
-    """Copy tables of a study, and those of the benchmarks that are there, to docs/results."""
+    """Copy the tables of a study and, if they are there, those of the benchmarks and the figure of searches."""
     (RESULTS / "benchmarks").mkdir(parents=True, exist_ok=True)
     for name in (*(f"{name}.csv" for name in TABLES), "provenance.json"):
         shutil.copyfile(results / study.dataset / "tables" / name, RESULTS / name)
@@ -55,6 +55,8 @@ def copy(study: Study, results: Path) -> None:
     for path in (results / "benchmarks").glob("*.*"):
         if path.suffix in (".csv", ".json"):
             shutil.copyfile(path, RESULTS / "benchmarks" / path.name)
+        elif path.name == "search.svg":
+            shutil.copyfile(path, DOCS / path.name)
 
 
 @functools.cache

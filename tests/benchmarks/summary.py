@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import search
 from contenders.protocol import WORKLOADS
-from matplotlib import ticker
 
 mpl.use("svg")
 import matplotlib.pyplot as plt
@@ -117,7 +116,7 @@ def searches(table: pd.DataFrame) -> list[dict[str, object]]:
 
 
 def draw_searches(table: pd.DataFrame, path: Path) -> None:
-    """Draw the loss that choices reach against the images trained: small dots are repetitions, large ones medians.
+    """Draw the loss that choices reach, and the images trained: small dots are repetitions, large ones medians.
 
     Args:
         table: Rows of all parts of search.py.
@@ -128,16 +127,14 @@ def draw_searches(table: pd.DataFrame, path: Path) -> None:
     figure, panels = plt.subplots(1, len(problems), figsize=(3.6 * len(problems), 3.6), layout="constrained")
     for panel, problem in zip(np.atleast_1d(panels), problems, strict=True):
         group = table[table["problem"] == problem]
-        for method, colour in METHODS.items():
-            images, losses = (group.loc[group["method"] == method, name] for name in ("images", "validation_loss"))
-            panel.plot(images, losses, ".", color=colour, markersize=4, alpha=0.6)
-            panel.plot(images.median(), losses.median(), "o", color=colour, markersize=8, label=method)
-        panel.set(title=problem, xscale="log", xlabel="images trained by the search")
-        panel.xaxis.set(
-            major_locator=ticker.MaxNLocator(4, steps=[1, 2, 5, 10]),
-            major_formatter=ticker.EngFormatter(sep=""),
-            minor_locator=ticker.NullLocator(),
-        )
+        there = [method for method in METHODS if method in set(group["method"])]
+        spent = group.groupby("method")["images"].median()
+        for place, method in enumerate(there):
+            losses = group.loc[group["method"] == method, "validation_loss"]
+            panel.plot(np.full(len(losses), place), losses, ".", color=METHODS[method], markersize=4, alpha=0.6)
+            panel.plot(place, losses.median(), "o", color=METHODS[method], markersize=8, label=method)
+        panel.set(title=problem, xlabel="million images trained", xlim=(-0.5, len(there) - 0.5))
+        panel.set_xticks(range(len(there)), [f"{spent[method] / 1e6:.1f}" for method in there])
     np.atleast_1d(panels)[0].set_ylabel("validation loss of the choice, nats")
     handles, names = np.atleast_1d(panels)[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(METHODS), frameon=False, fontsize=9)
