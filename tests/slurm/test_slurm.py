@@ -119,9 +119,10 @@ def test_the_jobs_of_a_sweep_give_the_table_of_one_machine_and_go_on_where_they_
     # Two brackets of three points; in each, one of three goes on to the second rung, and is the finalist.
     halved = "seeds: 1, jobs: 2, halving: {first: 1/3, finalists: 1, fresh_seeds: 1}"
     rates = "learning_rate: [0.01, 0.02, 0.05, 0.1, 0.2, 0.5]"
-    grid = f"sweeps: {{rates: {{variant: slow, grid: {{{rates}}}, {halved}}}}}\n"
-    project = make_project(SLOW + grid)
-    undisturbed = copy_project(tmp_path / "undisturbed", SLOW + grid)
+    config = SLOW.replace(str(STEPS), "4000")
+    config += f"sweeps: {{rates: {{variant: slow, grid: {{{rates}}}, {halved}}}}}\n"
+    project = make_project(config)
+    undisturbed = copy_project(tmp_path / "undisturbed", config)
     best = "results/circle/sweeps/rates/best.json"
     assert snakemake(undisturbed, best).returncode == 0
     with workflow(cluster, project, best) as run:
