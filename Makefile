@@ -62,7 +62,8 @@ env-gpu: .venv/.gpu
 test: $(ENV)
 	pytest -n 2 --dist worksteal -m "not slow and not campaign" $(TESTS)
 
-# All tests but the campaigns. With REQUIRE_SLURM=1 and REQUIRE_CHROMIUM=1 they fail instead of being skipped where these are not installed.
+# All tests but the campaigns. With REQUIRE_SLURM=1 and REQUIRE_CHROMIUM=1 they fail instead of being skipped where
+# these are not installed.
 test-all: $(ENV)
 	pytest -n 3 --dist worksteal -m "not campaign" $(TESTS)
 
