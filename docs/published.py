@@ -141,7 +141,8 @@ def exercise() -> str:
     for sweep, points in table("sweeps").groupby("sweep", sort=False):
         best = json.loads((RESULTS / f"best-{sweep}.json").read_text())
         values = ", ".join(f"{key} {value}" for key, value in best["values"].items())
-        values += "".join(f"; at the edge: {key}" for key in best["at_the_edge"])
+        if best["at_the_edge"]:
+            values += f"; at the edge: {', '.join(best['at_the_edge'])}"
         wins = f"{100 * best['finalists'][0]['wins']:.0f} %"
         spent = f"{points['images'].sum() / 1e6:.1f} million, {text.duration(points['train_seconds'].sum())}"
         difference = text.difference(bases.loc[users[sweep]])

@@ -42,6 +42,16 @@ def test_the_time_of_a_block_is_expected_from_other_seeds_of_its_variant(tmp_pat
     assert times.expected_seconds(Part("digits", "rates", 1, 1), tmp_path) is None
 
 
+@pytest.mark.parametrize("content", [b"seed,train_seconds\n0,abc\n", b"seed,train_seconds\n0,\xff\n", b'"\0"\n'])
+def test_a_damaged_table_of_times_is_left_out(study, tmp_path, content):
+    took(tmp_path, "plain", 10)
+    damaged = tmp_path / "digits/runs/plain/seeds-0-4/metrics.csv"
+    damaged.parent.mkdir()
+    damaged.write_bytes(content)
+    assert times.expected_seconds(BLOCK, tmp_path) == 50
+    assert times.training_limit(study, BLOCK, tmp_path) == 5
+
+
 @pytest.mark.parametrize(("seconds", "minutes"), [(0.1, 5), (19, 5), (21, 10), (100, 30), (10_000, 60)])
 def test_a_limit_is_some_times_the_recorded_time_up_to_the_default(study, tmp_path, seconds, minutes):
     assert times.training_limit(study, BLOCK, tmp_path) == 60

@@ -38,7 +38,7 @@ pytestmark = NEEDS_SLURM
 ROOT = Path(__file__).parents[2]
 # How many small jobs a study has (`make trust`).
 LOAD = int(os.environ.get("SLURM_LOAD", "5"))
-# Of the shipped study, as `make demo` runs it: each kind of model and of data once.
+# Of the shipped study, as `make demo` runs it: a linear and a convolutional model of images, and one of points.
 DEMO = ("regression", "cnn", "circle-3")
 
 

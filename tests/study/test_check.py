@@ -468,6 +468,11 @@ def not_searched(path, keys):
             "optimizer: [{SGD: {momentum: 0.5}}, SGD], momentum: [0.1, 0.2]",
             "sweeps.rates.space.optimizer: found momentum of SGD, which has no effect as values of momentum are tried",
         ),
+        (
+            "optimizer: [SGD, {Adam: {learning_rate: {OneCycle: {maximal_learning_rate: 0.1}}}}], "
+            "learning_rate: [{OneCycle: {maximal_learning_rate: 0.1}}, {OneCycle: {maximal_learning_rate: 0.2}}]",
+            "sweeps.rates.space.optimizer: found learning_rate of Adam, which has no effect",
+        ),
         ("learning_rate: {log_uniform: [1e-4, 1]}", ".log_uniform[0]: found '1e-4' (text), expected a number; write"),
         ("learning_rate: {uniform: [0, 1]}", ".learning_rate: optimizer.SGD.learning_rate: found 0 (a whole number)"),
         ("learning_rate: {log_uniform: [0.1]}", ".learning_rate.log_uniform: found [0.1] (a list)"),
@@ -542,14 +547,28 @@ def test_a_sweep_whose_keys_do_not_go_together_is_refused(tmp_path, keys, said):
 
 @pytest.mark.parametrize(
     "dimension",
-    ["beta_2: {uniform: [0.99, 0.9999]}", "beta_2: {log_uniform: [0.9, 0.9999]}", "l2: {log_uniform: [0.0985, 1.005]}"],
+    [
+        "beta_2: {uniform: [0.99, 0.9999]}",
+        "beta_2: {log_uniform: [0.9, 0.9999]}",
+        "l2: {log_uniform: [0.0985, 1.005]}",
+        "l2: {uniform: [1.0e-320, 1.0]}",  # hardly one is below a thousandth
+        # The ends have more digits than a sample; what would be rounded to less or more is one of them.
+        "beta_2: {uniform: [0.99991, 0.99999]}",
+        "l2: {log_uniform: [0.00012342, 0.00012398]}",
+        "l2: {uniform: [9.9991, 9.9999]}",
+        "l2: {uniform: [0.12341, 0.12344]}",
+    ],
 )
 def test_as_many_points_as_a_space_may_have_can_be_sampled(tmp_path, dimension):
     keys = f"variant: cycle, points: %d, space: {{{dimension}}}"
     most = int(re.search(r"at most the (\d+) points", not_searched(tmp_path, keys % 99999))[1])
-    # Almost all: nobody draws until the last value of a range has come.
-    sweep = searched(tmp_path, keys % (0.9 * most))
-    assert len({str(point.values) for point in spaces.tried(json.loads(sweep.json))}) == int(0.9 * most)
+    # Of many, nearly all: nobody draws until the last one has come.
+    asked = most if most < 1000 else int(0.9 * most) if most < 10000 else 3000
+    sweep = searched(tmp_path, keys % asked)
+    assert len({str(point.values) for point in spaces.tried(json.loads(sweep.json))}) == asked
+    if most < 1000:
+        drawn = {spaces.value_at(*sweep.dimensions.values(), place / 1e5) for place in range(100_000)}
+        assert len(drawn) == most
 
 
 def test_of_a_space_with_more_combinations_than_can_be_listed_the_ends_are_checked(tmp_path):
@@ -560,6 +579,17 @@ def test_of_a_space_with_more_combinations_than_can_be_listed_the_ends_are_check
     assert searched(tmp_path, f"variant: regression, points: 9, images: 99, space: {space}").count == 9
     line = not_searched(tmp_path, f"variant: regression, points: 9, images: 98, space: {space}")
     assert "images: found 98, expected at least a batch of 99" in line
+
+
+@pytest.mark.parametrize("kind", ["grid", "space"])
+def test_what_does_not_fit_into_the_command_of_a_job_is_refused(tmp_path, kind):
+    values = [round(0.1 + place * 1e-5, 5) for place in range(7000)]
+    keys = "variant: regression, points: 9, space" if kind == "space" else "variant: regression, grid"
+    assert searched(tmp_path, f"{keys}: {{l2: {values}}}").kind == kind
+    line = not_searched(tmp_path, f"{keys}: {{l2: {values + [value + 0.1 for value in values]}}}")
+    assert re.match(
+        r"sweeps.rates: its points take \d{6} bytes in the command of a job, expected at most 120000; ", line
+    )
 
 
 @pytest.mark.parametrize("first", ["0", "2", "1/0", "abc", "-1/3", "''", "0/3"])

@@ -3,6 +3,7 @@
 A job with a limit near its real time can start in a gap that a longer one would not fit into.
 """
 
+import contextlib
 import csv
 import math
 from functools import cache
@@ -75,6 +76,7 @@ def _seconds_per_seed(folder: Path) -> float | None:
     """Return the mean training time of a seed in a variant's folder, s; None if no time is recorded."""
     recorded = []
     for path in islice(sorted(folder.glob("*/metrics.csv")), BLOCKS_READ):
-        with path.open(newline="") as file:
+        # Of a damaged one, the run itself reports what to do.
+        with contextlib.suppress(OSError, ValueError, csv.Error), path.open(newline="") as file:
             recorded += [float(row["train_seconds"]) for row in csv.DictReader(file) if row.get("train_seconds")]
     return sum(recorded) / len(recorded) if recorded else None

@@ -10,7 +10,7 @@ from typing import Any
 
 from mnist_hpc.errors import UserError, reason
 from mnist_hpc.study import config, grids, schedules, schema
-from mnist_hpc.study.check_sweeps import check_brackets, check_points, check_sweep, check_values, examples_of
+from mnist_hpc.study.check_sweeps import check_jobs, check_points, check_sweep, check_values, examples_of
 from mnist_hpc.study.check_training import check_recipe, check_training
 from mnist_hpc.study.datasets import BUILT_IN
 from mnist_hpc.study.layers import LAYERS
@@ -34,8 +34,8 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
         for name, variant in study.variants.items():
             if variant.from_sweep:
                 check_values(f"variants.{name}.from_sweep", study, variant, variant.grid or {})
-        for halved in study.sweeps.values():
-            check_brackets(halved)
+        for sweep in study.sweeps.values():
+            check_jobs(sweep)
         _check_recipes(study)
         _check_ensembles(study)
         _check_drawn(study)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -12,8 +13,12 @@ from mnist_hpc.study.check_training import check_recipe, check_training
 from mnist_hpc.study.schema import check_name
 from mnist_hpc.study.specification import Study, Sweep, Variant, inherited, values_of
 
-# Of a grid: more than any study has. The command of a job lists them, and Linux takes 128 KiB as one argument.
-MOST_POINTS = 10_000
+# Of a grid: more than any study has; all points are listed before the first job.
+MOST_POINTS = 100_000
+# Bytes of a sweep in the command of its job: Linux takes 128 KiB as one argument.
+MOST_BYTES = 120_000
+# Of a uniform range, the share below which hardly any number is sampled.
+SELDOM = 1e-3
 
 
 def check_sweep(place: str, keys: Mapping[str, Any], content: Mapping[str, Any]) -> None:
@@ -76,21 +81,20 @@ def _check_space(place: str, keys: Mapping[str, Any]) -> None:
 
 
 def _size(dimension: spaces.Dimension) -> float:
-    """Return how many values of a dimension can be sampled; infinity for ranges that begin at 0 or below."""
+    """Return how many values of a dimension can be sampled."""
     size = spaces.size(dimension)
     if math.isfinite(size) or not isinstance(dimension, Mapping):
         return size
-    ((low, high),) = dimension.values()
-    if low <= 0:
-        return math.inf
-    size, begin = 0, low
-    while begin <= high:
-        decade = math.floor(math.log10(begin))
-        step, end = 10.0 ** (decade - spaces.DIGITS + 1), 10.0 ** (decade + 1)
-        # A step is far more than the error of the division.
-        size += 1 + math.floor(min(high, end - step) / step + 1e-6) - math.ceil(begin / step - 1e-6)
-        begin = end
-    return size
+    ((kind, (low, high)),) = dimension.items()
+    if kind == "uniform":
+        low = max(low, SELDOM * high)
+    return 1 + _number(high) - _number(low)
+
+
+def _number(value: float) -> int:
+    """Return the place of a number among all that are above 0 and have ``spaces.DIGITS`` digits."""
+    digits, exponent = f"{value:.{spaces.DIGITS - 1}e}".split("e")
+    return 9 * 10 ** (spaces.DIGITS - 1) * int(exponent) + int(digits.replace(".", ""))
 
 
 def _check_halving(place: str, keys: Mapping[str, Any], lengths: Sequence[str]) -> None:
@@ -131,7 +135,8 @@ def _check_replaced(place: str, optimizer: Any, grid: Mapping[str, Sequence[Any]
     """Check that an optimiser that is tried gives no argument that is tried as well, and would replace it."""
     ((name, arguments),) = grids.named(optimizer).items()
     for key, value in arguments.items():
-        if key in grid and not isinstance(value, Mapping):  # of a schedule, the rate alone is replaced
+        # Of a schedule, a number replaces the first or highest learning rate alone.
+        if key in grid and (not isinstance(value, Mapping) or all(isinstance(tried, Mapping) for tried in grid[key])):
             raise UserError(
                 f"{place}.optimizer: found {key} of {name}, which has no effect as values of {key} are tried; leave it "
                 "out"
@@ -147,8 +152,13 @@ def examples_of(sweep: Mapping[str, Any]) -> dict[str, list[Any]]:
     return found
 
 
-def check_brackets(sweep: Sweep) -> None:
-    """Raise UserError if a sweep has more brackets than points."""
+def check_jobs(sweep: Sweep) -> None:
+    """Raise UserError if a sweep has more brackets than points, or does not fit into the command of a job."""
+    if (size := len(shlex.quote(sweep.json))) > MOST_BYTES:
+        raise UserError(
+            f"sweeps.{sweep.name}: its points take {size} bytes in the command of a job, expected at most "
+            f"{MOST_BYTES}; try fewer points, or ranges instead of long lists"
+        )
     if sweep.halving and sweep.jobs > sweep.count:
         raise UserError(
             f"sweeps.{sweep.name}.jobs: found {sweep.jobs}, expected at most {sweep.count}: each halves points "
