@@ -10,7 +10,7 @@ from typing import Any
 
 from mnist_hpc.errors import UserError, reason
 from mnist_hpc.study import config, grids, schedules, schema
-from mnist_hpc.study.check_sweeps import check_jobs, check_points, check_sweep, check_values, examples_of
+from mnist_hpc.study.check_sweeps import check_jobs, check_points, check_sweep, check_values, examples_of, replaced
 from mnist_hpc.study.check_training import check_recipe, check_training
 from mnist_hpc.study.datasets import BUILT_IN
 from mnist_hpc.study.layers import LAYERS
@@ -113,13 +113,7 @@ def _check_decided(name: str, content: Mapping[str, Any]) -> None:
     if decided.keys() & set(schedules.STEPS):
         set_here |= own.keys() & set(schedules.STEPS)
     for optimizer, arguments in grids.named(own.get("optimizer", {})).items():
-        # Of a schedule, a number replaces the first or highest learning rate alone.
-        set_here |= {
-            f"optimizer.{optimizer}.{key}"
-            for key, value in arguments.items()
-            if key in decided
-            and (not isinstance(value, Mapping) or all(isinstance(found, Mapping) for found in decided[key]))
-        }
+        set_here |= {f"optimizer.{optimizer}.{key}" for key in replaced(arguments, decided)}
     if set_here:
         raise UserError(
             f"variants.{name}.{min(set_here)}: would have no effect, as the sweep {sweep} decides it (from_sweep); "

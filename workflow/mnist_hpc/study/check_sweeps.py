@@ -17,8 +17,6 @@ from mnist_hpc.study.specification import Study, Sweep, Variant, inherited, valu
 MOST_POINTS = 100_000
 # Bytes of a sweep in the command of its job: Linux takes 128 KiB as one argument.
 MOST_BYTES = 120_000
-# Of a uniform range, the share below which hardly any number is sampled.
-SELDOM = 1e-3
 
 
 def check_sweep(place: str, keys: Mapping[str, Any], content: Mapping[str, Any]) -> None:
@@ -73,28 +71,11 @@ def _check_space(place: str, keys: Mapping[str, Any]) -> None:
         raise UserError(
             f"{place}.max_images: expected a grid; in a space, images says what the training of a point sees"
         )
-    if keys["points"] > (size := math.prod(map(_size, keys["space"].values()))):
+    if keys["points"] > (size := math.prod(map(spaces.size, keys["space"].values()))):
         raise UserError(
-            f"{place}.points: found {keys['points']}, expected at most the {size:g} points of the space; sampled "
+            f"{place}.points: found {keys['points']}, expected at most the {size} points of the space; sampled "
             f"numbers have {spaces.DIGITS} digits"
         )
-
-
-def _size(dimension: spaces.Dimension) -> float:
-    """Return how many values of a dimension can be sampled."""
-    size = spaces.size(dimension)
-    if math.isfinite(size) or not isinstance(dimension, Mapping):
-        return size
-    ((kind, (low, high)),) = dimension.items()
-    if kind == "uniform":
-        low = max(low, SELDOM * high)
-    return 1 + _number(high) - _number(low)
-
-
-def _number(value: float) -> int:
-    """Return the place of a number among all that are above 0 and have ``spaces.DIGITS`` digits."""
-    digits, exponent = f"{value:.{spaces.DIGITS - 1}e}".split("e")
-    return 9 * 10 ** (spaces.DIGITS - 1) * int(exponent) + int(digits.replace(".", ""))
 
 
 def _check_halving(place: str, keys: Mapping[str, Any], lengths: Sequence[str]) -> None:
@@ -134,13 +115,22 @@ def check_values(place: str, study: Study, variant: Variant, grid: Mapping[str, 
 def _check_replaced(place: str, optimizer: Any, grid: Mapping[str, Sequence[Any]]) -> None:
     """Check that an optimiser that is tried gives no argument that is tried as well, and would replace it."""
     ((name, arguments),) = grids.named(optimizer).items()
-    for key, value in arguments.items():
-        # Of a schedule, a number replaces the first or highest learning rate alone.
-        if key in grid and (not isinstance(value, Mapping) or all(isinstance(tried, Mapping) for tried in grid[key])):
-            raise UserError(
-                f"{place}.optimizer: found {key} of {name}, which has no effect as values of {key} are tried; leave it "
-                "out"
-            )
+    for key in replaced(arguments, grid):
+        raise UserError(
+            f"{place}.optimizer: found {key} of {name}, which has no effect as values of {key} are tried; leave it out"
+        )
+
+
+def replaced(arguments: Mapping[str, Any], tried: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Return the arguments of an optimiser that values of a sweep replace.
+
+    Of a schedule, a number replaces the first or highest learning rate alone.
+    """
+    return [
+        key
+        for key, value in arguments.items()
+        if key in tried and (not isinstance(value, Mapping) or all(isinstance(found, Mapping) for found in tried[key]))
+    ]
 
 
 def examples_of(sweep: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -14,6 +14,8 @@ SEED = 0
 DIGITS = 4
 # How often the sequence is doubled before its points are assumed to be all there are.
 DOUBLINGS = 6
+# Of a uniform range, the share of its highest number below which hardly any is sampled.
+SELDOM = 1e-3
 # A number within this share of the end of its range is at the edge.
 EDGE = 0.05
 
@@ -95,9 +97,17 @@ def bounds(dimension: Dimension) -> list[Any]:
     return list(dimension) if not isinstance(dimension, Mapping) else list(next(iter(dimension.values())))
 
 
-def size(dimension: Dimension) -> float:
-    """Return how many values a dimension has; infinity for a range of real numbers."""
+def size(dimension: Dimension) -> int:
+    """Return how many values of a dimension can be sampled."""
     if not isinstance(dimension, Mapping):
         return len(dimension)
-    low, high = dimension.get("integers", (0, math.inf))
-    return high - low + 1
+    ((kind, (low, high)),) = dimension.items()
+    if kind == "integers":
+        return int(high - low + 1)
+    return 1 + _number(high) - _number(max(low, SELDOM * high) if kind == "uniform" else low)
+
+
+def _number(value: float) -> int:
+    """Return the place of a number among all that are above 0 and have ``DIGITS`` digits."""
+    digits, exponent = f"{value:.{DIGITS - 1}e}".split("e")
+    return 9 * 10 ** (DIGITS - 1) * int(exponent) + int(digits.replace(".", ""))
