@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from mnist_hpc import __main__
 from mnist_hpc.data import idx
@@ -34,6 +35,11 @@ DIFFER = [
 ]
 # Arguments for Snakemake to end a run with the tables, without figures and report.
 UNTIL_TABLES = ("--until", "tabulate")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests on Slurm, which wait more than they compute: others compute beside them."""
+    items.sort(key=lambda item: item.path.parent.name != "slurm")
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +85,11 @@ def error_line(result: subprocess.CompletedProcess[str]) -> str:
     assert "Traceback" not in result.stderr
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("mnist_hpc: error: ")]
     return line
+
+
+def as_yaml(content: dict[str, Any]) -> str:
+    """Return a config as text; PyYAML's own writer takes ten times as long."""
+    return yaml.dump(content, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False)
 
 
 def tiny_entry(**changes: object) -> dict[str, object]:

@@ -24,6 +24,7 @@ def study_of(tmp_path, keys):
         ("grid: {learning_rate: [0.1, 0.2]}, seeds: 3", 2 * 3 * 6000),
         # Points that differ in their steps alone are one training.
         ("grid: {learning_rate: [0.1, 0.2], steps: [10, 20]}, seeds: 1", 2 * 2000),
+        ("space: {learning_rate: [0.1, 0.2], steps: [10, 20]}, points: 4, seeds: 1", 2 * 2000),
         ("grid: {batch_size: [10, 50], steps: [10, 20]}, seeds: 1", 200 + 1000),
         ("space: {learning_rate: {uniform: [0.1, 1.0]}}, points: 5, images: 9000, seeds: 2", 10 * 9000),
         # 27 points see 1000 images, 9 of them 2000 more, 3 of these 6000 more; then three finalists with five seeds.
@@ -34,7 +35,7 @@ def study_of(tmp_path, keys):
             2 * (27 * 1000 + 2 * 8000) + 2 * 2 * 9000,
         ),
     ],
-    ids=["grid", "steps are read off", "batches", "space", "halved", "brackets"],
+    ids=["grid", "steps are read off", "also in a space", "batches", "space", "halved", "brackets"],
 )
 def test_the_images_of_a_sweep_are_known_beforehand(tmp_path, keys, images):
     study = study_of(tmp_path, keys)

@@ -2,12 +2,13 @@
 
 import copy
 import json
+import math
 import re
 
 import pytest
 import yaml
 
-from conftest import ROOT, SWEEP, TUNED
+from conftest import ROOT, SWEEP, TUNED, as_yaml
 from mnist_hpc.errors import UserError
 from mnist_hpc.study import check, spaces
 from mnist_hpc.study.config import DATASETS_FILE
@@ -25,7 +26,7 @@ def study(path, changes=None, text=None):
         for parent in parents:
             level = level.setdefault(parent, {})
         level[last] = value
-    (path / "config.yaml").write_text(text or yaml.safe_dump(content, sort_keys=False))
+    (path / "config.yaml").write_text(text or as_yaml(content))
     return check.load(path / "config.yaml")
 
 
@@ -394,7 +395,7 @@ def test_equal_strides_may_be_written_as_one_number_or_two(layer, strides, tmp_p
 def test_a_name_that_is_not_safe_as_a_folder_is_refused(name, tmp_path):
     content = copy.deepcopy(CONFIG)
     content["variants"][name] = content["variants"]["regression"]
-    assert f"variants: found {name!r} (text), expected" in refused(tmp_path, text=yaml.safe_dump(content))
+    assert f"variants: found {name!r} (text), expected" in refused(tmp_path, text=as_yaml(content))
 
 
 @pytest.mark.parametrize(
@@ -494,8 +495,8 @@ def not_searched(path, keys):
         ("batch_size: {integers: [1.5, 20]}", ".batch_size.integers[0]: found 1.5 (a number), expected a whole number"),
         ("batch_size: {integers: [0, 20]}", ".batch_size: batch_size: found 0 (a whole number), expected a whole nu"),
         ("batch_size: {integers: [10, 2000]}", "found 2000, expected at most the 1257 training examples of digits"),
-        ("batch_size: {uniform: [10, 20]}", ".batch_size: batch_size: found 14.14 (a number), expected a whole numb"),
-        ("width: {log_uniform: [10, 20]}", ".width: layers[1].Dense.units: found 13.33 (a number), expected a whole"),
+        ("batch_size: {uniform: [10, 20]}", ".batch_size: found uniform, which tries numbers such as 14.14, expected "),
+        ("width: {log_uniform: [10, 20]}", ".width: found log_uniform, which tries numbers such as 13.33, expected "),
         ("optimizer: {integers: [1, 2]}", "space: optimizer: found 1 (a whole number), expected text or keys with"),
         ("optimizer: {Adam: {}}", ".optimizer: found the unknown key 'Adam', expected one of uniform, log_uniform, "),
         ("momentum: {uniform: [0.9, 1]}", ".momentum: optimizer.SGD.momentum: found 1 (a whole number), expected l"),
@@ -583,10 +584,10 @@ def test_of_a_space_with_more_combinations_than_can_be_listed_the_ends_are_check
 
 @pytest.mark.parametrize("kind", ["grid", "space"])
 def test_what_does_not_fit_into_the_command_of_a_job_is_refused(tmp_path, kind):
-    values = [round(0.1 + place * 1e-5, 5) for place in range(7000)]
+    values = [0.1 + place * math.pi / 1e5 for place in range(3000)]  # of 17 digits or more
     keys = "variant: regression, points: 9, space" if kind == "space" else "variant: regression, grid"
     assert searched(tmp_path, f"{keys}: {{l2: {values}}}").kind == kind
-    line = not_searched(tmp_path, f"{keys}: {{l2: {values + [value + 0.1 for value in values]}}}")
+    line = not_searched(tmp_path, f"{keys}: {{l2: {values + [value + 0.2 for value in values]}}}")
     assert re.match(
         r"sweeps.rates: its points take \d{6} bytes in the command of a job, expected at most 120000; ", line
     )
@@ -638,3 +639,13 @@ def test_a_variant_that_cannot_take_over_is_refused(tmp_path, old, new, said):
     with pytest.raises(UserError) as caught:
         check.load(path)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("batch", ["full", "1000"])
+def test_a_variant_takes_the_steps_of_a_choice_whatever_its_batches(tmp_path, batch):
+    # Of 600 images in batches of 100, which is no whole batch of the variant.
+    path = tmp_path / "config.yaml"
+    space = "sweeps:\n  rates:\n    variant: regression\n    space: {learning_rate: [0.1, 0.2]}\n    points: 2\n"
+    taking = TUNED.split("sweeps:")[0].replace("from_sweep: rates", f"from_sweep: rates\n    batch_size: {batch}")
+    path.write_text(f"{taking}{space}    images: 600\n")
+    assert check.load(path).variants["tuned"].from_sweep == "rates"

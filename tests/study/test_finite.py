@@ -4,8 +4,9 @@ import json
 
 import pytest
 import yaml
+from planner import dry_run
 
-from conftest import SWEEP, call, copy_project, error_line, snakemake, specification
+from conftest import SWEEP, call, copy_project, error_line, specification
 from mnist_hpc.errors import UserError
 from mnist_hpc.study import check, finite, grids, schema
 from mnist_hpc.study.schema import SCHEMA
@@ -123,6 +124,6 @@ def test_no_time_may_be(text):
 def test_snakemake_refuses_it_before_it_plans(option, tmp_path):
     project = copy_project(tmp_path / "study", SWEEP)
     (tmp_path / "more.yaml").write_text("sweeps: {rates: {grid: {learning_rate: [0.1, .nan]}}}")
-    planned = snakemake(project, "--dry-run", option, "seeds=nan" if option == "--config" else tmp_path / "more.yaml")
+    planned = dry_run(project, option, "seeds=nan" if option == "--config" else tmp_path / "more.yaml")
     assert planned.returncode != 0
     assert "found nan, expected a finite number" in planned.stdout

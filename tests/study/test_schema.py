@@ -9,6 +9,7 @@ import re
 import pytest
 import yaml
 
+from conftest import as_yaml
 from mnist_hpc.errors import UserError
 from mnist_hpc.study import check
 from mnist_hpc.study.layers import LAYERS
@@ -127,7 +128,7 @@ WRONG = {
 def refusal(content, tmp_path):
     """Return the line that a config is refused with, or None."""
     path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    path.write_text(as_yaml(content))
     try:
         check.load(path)
     except UserError as error:

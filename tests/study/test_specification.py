@@ -6,7 +6,7 @@ import json
 import pytest
 import yaml
 
-from conftest import ROOT, TUNED
+from conftest import ROOT, TUNED, as_yaml
 from mnist_hpc.study.config import DATASETS_FILE
 from mnist_hpc.study.specification import Study
 
@@ -22,7 +22,7 @@ def study(tmp_path):
         content = copy.deepcopy(CONFIG) | keys
         for name, own in (variants or {}).items():
             content["variants"][name] = content["variants"].get(name, {}) | own
-        (tmp_path / "config.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+        (tmp_path / "config.yaml").write_text(as_yaml(content))
         return Study.read(tmp_path / "config.yaml")
 
     return changed

@@ -36,6 +36,13 @@ def test_jobs_that_share_a_sweep_give_the_same_table(tmp_path):
     assert "part-1-of-1.csv" in call_in(project, "clean", "--yes").stdout
     assert len(list((project / "results/digits/sweeps/rates").glob("part-*.csv"))) == 4
 
+    # Other jobs train other parts.
+    (project / "config.yaml").write_text(SWEEP.replace("jobs: 1", "jobs: 2"))
+    shown = call_in(project, "status").stdout
+    assert "sweep rates: stale" in shown
+    assert "sweep rates: 12 points with 2 seeds, " in shown
+    assert dry_run(project, best).stdout.count("rule sweep:") == 2
+
     (project / "config.yaml").write_text(SWEEP.replace("0.001, 0.01", "0.002, 0.01"))
     assert "sweep rates: stale" in call_in(project, "status").stdout
     (project / "config.yaml").write_text(SWEEP.replace("  rates:", "  others:"))

@@ -60,7 +60,8 @@ def _parser(name: str | None) -> argparse.ArgumentParser:
     places = dict.fromkeys(STAGES, "stages") | dict.fromkeys(COMMANDS, "commands")
     for command in [name] if name in places else places:
         module = import_module(f"mnist_hpc.{places[command]}.{command}")
-        added = commands.add_parser(command, help=module.__doc__, description=module.__doc__)
+        text = str(module.__doc__).replace("``", "")
+        added = commands.add_parser(command, help=text, description=text)
         module.arguments(added)
         added.set_defaults(module=module)
     return parser

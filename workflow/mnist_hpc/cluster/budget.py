@@ -44,7 +44,7 @@ def planned_images(study: Study, sweep: Sweep) -> int:
     Of points that are halved and see different numbers of images, the mean counts: nobody knows yet which go on.
     """
     _, _, examples = study.facts(sweep.variant.dataset)
-    if not sweep.halving and sweep.kind == "grid":
+    if not sweep.halving and (sweep.kind == "grid" or sweep.dimensions.keys() & set(STEPS)):
         return sweep.seeds * _images(spaces.tried(json.loads(sweep.json)), examples)
     mean = _mean_images(sweep, examples)
     if not sweep.halving:
@@ -73,7 +73,7 @@ def _mean_images(sweep: Sweep, examples: int) -> float:
     """Return the images that the training of a point sees, the mean over points if these differ."""
     if sweep.images:
         return sweep.images
-    if not sweep.dimensions.keys() & {*STEPS, "batch_size"}:
+    if "batch_size" not in sweep.dimensions:
         return grids.images_seen(sweep.variant.specification, examples)
     points = spaces.tried(json.loads(sweep.json))
     return statistics.mean(grids.images_seen(point.specification, examples) for point in points)

@@ -20,7 +20,7 @@ from mnist_hpc.files.atomic import write_text
 from mnist_hpc.files.code_hash import code_hash
 from mnist_hpc.study.layout import Block, Work
 from mnist_hpc.study.specification import Study
-from mnist_hpc.tables import collect
+from mnist_hpc.tables import collect, sweep_status
 
 NAME = "mnist_node"
 LOGS = slurm.LOGS / "node"
@@ -128,7 +128,7 @@ def left(study: Study, results: Path) -> list[Work]:
     rows = runs[runs["status"].isin(["missing", "stale"])]
     todo = set(zip(rows["variant"], rows["seed"], strict=True))
     blocks = [block for block in study.blocks if any((block.variant, seed) in todo for seed in block.seeds)]
-    sweeps = [sweep for sweep in study.sweeps.values() if not all((results / file).exists() for file in sweep.files)]
+    sweeps = sweep_status.to_run(study, results, code_hash("stages.sweep"))
     return [*blocks, *(part for sweep in sweeps for part in sweep.parts)]
 
 

@@ -1,4 +1,4 @@
-"""Bring the raw files of an IDX data set into a folder, verified."""
+"""Copy or download the raw files of an IDX data set into a folder, and verify them."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Combine the parts of a sweep, and choose the point with the lowest validation loss."""
+"""Combine the parts of a sweep, and choose the best point."""
 
 import argparse
 import shutil

@@ -10,7 +10,7 @@ from typing import Any
 
 from mnist_hpc.errors import UserError, reason
 from mnist_hpc.study import config, grids, schedules, schema
-from mnist_hpc.study.check_sweeps import check_jobs, check_points, check_sweep, check_values, examples_of, replaced
+from mnist_hpc.study.check_sweeps import check_jobs, check_points, check_sweep, check_tried, check_values, replaced
 from mnist_hpc.study.check_training import check_recipe, check_training
 from mnist_hpc.study.datasets import BUILT_IN
 from mnist_hpc.study.layers import LAYERS
@@ -30,7 +30,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
             check_training(f"variants.{name}", variant.keys, study.facts(variant.dataset), variant.dataset)
         for name, sweep in content.get("sweeps", {}).items():
             place = f"sweeps.{name}.{'grid' if 'grid' in sweep else 'space'}"
-            check_values(place, study, study.variants[sweep["variant"]], examples_of(sweep))
+            check_tried(place, study, study.variants[sweep["variant"]], sweep)
         for name, variant in study.variants.items():
             if variant.from_sweep:
                 check_values(f"variants.{name}.from_sweep", study, variant, variant.grid or {})

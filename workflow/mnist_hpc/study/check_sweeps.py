@@ -4,6 +4,7 @@ import json
 import math
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -133,13 +134,22 @@ def replaced(arguments: Mapping[str, Any], tried: Mapping[str, Sequence[Any]]) -
     ]
 
 
-def examples_of(sweep: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Return values of a sweep, by key: of a range both ends and, as whole numbers may not do, one in between."""
-    dimensions = sweep.get("grid") or sweep["space"]
-    found = values_of(dimensions, sweep.get("images"))
-    for key, tried in dimensions.items():
-        found[key] += [spaces.value_at(tried, 0.4142)] if isinstance(tried, Mapping) else []
-    return found
+def check_tried(place: str, study: Study, variant: Variant, keys: Mapping[str, Any]) -> None:
+    """Raise UserError for a value that a sweep with these keys tries, and that cannot be one of its variant."""
+    dimensions = keys.get("grid") or keys["space"]
+    values = values_of(dimensions, keys.get("images"))
+    check_values(place, study, variant, values)
+    for key, dimension in dimensions.items():
+        if not isinstance(dimension, Mapping):
+            continue
+        between = spaces.value_at(dimension, 0.4142)
+        try:  # the ends, which are right, may be whole numbers
+            check_values(place, study, variant, values | {key: [between]})
+        except UserError:
+            (kind,) = dimension
+            raise UserError(
+                f"{place}.{key}: found {kind}, which tries numbers such as {between}, expected integers or a list"
+            ) from None
 
 
 def check_jobs(sweep: Sweep) -> None:
@@ -161,11 +171,8 @@ def check_points(place: str, sweep: Sweep, variant: Variant, examples: int) -> N
     for point in _corners(sweep, variant):
         try:
             check_recipe(point.specification, examples)
-            batch = grids.batch_of(point.specification, examples)
-            if sweep.images and sweep.images < batch:
-                raise UserError(f"images: found {sweep.images}, expected at least a batch of {batch}")
-            if sweep.halving and variant is sweep.variant:
-                _check_first_rung(point.specification, sweep.halving, examples)
+            if variant is sweep.variant:
+                _check_length_of(point.specification, sweep, examples)
         except UserError as error:
             values = ", ".join(f"{key} {grids.text(value)}" for key, value in point.values.items())
             raise UserError(f"{place} at {values}: {error}") from None
@@ -173,12 +180,13 @@ def check_points(place: str, sweep: Sweep, variant: Variant, examples: int) -> N
 
 def _corners(sweep: Sweep, variant: Variant) -> list[grids.Point]:
     """Return the points of a grid for a variant, and of a space those with the lowest and the highest numbers."""
-    content = json.loads(sweep.json) | {"specification": variant.specification}
+    content = json.loads(sweep.json) | {"specification": sweep.variant.specification}
     if sweep.kind == "space":
         ends = {key: _ends(spaces.bounds(dimension)) for key, dimension in sweep.dimensions.items()}
         content |= {"grid": list(ends.items()), "points": range(math.prod(map(len, ends.values())))}
         del content["space"]
-    return spaces.tried(content)
+    points = spaces.tried(content)
+    return [replace(point, specification=grids.with_values(variant.specification, point.values)) for point in points]
 
 
 def _ends(values: Sequence[Any]) -> list[Any]:
@@ -186,6 +194,14 @@ def _ends(values: Sequence[Any]) -> list[Any]:
     numbers = [value for value in values if isinstance(value, int | float)]
     others = [value for value in values if not isinstance(value, int | float)]
     return [*sorted({min(numbers), max(numbers)} if numbers else ()), *others]
+
+
+def _check_length_of(specification: Mapping[str, Any], sweep: Sweep, examples: int) -> None:
+    batch = grids.batch_of(specification, examples)
+    if sweep.images and sweep.images < batch:
+        raise UserError(f"images: found {sweep.images}, expected at least a batch of {batch}")
+    if sweep.halving:
+        _check_first_rung(specification, sweep.halving, examples)
 
 
 def _check_first_rung(specification: Mapping[str, Any], rules: Mapping[str, Any], examples: int) -> None:

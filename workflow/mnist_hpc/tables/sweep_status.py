@@ -30,16 +30,20 @@ def to_run(study: Study, results: Path, sweep_hash: str) -> list[Sweep]:
     found = []
     for sweep in study.sweeps.values():
         try:
-            done = _made_by(ranking.read_best(results / sweep.folder / "best.json"), sweep, sweep_hash)
+            done = _current(ranking.read_best(results / sweep.folder / "best.json"), sweep, results, sweep_hash)
         except UserError:
             done = False
         found += [] if done else [sweep]
     return found
 
 
-def _made_by(best: Mapping[str, Any], sweep: Sweep, sweep_hash: str) -> bool:
-    """Return whether the content of best.json is from this specification and code."""
-    return [best["spec_hash"], best["code_hash"]] == [specification_hash(json.loads(sweep.json)), sweep_hash]
+def _current(best: Mapping[str, Any], sweep: Sweep, results: Path, sweep_hash: str) -> bool:
+    """Return whether the content of best.json is from this specification and code, and from as many jobs."""
+    parts = {results / file for part in sweep.parts for file in part.files}
+    there = set((results / sweep.folder).glob("part-*"))
+    divided_anew = bool(parts - there) and bool(there - parts)
+    made_by = [best["spec_hash"], best["code_hash"]]
+    return made_by == [specification_hash(json.loads(sweep.json)), sweep_hash] and not divided_anew
 
 
 def _status(sweep: Sweep, results: Path, data_hash: str | None, sweep_hash: str) -> str:
@@ -51,5 +55,5 @@ def _status(sweep: Sweep, results: Path, data_hash: str | None, sweep_hash: str)
     except UserError as error:
         return f"damaged: {error}"
     values = ", ".join(f"{key} {label(value)}" for key, value in best["values"].items())
-    status = "ok" if _made_by(best, sweep, sweep_hash) and best["data_hash"] == data_hash else "stale"
+    status = "ok" if _current(best, sweep, results, sweep_hash) and best["data_hash"] == data_hash else "stale"
     return f"{status}{', halved' if 'finalists' in best else ''}, best at {values}"
