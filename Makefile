@@ -65,7 +65,7 @@ test: $(ENV)
 # All tests but the campaigns. With REQUIRE_SLURM=1 and REQUIRE_CHROMIUM=1 they fail instead of being skipped where
 # these are not installed.
 test-all: $(ENV)
-	pytest -n 3 --dist worksteal -m "not campaign" $(TESTS)
+	pytest -n 4 --dist worksteal -m "not campaign" $(TESTS)
 
 slurm-playground: $(ENV)
 	python tests/slurm/cluster.py
@@ -75,7 +75,7 @@ trust: $(ENV)
 	FUZZ=100000 pytest -n 2 tests/workflow/test_fuzz.py
 	KILLS=300 pytest tests/workflow/test_faults.py -k killed
 	LOAD=2000 SLURM_LOAD=100 pytest -n 2 -s -m campaign $(TESTS)
-	KILLS=20 pytest -n 2 tests/training/test_checkpoint.py -k killed
+	KILLS=20 pytest -n 2 tests/stages/test_train.py -k killed
 
 coverage: $(ENV)
 	pytest -n 3 --dist worksteal -m "not campaign" --cov --cov-report=term $(TESTS)

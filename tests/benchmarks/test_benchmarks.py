@@ -76,7 +76,8 @@ def test_ratios_leave_out_calls_of_which_one_failed():
 
 @pytest.mark.slow
 def test_a_generated_study_is_planned_and_tabulated(monkeypatch):
-    monkeypatch.setattr(scale, "JOBS", (100,))
+    monkeypatch.setattr(scale, "VARIANTS", 5)
+    monkeypatch.setattr(scale, "JOBS", (10,))
     assert [row["work"] for row in scale.measure(Path("none"), Path("none"), 1)] == ["dry run", "tables"]
 
 
@@ -119,7 +120,8 @@ def test_a_training_is_interrupted_and_resumed_with_the_same_bits(digits, tmp_pa
     row = gpu.interrupted(command, first, resumed)
     assert (row["equal"], row["arrays"]) == ("yes", 4)
     assert steps / 3 <= int(row["interrupted_at"].split()[1]) < steps
-    # What is finished cannot be interrupted.
+    # What has ended cannot be interrupted.
+    command = [sys.executable, "-c", ""]
     assert "exit code 0" in gpu.attempt({}, gpu.interrupted, command, first, resumed)["error"]
 
 

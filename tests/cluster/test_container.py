@@ -6,8 +6,9 @@ import sys
 
 import pandas as pd
 import pytest
+from planner import dry_run
 
-from conftest import REGRESSION_STUDY, ROOT, snakemake
+from conftest import REGRESSION_STUDY, ROOT, UNTIL_TABLES, snakemake
 from mnist_hpc.cluster import container
 from mnist_hpc.errors import UserError
 
@@ -57,7 +58,7 @@ def test_an_image_that_does_not_exist_is_refused(monkeypatch):
 
 
 def test_a_container_that_does_not_exist_is_refused_before_any_job(project):
-    result = snakemake(project, trains=False, MNIST_HPC_CONTAINER="nowhere.sif")
+    result = dry_run(project, MNIST_HPC_CONTAINER="nowhere.sif")
     assert result.returncode == 2
     assert "MNIST_HPC_CONTAINER: nowhere.sif does not exist; correct the variable, or unset it" in result.stdout
 
@@ -70,7 +71,7 @@ def test_training_and_evaluation_run_in_the_container_and_nothing_else_does(proj
     (folder / "apptainer").write_text(STAND_IN.format(python=sys.executable))
     (folder / "apptainer").chmod(0o755)
     environment = {"MNIST_HPC_CONTAINER": str(image), "PATH": f"{folder}:{os.environ['PATH']}"}
-    result = snakemake(project, "--until", "tabulate", **environment)
+    result = snakemake(project, *UNTIL_TABLES, trains=False, **environment)
     assert result.returncode == 0, result.stdout
     assert set(pd.read_csv(project / "results/digits/tables/runs.csv")["status"]) == {"ok"}
     calls = (folder / "calls").read_text().splitlines()

@@ -5,8 +5,9 @@ import re
 
 import pandas as pd
 import pytest
+from planner import dry_run
 
-from conftest import ROOT, snakemake
+from conftest import ROOT
 from mnist_hpc.cluster import attempts, times
 from mnist_hpc.errors import Interrupted
 from mnist_hpc.study.layout import Block, Part
@@ -88,7 +89,7 @@ def test_a_block_whose_limit_was_too_short_gets_the_default_again(study, tmp_pat
 
 def planned(project):
     """Return the time limit of each job that Snakemake plans, by rule and variant."""
-    found = snakemake(project, "-n").stdout
+    found = dry_run(project).stdout
     job = r"^rule (train|evaluate|perturb):.*?variant=(\w+),.*? runtime=(\d+)"
     jobs = re.findall(job, found, re.MULTILINE | re.DOTALL)
     return {(rule, variant): int(minutes) for rule, variant, minutes in jobs}

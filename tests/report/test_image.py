@@ -1,5 +1,6 @@
 """Drawings as images of the data set, in a real browser, against SciPy and the data sets' own images."""
 
+import base64
 import os
 from pathlib import Path
 
@@ -86,14 +87,15 @@ def like_digits(image):
 def by_browser(net, function, image, scale=1):
     """Return a drawing as an image (28, 28); ``scale`` enlarges it first, without interpolation."""
     values = net.evaluate(
-        """([name, image, scale]) => {
-            const rows = image.length * scale, at = i => Math.floor(i / scale);
+        """([name, text, side, scale]) => {
+            const image = new Float32Array(Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer);
+            const rows = side * scale, at = i => Math.floor(i / scale);
             const values = Float32Array.from(
-                { length: rows * rows }, (_, i) => image[at(Math.floor(i / rows))][at(i % rows)]);
+                { length: rows * rows }, (_, i) => image[side * at(Math.floor(i / rows)) + at(i % rows)]);
             const made = window[name]({ rows, columns: rows, values });
             return made && [...made];
         }""",
-        [function, image.tolist(), scale],
+        [function, base64.b64encode(image.astype("<f4").tobytes()).decode(), len(image), scale],
     )
     return None if values is None else np.reshape(values, (28, 28))
 

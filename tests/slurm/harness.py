@@ -71,6 +71,12 @@ def project(make_project):
     return make_project(SLOW)
 
 
+@pytest.fixture
+def brief(make_project):
+    """Return the slow study with a training of two steps, for what happens before and after it."""
+    return make_project(SLOW.replace(str(STEPS), "2"))
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """Return the models of the slow study, by seed, trained on this machine."""

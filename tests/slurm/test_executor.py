@@ -11,6 +11,7 @@ from harness import (
     SLOW,
     STEPS,
     accounting,
+    brief,
     cluster,
     edit,
     make_project,
@@ -84,7 +85,7 @@ def test_a_controller_that_is_away_during_submission_is_waited_for(cluster, proj
     assert states(cluster, run) == ["COMPLETED"]
 
 
-def test_a_job_whose_submission_lost_its_answer_is_not_submitted_twice(cluster, project, whole):
+def test_a_job_whose_submission_lost_its_answer_is_not_submitted_twice(cluster, brief):
     real = cluster.run("which", "sbatch")
     sbatch = cluster.folder / "bin/sbatch"
     lost = cluster.folder / "lost"
@@ -95,9 +96,8 @@ def test_a_job_whose_submission_lost_its_answer_is_not_submitted_twice(cluster, 
     )
     sbatch.chmod(0o755)
     try:
-        with workflow(cluster, project) as run:
+        with workflow(cluster, brief) as run:
             printed = run.ended()
-            whole(project)
     finally:
         sbatch.unlink()
     assert "Slurm accepts no job now: Batch job submission failed: Socket timed out" in printed
@@ -141,17 +141,16 @@ def test_a_preempted_job_that_slurm_does_not_requeue_is_submitted_again(cluster,
     assert states(cluster, run) == ["PREEMPTED", "COMPLETED"]
 
 
-def test_a_job_that_will_not_start_is_a_warning_with_what_to_do(cluster, project, whole):
+def test_a_job_that_will_not_start_is_a_warning_with_what_to_do(cluster, brief):
     cluster.run("sacctmgr", "-i", "add", "qos", "quick", "MaxWall=10")
     cluster.run("sacctmgr", "-i", "modify", "user", getpass.getuser(), "set", "qos+=quick")
-    edit(project, "  - slurm_partition", "  - qos=quick\n  - slurm_partition")
-    with workflow(cluster, project, MODELS, "--mnist-slurm-no-check") as run:
+    edit(brief, "  - slurm_partition", "  - qos=quick\n  - slurm_partition")
+    with workflow(cluster, brief, MODELS, "--mnist-slurm-no-check") as run:
         cluster.wait_for(lambda: said(run, "will not start (QOSMaxWallDurationPerJobLimit): the time limit is above"))
         # The reason of the first report may have been another.
         cluster.wait_for(lambda: said(run, "waiting in the queue: 1 ("))
         cluster.run("sacctmgr", "-i", "modify", "qos", "quick", "set", "MaxWall=-1")
         run.ended()
-        whole(project)
 
 
 def test_a_job_that_sees_no_gpu_is_tried_on_another_node_and_then_ends_with_the_reason(cluster, project):

@@ -32,6 +32,8 @@ from harness import (
 )
 
 from conftest import DIFFER, UNTIL_TABLES, copy_project, error_line, snakemake
+from mnist_hpc.cluster.profile import Profile
+from mnist_hpc.study.specification import Study
 
 pytestmark = NEEDS_SLURM
 
@@ -69,15 +71,22 @@ def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_j
         printed = run.ended()
     runs = table(demo)
     pd.testing.assert_frame_equal(runs.drop(columns=DIFFER), here.drop(columns=DIFFER))
-    assert "started: " not in snakemake(demo, *UNTIL_TABLES, *few).stdout
+    assert "started: " not in snakemake(demo, *UNTIL_TABLES, *few, trains=False).stdout
 
     assert sum(map(int, re.findall(r"^(\d+) jobs?: ", printed, re.MULTILINE))) == len(runs)
     assert "GPU-hours if every job uses its whole time limit" in printed
-    listed = accounting(cluster, "JobID,State,AllocTRES", "--name", name(run))
+    listed = accounting(cluster, "JobID,State,AllocTRES,ReqTRES,TimelimitRaw", "--name", name(run))
     assert len(listed) == len(runs)
     for job in listed:
         assert "|COMPLETED|" in job
         assert "gres/gpu=1" in job
+    # The training and 10 minutes for each evaluation, with the CPUs of one of them, as they run one after the other.
+    limits = [10 + 20, 30 + 20, 60 + 10]
+    assert sorted(int(job.rpartition("|")[2]) for job in listed) == limits
+    assert sorted(re.findall(r"\|[^|]*cpu=(\d),[^|]*\|\d+$", job)[0] for job in listed) == ["1", "1", "2"]
+    # The doctor shows the same.
+    asked = Profile(demo / "profiles/slurm").requests(Study.read(demo / "config.yaml"), demo / "none")
+    assert sorted(request.runtime for request in asked) == limits
     assert set(runs["jobs"]) == {job.partition("|")[0] for job in listed}
     for row in runs.itertuples():
         (path,) = (demo / "logs/slurm").rglob(f"{row.jobs}.log")
@@ -127,11 +136,11 @@ def test_the_jobs_of_a_sweep_give_the_table_of_one_machine_and_go_on_where_they_
     assert snakemake(undisturbed, best).returncode == 0
     with workflow(cluster, project, best) as run:
         log = project / "logs/circle/sweeps/rates/part-1-of-2.log"
+        record = project / "results/state/circle/sweep.rates/part-1-of-2.json"
         for stage in ("rung 1 of 2", "rung 2 of 2", "finalists"):
             cluster.wait_for(lambda stage=stage: re.search(rf"{stage}, pack 1 of 1, seed \d+: step", content(log)))
-            jobs = cluster.run("squeue", "-h", "-o", "%i").split()
-            assert jobs
-            cluster.run("scancel", *jobs)
+            job = json.loads(content(record))[-1]["job"]  # the other one goes on
+            cluster.run("scancel", job)
         printed = run.ended()
     assert "2 jobs: " in printed
     points = "results/circle/sweeps/rates/points.csv"
@@ -205,11 +214,10 @@ def test_a_preempted_training_goes_on_when_there_is_room(cluster, project, whole
     assert "seed 1: continues at step" in run.log
 
 
-def test_too_little_memory_is_recorded_and_doubled(cluster, make_project, whole):
-    project = make_project(SLOW + "    mem_mb: 400\n")
+def test_too_little_memory_is_recorded_and_doubled(cluster, make_project):
+    project = make_project(SLOW.replace(str(STEPS), "2") + "    mem_mb: 400\n")
     with workflow(cluster, project) as run:
         run.ended()
-        whole(project)
     assert accounting(cluster, "ReqMem", "--name", name(run)) == ["400M", "800M"]
 
 

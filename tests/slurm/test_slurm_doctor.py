@@ -5,7 +5,19 @@ import os
 import signal
 
 import pytest
-from harness import NEEDS_SLURM, cluster, edit, make, make_project, project, table, undisturbed, whole, workflow
+from harness import (
+    NEEDS_SLURM,
+    brief,
+    cluster,
+    edit,
+    make,
+    make_project,
+    project,
+    table,
+    undisturbed,
+    whole,
+    workflow,
+)
 
 from conftest import error_line
 from conftest import run as run_command
@@ -91,24 +103,27 @@ def test_settings_that_snakemake_does_not_know_are_found(doctor, project):
     assert "1 problem to fix" in error_line(found)
 
 
-def test_status_says_why_jobs_wait_and_where_the_main_process_runs(cluster, project, whole):
+def test_where_all_nodes_are_drained_a_run_warns_and_waits_and_status_says_why(cluster, brief):
     cluster.run("scontrol", "update", "NodeName=n1,n2", "State=DRAIN", "Reason=test")
     try:
-        with workflow(cluster, project) as run:
+        with workflow(cluster, brief) as run:
             cluster.wait_for(lambda: cluster.run("squeue", "-h", "-t", "PENDING", "-o", "%i") != "")
+            printed = run.output.read_text()
+            assert "1 job: --time=" in printed
+            assert "Warning: the nodes of GPU-shared that could run" in printed
+            assert "jobs wait until they are back" in printed
             number = cluster.run("squeue", "-h", "-o", "%i")
-            shown = status(cluster, project)
+            shown = status(cluster, brief)
             assert f"The workflow is running: process {run.process.pid} on this host." in shown
             assert "In the queue: 0 jobs running, 1 waiting." in shown
             assert f"1 waiting, such as job {number}: " in shown
             assert "unlock" not in shown
             cluster.run("scontrol", "hold", number)
-            assert "It will not start (JobHeld" in status(cluster, project)
+            assert "It will not start (JobHeld" in status(cluster, brief)
             cluster.run("scontrol", "release", number)
             cluster.run("scontrol", "update", "NodeName=n1,n2", "State=RESUME")
             run.ended()
-            whole(project)
-        assert "The workflow" not in status(cluster, project)
+        assert "The workflow" not in status(cluster, brief)
     finally:
         cluster.output("scontrol", "update", "NodeName=n1,n2", "State=RESUME")
 

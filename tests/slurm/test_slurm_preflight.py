@@ -4,12 +4,15 @@ import contextlib
 import getpass
 
 import pytest
-from harness import NEEDS_SLURM, cluster, edit, make_project, project, undisturbed, whole, workflow
+from harness import NEEDS_SLURM, cluster, edit, make_project, project
 
 from conftest import error_line, snakemake
 from conftest import run as run_command
+from mnist_hpc.cluster import preflight
+from mnist_hpc.cluster.profile import Profile
 from mnist_hpc.cluster.request import Request
 from mnist_hpc.cluster.verdict import Site, examine
+from mnist_hpc.study.specification import Study
 
 pytestmark = NEEDS_SLURM
 
@@ -45,14 +48,11 @@ def changed(cluster, *command, back):
         cluster.run(*command[: -len(back)], *back)
 
 
-@contextlib.contextmanager
 def drained(cluster):
-    """Drain all nodes for a while, or until a test resumes them."""
-    cluster.run("scontrol", "update", "NodeName=n1,n2", "State=DRAIN", "Reason=test")
-    try:
-        yield
-    finally:
-        cluster.output("scontrol", "update", "NodeName=n1,n2", "State=RESUME")
+    """Drain all nodes for a while."""
+    return changed(
+        cluster, "scontrol", "update", "NodeName=n1,n2", "State=DRAIN", "Reason=test", back=("State=RESUME",)
+    )
 
 
 def of_user(cluster, limit):
@@ -86,9 +86,17 @@ def quick(cluster):
         ("GPU-shared", "GPU-shared\n  - qos=quick10", "QOS quick10 allows 10 minutes and a job requests"),
     ],
 )
-@pytest.mark.usefixtures("quick")
-def test_what_slurm_would_refuse_is_said_in_one_line_before_anything_is_queued(cluster, project, old, new, said):
+@pytest.mark.usefixtures("quick", "here")
+def test_what_slurm_would_refuse_is_said_in_one_line(project, old, new, said):
     edit(project, old, new)
+    study = Study.read(project / "config.yaml")
+    for request in Profile(project / "profiles/slurm").requests(study, project / "results"):
+        assert said in preflight.refusal(request)
+
+
+def test_what_slurm_would_refuse_is_said_before_anything_is_queued(cluster, project):
+    edit(project, "abc123p", "nobody")
+    said = "Invalid account or account/partition combination specified; check slurm_account in"
     doctor = run_command("doctor", "--profile", "profiles/slurm", cwd=project, **cluster.environment)
     assert said in doctor.stdout
     assert "note trial job: not submitted" in doctor.stdout
@@ -98,18 +106,6 @@ def test_what_slurm_would_refuse_is_said_in_one_line_before_anything_is_queued(c
     (line,) = [line for line in run.stdout.splitlines() if line.startswith("mnist_hpc: error: ")]
     assert said in line
     assert cluster.run("squeue", "-h") == ""
-
-
-def test_where_all_nodes_are_drained_a_run_warns_and_waits(cluster, project, whole):
-    with drained(cluster), workflow(cluster, project) as run:
-        cluster.wait_for(lambda: cluster.run("squeue", "-h", "-t", "PENDING", "-o", "%i") != "")
-        printed = run.output.read_text()
-        assert "1 job: --time=" in printed
-        assert "Warning: the nodes of GPU-shared that could run" in printed
-        assert "jobs wait until they are back" in printed
-        cluster.run("scontrol", "update", "NodeName=n1,n2", "State=RESUME")
-        run.ended()
-        whole(project)
 
 
 def test_a_request_that_no_drained_node_could_fulfil_is_an_error(here):

@@ -253,10 +253,10 @@ def test_a_run_stopped_after_any_call_ends_in_the_same_bits(net, gpu, digit_spli
 
     monkeypatch.setattr(device, "has_gpu", lambda: gpu)
     steps = 50 if gpu else 20
-    undisturbed = trainer_of(digit_splits, **NETS[net], steps=steps).train(0, quiet)
+    stopped = trainer_of(digit_splits, **NETS[net], steps=steps)
+    undisturbed = stopped.train(0, quiet)
     monkeypatch.setattr(trainer, "FIRST_CALL", 1)
     monkeypatch.setattr(trainer, "CALL_SECONDS", 1e-9)  # one step a call: every moment is a moment to stop
-    stopped = trainer_of(digit_splits, **NETS[net], steps=steps)
     draw = random.Random(0)
     lines = []
     while True:

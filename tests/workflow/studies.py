@@ -43,8 +43,10 @@ sweeps:
     grid: {{learning_rate: [0.1, 0.5]}}
     seeds: 1
 """
-# With the arguments of their runs.
-STUDIES = {"small": (SMALL_STUDY, ()), "wide": (WIDE_STUDY, ()), "tuned": (TUNED, UNTIL_TABLES)}
+# With the arguments of their runs, and the name of the folder in which they run.
+QUOTED = "a user's study"
+ODD = """a;touch owned; "b" 'c' $(touch owned) `touch owned` {input} %s \\\n-n"""
+STUDIES = {"small": (SMALL_STUDY, (), QUOTED), "wide": (WIDE_STUDY, (), ODD), "tuned": (TUNED, UNTIL_TABLES, QUOTED)}
 
 
 def finished(factory: pytest.TempPathFactory, name: str, target: Path) -> Path:
@@ -57,19 +59,23 @@ def finished(factory: pytest.TempPathFactory, name: str, target: Path) -> Path:
         name: A study of ``STUDIES``.
         target: Folder to create.
     """
+    origin = ran(factory, name)
+    shutil.copytree(origin, target, symlinks=True)
+    if not target.with_name("source").exists():
+        shutil.copytree(origin.with_name("source"), target.with_name("source"))
+    return target
 
-    config, arguments = STUDIES[name]
+
+def ran(factory: pytest.TempPathFactory, name: str) -> Path:
+    """Return the folder in which a study has run, which no test must change."""
+    config, arguments, called = STUDIES[name]
 
     def build(folder: Path) -> None:
-        origin = folder / "a user's study"  # its name needs quoting
+        origin = folder / called
         copy_project(origin, config)
         make_tiny(folder / "source")
         result = snakemake(origin, "-p", *arguments, TINY_DIR=str(folder / "source"))
         assert result.returncode == 0, result.stdout
         (origin / "output.txt").write_text(result.stdout)
 
-    origin = made_once(factory, f"finished-{name}", build) / "a user's study"
-    shutil.copytree(origin, target, symlinks=True)
-    if not target.with_name("source").exists():
-        shutil.copytree(origin.with_name("source"), target.with_name("source"))
-    return target
+    return made_once(factory, f"finished-{name}", build) / called

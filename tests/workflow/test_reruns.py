@@ -17,6 +17,7 @@ from planner import dry_run
 from studies import finished
 
 from conftest import DIFFER, UNTIL_TABLES, call_in, snakemake
+from mnist_hpc.cluster import attempts
 from mnist_hpc.files import csv_table
 
 DRAW = {"draw"}
@@ -455,8 +456,14 @@ def test_blocks_of_another_size_and_another_directory_give_the_same_bits(study, 
     with edited(study / "config.yaml", config(seeds_per_job=1)):
         source = str(study.with_name("source"))
         targets = [f"results/{folder}/seeds-{seed}-{seed}/metrics.csv" for folder in folders for seed in (0, 1)]
+        targets += ["results/tiny/runs/regression/seeds-0-0/perturbed.csv"]
         result = snakemake(study, "--directory", tmp_path, "--cores", "1", *targets, TINY_DIR=source)
         assert result.returncode == 0, result.stdout
+    # Until the tables are made, each job has a record of its stages.
+    entries = attempts.read(tmp_path / "results/state/tiny/regression/seeds-0-0.json")
+    assert {(entry["stage"], entry["end"]) for entry in entries} == {
+        (stage, "ok") for stage in ("train", "evaluate", "perturb")
+    }
 
     def rows(path):
         differ = {*DIFFER, csv_table.CHECKSUM}
