@@ -27,5 +27,6 @@ fi
 unset PYTHONDONTWRITEBYTECODE
 .venv/bin/uv pip sync --quiet --require-hashes --compile-bytecode "requirements/$kind.lock"
 .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
+.venv/bin/python -m compileall -q workflow
 rm -f .venv/.cpu .venv/.gpu
 touch ".venv/.$kind"

@@ -283,7 +283,7 @@ def project(tmp_path: Path) -> Path:
 def copy_project(root: Path, config: str) -> Path:
     """Return a copy of the workflow in a new folder, with this config."""
     for name in ("workflow", "profiles"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, root / name)
     shutil.copy(ROOT / "Snakefile", root)
     (root / "config.yaml").write_text(config)
     return root

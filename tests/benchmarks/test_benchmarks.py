@@ -27,7 +27,7 @@ OWN = [name for name, (_, where) in training.FILES.items() if where == "own"]
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name == summary.OURS else pytest.mark.slow) for name in OWN]
+    "name", [pytest.param(name, marks=() if name == summary.OURS else pytest.mark.campaign) for name in OWN]
 )
 def test_a_contender_trains_when_told_to_and_learns(digits, name):
     with training.arrays(digits) as path:
@@ -110,7 +110,7 @@ def test_weights_are_compared_bit_by_bit(tmp_path):
         compared("other")
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_training_is_interrupted_and_resumed_with_the_same_bits(digits, tmp_path):
     one = gpu.Bench(digits, Path("peers"), 1, tmp_path, rehearsal=True)
     first, resumed = tmp_path / "first", tmp_path / "resumed"

@@ -205,11 +205,12 @@ def runs(study):
             interrupt(Path("state/convolution"))
             run("stages.train", *arguments, interrupted=True)
         run("stages.train", *arguments)
-        run("stages.train", *arguments)  # all seeds are done
+        if block.variant == "regression":
+            run("stages.train", *arguments)  # all seeds are done
         run("stages.evaluate", "evaluate", "--models", folder / "models.h5", "--data",
             f"results/{block.dataset}/data/test.h5", "--metrics", folder / "metrics.csv", "--predictions",
             folder / "predictions.h5", "--code-hash", code_hash("stages.evaluate"))  # fmt: skip
-        if block in study.blocks_of_images:
+        if block.variant in ("squared", "convolution"):  # each loss, and nearly all layers
             run("stages.perturb", "perturb", "--models", folder / "models.h5", "--data",
                 f"results/{block.dataset}/data/test.h5", "--perturbed", folder / "perturbed.csv", "--code-hash",
                 code_hash("stages.perturb"))  # fmt: skip

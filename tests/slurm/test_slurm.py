@@ -81,7 +81,7 @@ def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_j
         assert "|COMPLETED|" in job
         assert "gres/gpu=1" in job
     # The training and 10 minutes for each evaluation, with the CPUs of one of them, as they run one after the other.
-    limits = [10 + 20, 30 + 20, 60 + 10]
+    limits = [10 + 10, 10 + 20, 30 + 20]  # points are no images, which are evaluated twice
     assert sorted(int(job.rpartition("|")[2]) for job in listed) == limits
     assert sorted(re.findall(r"\|[^|]*cpu=(\d),[^|]*\|\d+$", job)[0] for job in listed) == ["1", "1", "2"]
     # The doctor shows the same.
