@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 import yaml
@@ -33,13 +34,19 @@ DIFFER = [
     *("train_seconds", "images_per_second", "startup_seconds", "compile_seconds", "process_seconds", "windows", "jobs"),
     *("started", "finished", "host", "commit", "driver", "cuda", "cudnn", "settings"),
 ]
+# A busy machine makes no test fail.
+hypothesis.settings.register_profile("without deadline", deadline=None)
+hypothesis.settings.load_profile("without deadline")
 # Arguments for Snakemake to end a run with the tables, without figures and report.
 UNTIL_TABLES = ("--until", "tabulate")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests on Slurm, which wait more than they compute: others compute beside them."""
-    items.sort(key=lambda item: item.path.parent.name != "slurm")
+    """Let two processes begin with the tests on Slurm, which wait more than they compute."""
+    on_slurm = [item for item in items if item.path.parent.name == "slurm"]
+    others = [item for item in items if item.path.parent.name != "slurm"]
+    middle = len(others) // 2
+    items[:] = [*on_slurm[::2], *others[:middle], *on_slurm[1::2], *others[middle:]]
 
 
 @pytest.fixture(scope="session")

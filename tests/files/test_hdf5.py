@@ -16,7 +16,7 @@ SHAPES = arrays.array_shapes(min_dims=1, max_dims=4, max_side=6)
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=8)
 NUMBERS = st.sampled_from([np.float32, np.float64, np.uint8, np.int64])
 # A temporary folder serves all examples of a test.
-one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 
 
 @one_folder

@@ -16,7 +16,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.dictionaries(st.text(), JSON))
 def test_the_order_of_keys_changes_no_hash(value):
     turned = {key: value[key] for key in reversed(value)}

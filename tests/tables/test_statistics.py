@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import stats
@@ -24,7 +24,6 @@ def test_equal_values_and_single_ones_have_no_interval(values):
         assert np.isnan(kind(np.array(values))).all()
 
 
-@settings(deadline=None)
 @given(arrays.arrays(np.float64, st.integers(2, 20), elements=st.floats(0, 1)))
 @example(np.array([1, 1, 1, 1, 0.999]))
 @example(np.array([0, 0, 0, 0, 1.0]))
@@ -108,7 +107,6 @@ def test_the_crossed_variance_is_the_one_computed_by_hand():
     assert freedom == pytest.approx(0.25 / (1 / 36 + 1 / 8 + 1 / 72))
 
 
-@settings(deadline=None)
 @given(arrays.arrays(np.bool_, st.tuples(st.integers(1, 6), st.integers(1, 12))))
 def test_the_interval_for_new_seeds_and_images_is_one_of_accuracies_or_none(correct):
     low, high = statistics.crossed_accuracy_interval(correct)
@@ -129,7 +127,6 @@ def test_mcnemar_is_the_binomial_sum_computed_by_hand(only_first, only_second, e
     assert statistics.mcnemar(only_first, only_second) == pytest.approx(expected, nan_ok=True)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 300), st.integers(0, 300))
 def test_mcnemar_is_symmetric_and_a_probability(one, other):
     p = statistics.mcnemar(one, other)
@@ -144,7 +141,6 @@ def test_the_interval_of_one_accuracy_is_wilsons():
     assert statistics.wilson(9950, 10000) == pytest.approx((0.99341, 0.99620), abs=1e-5)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 def test_wilsons_interval_lies_around_the_fraction(right, wrong):
     if right + wrong:

@@ -8,6 +8,7 @@ from planner import dry_run
 from studies import finished
 
 from conftest import HALVED, SWEEP, TUNED, UNTIL_TABLES, call_in, copy_project, snakemake
+from mnist_hpc.cluster import node
 from mnist_hpc.files import hdf5
 from mnist_hpc.study.specification import Study
 from mnist_hpc.training.models_file import read_models
@@ -42,6 +43,8 @@ def test_jobs_that_share_a_sweep_give_the_same_table(tmp_path):
     assert "sweep rates: stale" in shown
     assert "sweep rates: 12 points with 2 seeds, " in shown
     assert dry_run(project, best).stdout.count("rule sweep:") == 2
+    study = Study.read(project / "config.yaml")
+    assert set(study.sweeps["rates"].parts) <= set(node.left(study, project / "results"))
 
     (project / "config.yaml").write_text(SWEEP.replace("0.001, 0.01", "0.002, 0.01"))
     assert "sweep rates: stale" in call_in(project, "status").stdout
