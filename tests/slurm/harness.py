@@ -39,6 +39,8 @@ variants:
     batch_size: 100
     steps: STEPS
 """.replace("STEPS", str(STEPS))
+# The same with a training of two steps, for what happens before and after it.
+BRIEF = SLOW.replace(str(STEPS), "2")
 MODELS = "results/circle/runs/slow/seeds-0-1/models.h5"
 
 
@@ -73,8 +75,7 @@ def project(make_project):
 
 @pytest.fixture
 def brief(make_project):
-    """Return the slow study with a training of two steps, for what happens before and after it."""
-    return make_project(SLOW.replace(str(STEPS), "2"))
+    return make_project(BRIEF)
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import signal
 
 import pytest
 from harness import (
+    BRIEF,
     MODELS,
     NEEDS_SLURM,
     SLOW,
-    STEPS,
     accounting,
     brief,
     cluster,
@@ -17,7 +17,6 @@ from harness import (
     make_project,
     name,
     project,
-    table,
     undisturbed,
     whole,
     workflow,
@@ -32,7 +31,7 @@ THREE = [f"results/circle/runs/slow/seeds-{seed}-{seed}/models.h5" for seed in r
 @pytest.fixture
 def three_blocks(make_project):
     seeds = "seeds: 3\nseeds_per_job: 1"
-    return make_project(SLOW.replace("seeds: 2\nseeds_per_job: 2", seeds).replace(str(STEPS), "2"))
+    return make_project(BRIEF.replace("seeds: 2\nseeds_per_job: 2", seeds))
 
 
 @contextlib.contextmanager

@@ -5,14 +5,13 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 from harness import (
+    BRIEF,
     MODELS,
     NEEDS_SLURM,
     SLOW,
@@ -47,7 +46,7 @@ DEMO = ("regression", "cnn", "circle-3")
 @pytest.mark.campaign
 def test_many_small_jobs_lose_and_double_no_row(cluster, make_project):
     seeds = f"seeds: {LOAD}\nseeds_per_job: 1"
-    project = make_project(SLOW.replace("seeds: 2\nseeds_per_job: 2", seeds).replace(str(STEPS), "2"))
+    project = make_project(BRIEF.replace("seeds: 2\nseeds_per_job: 2", seeds))
     with workflow(cluster, project, *UNTIL_TABLES) as run:
         run.ended()
     runs = table(project)
@@ -95,6 +94,11 @@ def test_the_demo_study_gives_the_tables_of_this_machine_and_each_block_is_one_j
         log = path.read_text()
         assert f"train:dataset={row.dataset},variant={row.variant},first=0,last=0" in log
 
+    assert_costs(cluster, demo, runs, few)
+
+
+def assert_costs(cluster, demo, runs, few):
+    """Expect that what the jobs of a study cost is listed and drawn."""
     costs = make(cluster, demo, "resources", CONFIG=" ".join(few[1:]))
     assert costs.returncode == 0, costs.stderr
     resources = table(demo, "resources").set_index("variant")
@@ -215,7 +219,7 @@ def test_a_preempted_training_goes_on_when_there_is_room(cluster, project, whole
 
 
 def test_too_little_memory_is_recorded_and_doubled(cluster, make_project):
-    project = make_project(SLOW.replace(str(STEPS), "2") + "    mem_mb: 400\n")
+    project = make_project(BRIEF + "    mem_mb: 400\n")
     with workflow(cluster, project) as run:
         run.ended()
     assert accounting(cluster, "ReqMem", "--name", name(run)) == ["400M", "800M"]

@@ -139,14 +139,15 @@ def check_tried(place: str, study: Study, variant: Variant, keys: Mapping[str, A
     dimensions = keys.get("grid") or keys["space"]
     values = values_of(dimensions, keys.get("images"))
     check_values(place, study, variant, values)
+    optimizers = {key: values[key] for key in ("optimizer",) if key in values}
     for key, dimension in dimensions.items():
         if not isinstance(dimension, Mapping):
             continue
+        ((kind, _),) = dimension.items()
         between = spaces.value_at(dimension, 0.4142)
         try:  # the ends, which are right, may be whole numbers
-            check_values(place, study, variant, values | {key: [between]})
+            check_values(place, study, variant, optimizers | {key: [between]})
         except UserError:
-            (kind,) = dimension
             raise UserError(
                 f"{place}.{key}: found {kind}, which tries numbers such as {between}, expected integers or a list"
             ) from None
